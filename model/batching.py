@@ -1,0 +1,20 @@
+"""Cutting texts into batches by what they cost: padded tokens, not texts."""
+
+from collections.abc import Iterator, Sequence
+
+
+def cut_batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
+    """Indices into `lengths` in batches, shortest texts first, ties in their own order.
+
+    Every index comes once. A batch holds at most `budget` tokens after padding (rows x longest), except where one
+    text alone is longer. Lengths never decrease within a batch or from one to the next, so little is padding.
+    """
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
+        # Sorted, so this text is the longest so far and the whole batch would be padded to it.
+        if batch and (len(batch) + 1) * lengths[index] > budget:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch

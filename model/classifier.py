@@ -1,0 +1,143 @@
+"""Texts in, predictions out: the one thing that the rest of the house asks of a model."""
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+from model.batching import cut_batches
+from model.bundle import DEFAULT_BUNDLE, Bundle
+from model.errors import BundleError
+from model.labels import SENTIMENTS, TOPICS, Sentiment
+from model.runtime import Session, open_session
+from model.settings import ModelSettings
+from model.text import clean
+
+# Texts tokenised while the ones before them are inferred: few enough that the first batch starts at once, enough that
+# sorting them by length leaves little padding.
+LOOKAHEAD = 512
+
+# 32 characters a token are far above any language: what lies beyond cannot be among the tokens that are kept, and
+# cleaning 5 MB of headline would cost a second.
+CHARACTERS_PER_TOKEN = 32
+
+Logits = npt.NDArray[np.float32]
+
+
+class Prediction(NamedTuple):
+    """What the classifier says of one text. Probabilities are calibrated."""
+
+    topic: str
+    topic_probability: float
+    sentiment: Sentiment
+    probabilities: tuple[float, float, float]
+    """Of negative, neutral, positive; they sum to 1 within rounding."""
+
+
+class TextClassifier(Protocol):
+    """What the stream needs of a classifier, so that a test can drive it with a stub."""
+
+    @property
+    def version(self) -> str:
+        """Names the bundle; stands on every scored document."""
+
+    def classify(self, texts: Sequence[str]) -> list[Prediction]:
+        """One prediction a text, in the order of `texts`."""
+
+
+class Classifier:
+    """A bundle, verified and running. Safe to call from several threads; blocks its caller, so keep it off a loop."""
+
+    def __init__(self, bundle: Bundle, session: Session, settings: ModelSettings) -> None:
+        self.bundle = bundle
+        self._session = session
+        self._budget = settings.batch_tokens
+        self._tokenizer = _open_tokenizer(bundle)
+        self._temperatures = bundle.manifest.temperatures
+        self._characters = bundle.manifest.maximum_length * CHARACTERS_PER_TOKEN
+        self._inference = ThreadPoolExecutor(settings.threads, thread_name_prefix="inference")
+        self._tokenising = ThreadPoolExecutor(1, thread_name_prefix="tokenising")
+
+    @classmethod
+    def load(cls, settings: ModelSettings) -> Self:
+        """Verifies the bundle and opens it. Raises `BundleError` or `RuntimeMissingError`."""
+        bundle = Bundle.load(settings.bundle or DEFAULT_BUNDLE)
+        return cls(bundle, open_session(bundle, settings.provider), settings)
+
+    @property
+    def version(self) -> str:
+        return self.bundle.manifest.version
+
+    def classify(self, texts: Sequence[str]) -> list[Prediction]:
+        """One prediction a text, in the order of `texts`; what is longer than the bundle's maximum length is cut.
+
+        An int8 model scales each batch by its own extremes, so a text may score a little differently in other company.
+        """
+        starts = range(0, len(texts), LOOKAHEAD)
+        pending: list[tuple[list[int], Future[list[Prediction]]]] = []
+        ahead = self._tokenising.map(self._tokenise, [texts[start : start + LOOKAHEAD] for start in starts])
+        for start, rows in zip(starts, ahead, strict=True):
+            for batch in cut_batches([len(row) for row in rows], self._budget):
+                future = self._inference.submit(self._predict, [rows[index] for index in batch])
+                pending.append(([start + index for index in batch], future))
+        predictions: dict[int, Prediction] = {}
+        for indices, future in pending:
+            predictions.update(zip(indices, future.result(), strict=True))
+        return [predictions[index] for index in range(len(texts))]
+
+    def close(self) -> None:
+        """Waits for running batches and ends the threads."""
+        self._tokenising.shutdown()
+        self._inference.shutdown()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _tokenise(self, texts: Sequence[str]) -> list[list[int]]:
+        cleaned = [clean(text[: self._characters]) for text in texts]
+        return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(cleaned)]
+
+    def _predict(self, rows: Sequence[Sequence[int]]) -> list[Prediction]:
+        topic_logits, sentiment_logits = self._session.run(*pad(rows))
+        topics = softmax(topic_logits / self._temperatures.topic)
+        sentiments = softmax(sentiment_logits / self._temperatures.sentiment)
+        return [
+            Prediction(TOPICS[topic], float(row[topic]), SENTIMENTS[sentiment], (float(n), float(z), float(p)))
+            for topic, row, sentiment, (n, z, p) in zip(
+                topics.argmax(axis=1), topics, sentiments.argmax(axis=1), sentiments, strict=True
+            )
+        ]
+
+
+def pad(rows: Sequence[Sequence[int]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Token ids and attention mask, rows x longest, padded on the right with id 0, which the mask hides."""
+    ids = np.zeros((len(rows), max(map(len, rows))), dtype=np.int64)
+    mask = np.zeros_like(ids)
+    for index, row in enumerate(rows):
+        ids[index, : len(row)] = row
+        mask[index, : len(row)] = 1
+    return ids, mask
+
+
+def softmax(logits: Logits) -> npt.NDArray[np.float64]:
+    """Probabilities along the last axis, in float64 so that they sum to 1 within 1e-12."""
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    exponentials = np.exp(shifted)
+    result: npt.NDArray[np.float64] = exponentials / exponentials.sum(axis=-1, keepdims=True)
+    return result
+
+
+def _open_tokenizer(bundle: Bundle) -> Tokenizer:
+    try:
+        tokenizer = Tokenizer.from_file(str(bundle.tokenizer_path))
+    except Exception as error:  # `tokenizers` raises bare Exception for whatever its file holds
+        raise BundleError(f"{bundle.tokenizer_path}: not a tokenizer: {error}", fix="Make the bundle again.") from error
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(bundle.manifest.maximum_length)
+    return tokenizer
