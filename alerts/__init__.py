@@ -1,0 +1,1 @@
+"""The judge: windows in, alerts out. Computes no windows of its own."""

@@ -1,0 +1,1 @@
+"""Commands, settings and the one-machine run. Holds no logic of the pipeline."""

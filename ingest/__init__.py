@@ -1,0 +1,1 @@
+"""Crawl, replay and publish: text from the web and from archives into the `documents` topic."""

@@ -1,0 +1,44 @@
+"""The root of every error that a user can meet, and the model's branch of it.
+
+The root stands here because `model` imports none of the other packages. The whole tree:
+
+    FinSentryError                 exit code 1: something failed
+    ├── InputError                 exit code 2: what the user gave is wrong
+    │   ├── BundleError            model: a bundle is missing, damaged or not ours
+    │   ├── RowError               ingest: one row of an archive cannot become a document
+    │   └── SettingsError          deploy: a settings key is unknown or its value is wrong
+    ├── RuntimeMissingError        model: no ONNX Runtime is installed
+    ├── BrokerError                stream: Kafka cannot be reached or refuses
+    │   └── TopicMismatchError     stream: a topic exists, but not as the settings ask
+    ├── PoisonedInputError         stream: too much of the input cannot be processed
+    ├── FetchError                 ingest: a page or feed could not be fetched
+    └── LocalServerError           deploy: a server of the one-machine run did not start
+"""
+
+
+class FinSentryError(Exception):
+    """Something failed. `message` says what and where (file, key, row); `fix` says what to do about it."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, fix: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  {self.fix}" if self.fix else self.message
+
+
+class InputError(FinSentryError):
+    """What the user gave is wrong: a file, a row, a key, an argument."""
+
+    exit_code = 2
+
+
+class BundleError(InputError):
+    """A bundle is missing, incomplete, damaged, or of a format this version does not read."""
+
+
+class RuntimeMissingError(FinSentryError):
+    """No ONNX Runtime is installed: neither the `cpu` nor the `gpu` extra."""

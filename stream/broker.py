@@ -1,0 +1,158 @@
+"""The way to Kafka: connection settings, and topics created or checked at start.
+
+The hot loops use aiokafka (Faust's own client), the publisher and the admin calls kafka-python; both are given
+the same settings here.
+"""
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import kafka
+import kafka.admin
+import kafka.errors
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from stream.errors import BrokerError, TopicMismatchError
+from stream.topics import Topic
+
+CHECKED_CONFIG = ("cleanup.policy", "message.timestamp.type")
+"""What must be as asked for the promise to hold; retention and sizes are the operator's to change."""
+
+
+class BrokerSettings(BaseModel):
+    """How to reach Kafka. Section `kafka`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bootstrap_servers: str = Field(
+        "", description="host:port, several with commas; empty: `finsentry up` runs a Kafka of its own."
+    )
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    sasl_username: str = ""
+    sasl_password: SecretStr = SecretStr("")
+    ca_file: str = Field("", description="PEM file of the authority that signed the brokers' certificates.")
+    certificate_file: str = Field("", description="PEM file of the client's certificate, for mutual TLS.")
+    key_file: str = Field("", description="PEM file of the client's key, for mutual TLS.")
+    request_timeout_seconds: float = Field(30.0, gt=0, description="How long one request to the broker may take.")
+
+    def servers(self) -> list[str]:
+        """The bootstrap servers, at least one. Raises `BrokerError` where none is configured."""
+        servers = [server.strip() for server in self.bootstrap_servers.split(",") if server.strip()]
+        if not servers:
+            raise BrokerError(
+                "no broker is configured",
+                fix="set kafka.bootstrap_servers in finsentry.toml or FINSENTRY_KAFKA__BOOTSTRAP_SERVERS,"
+                " or run `finsentry up`, which brings its own",
+            )
+        return servers
+
+    def client_options(self) -> dict[str, Any]:
+        """Keyword arguments that every aiokafka and kafka-python client takes."""
+        options: dict[str, Any] = {
+            "bootstrap_servers": self.servers(),
+            "security_protocol": self.security_protocol,
+            "request_timeout_ms": int(self.request_timeout_seconds * 1000),
+        }
+        if "SSL" in self.security_protocol:
+            options["ssl_context"] = self._ssl_context()
+        if "SASL" in self.security_protocol:
+            options |= {
+                "sasl_mechanism": self.sasl_mechanism,
+                "sasl_plain_username": self.sasl_username,
+                "sasl_plain_password": self.sasl_password.get_secret_value(),
+            }
+        return options
+
+    def _ssl_context(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=self.ca_file or None)
+        if self.certificate_file:
+            context.load_cert_chain(self.certificate_file, self.key_file or None)
+        return context
+
+
+@contextmanager
+def admin_client(settings: BrokerSettings, *, timeout_seconds: float = 10.0) -> Iterator[Any]:
+    """A kafka-python admin client, closed at the end. Raises `BrokerError` where no broker answers in time."""
+    options = settings.client_options()
+    try:
+        client = kafka.admin.KafkaAdminClient(
+            **options, client_id="finsentry-admin", bootstrap_timeout_ms=int(timeout_seconds * 1000)
+        )
+    except (kafka.errors.KafkaError, OSError, ValueError) as error:
+        raise unreachable(settings, error) from error
+    try:
+        yield client
+    except kafka.errors.KafkaError as error:
+        raise BrokerError(f"Kafka at {settings.bootstrap_servers} refused: {error}") from error
+    finally:
+        client.close()
+
+
+def unreachable(settings: BrokerSettings, cause: BaseException) -> BrokerError:
+    """The error for a broker that does not answer, saying where it was looked for."""
+    return BrokerError(
+        f"no Kafka broker answers at {settings.bootstrap_servers} ({type(cause).__name__}: {cause})",
+        fix="check that it runs and that kafka.bootstrap_servers is right; `finsentry doctor` looks at both",
+    )
+
+
+def ensure_topics(settings: BrokerSettings, topics: tuple[Topic, ...]) -> list[str]:
+    """Creates the topics that are missing and checks those that stand; returns the names of the created ones.
+
+    Safe to run from several processes at once. Raises `TopicMismatchError` where a topic has other partitions or
+    another cleanup policy than asked, and `BrokerError` where Kafka cannot be reached.
+    """
+    with admin_client(settings) as client:
+        standing = set(client.list_topics())
+        created = []
+        for topic in topics:
+            if topic.name in standing:
+                continue
+            wanted = kafka.admin.NewTopic(
+                name=topic.name,
+                num_partitions=topic.partitions,
+                replication_factor=topic.replication_factor,
+                topic_configs=topic.config,
+            )
+            try:
+                client.create_topics([wanted])
+                created.append(topic.name)
+            except kafka.errors.TopicAlreadyExistsError:
+                standing.add(topic.name)  # another process was quicker; it is checked below
+        to_check = [topic for topic in topics if topic.name in standing]
+        _check_partitions(client, to_check)
+        _check_config(client, to_check)
+        return created
+
+
+def _check_partitions(client: Any, topics: list[Topic]) -> None:
+    if not topics:
+        return
+    found = {entry["name"]: len(entry["partitions"]) for entry in client.describe_topics([t.name for t in topics])}
+    for topic in topics:
+        if found.get(topic.name, 0) not in (0, topic.partitions):
+            raise TopicMismatchError(
+                f"topic {topic.name} has {found[topic.name]} partitions, topics.partitions asks for {topic.partitions}",
+                fix=f"set topics.partitions = {found[topic.name]}, or use a new topics.prefix: the partition of a"
+                " document must never change",
+            )
+
+
+def _check_config(client: Any, topics: list[Topic]) -> None:
+    resources = [kafka.admin.ConfigResource("TOPIC", topic.name) for topic in topics]
+    if not resources:
+        return
+    found = client.describe_configs(resources, config_filter="all")["topic"]
+    for topic in topics:
+        for key in CHECKED_CONFIG:
+            if key not in topic.config:
+                continue
+            value = found[topic.name][key]["value"]
+            if set(value.split(",")) != set(topic.config[key].split(",")):
+                raise TopicMismatchError(
+                    f"topic {topic.name} has {key}={value}, this version needs {topic.config[key]}",
+                    fix=f"kafka-configs.sh --alter --topic {topic.name} --add-config {key}=[{topic.config[key]}]",
+                )

@@ -1,0 +1,60 @@
+"""Every metric of the pipeline, with its labels and what it means.
+
+Labels are bounded: stages, topics of the classifier, windows, severities, source names from the settings, partitions,
+error classes. Never a URL, a ticker or a story.
+"""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+LATENCY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+"""Seconds, from a batch of a stubbed model up to a backlog that an operator must see."""
+
+# ---- ingest
+
+FETCHES = Counter("finsentry_fetches", "Fetches of a source, by outcome.", ["source", "outcome"])
+FETCH_SECONDS = Histogram("finsentry_fetch_seconds", "How long a fetch took.", ["source"], buckets=LATENCY_BUCKETS)
+SOURCE_UP = Gauge("finsentry_source_up", "1 while the last fetch of the source succeeded.", ["source"])
+PUBLISHED = Counter("finsentry_documents_published", "Documents that the broker acknowledged.", ["source_kind"])
+DUPLICATES = Counter("finsentry_documents_duplicate", "Documents that were published before.", ["source_kind"])
+COPIES = Counter("finsentry_documents_copy", "Published copies of a story that is already known.", ["source_kind"])
+REJECTED = Counter("finsentry_rows_rejected", "Rows or entries that cannot become a document.", ["source_kind"])
+
+# ---- stream
+
+SCORED = Counter("finsentry_documents_scored", "Documents whose score the broker acknowledged.", ["model"])
+DEAD_LETTERS = Counter("finsentry_dead_letters", "Documents that could not be processed.", ["stage", "error"])
+SCORING_SECONDS = Histogram(
+    "finsentry_scoring_seconds", "Classifier time of one batch.", ["model"], buckets=LATENCY_BUCKETS
+)
+BATCH_DOCUMENTS = Histogram(
+    "finsentry_batch_documents", "Documents in a scored batch.", buckets=(1, 4, 16, 64, 128, 256, 512, 1024)
+)
+LAG = Gauge("finsentry_lag_documents", "Records that a stage has not read yet.", ["stage", "partition"])
+COUNTED = Counter("finsentry_documents_counted", "Documents in acknowledged buckets.", ["topic", "sentiment"])
+LATE = Counter("finsentry_documents_late", "Documents that came after their minute had closed.")
+REPEATS = Counter("finsentry_scored_repeats", "Scored records that stood in the log before and were passed over.")
+LATENCY_SECONDS = Histogram(
+    "finsentry_document_to_window_seconds",
+    "From a document's append to `documents` until the bucket that counts it is acknowledged.",
+    buckets=LATENCY_BUCKETS,
+)
+WATERMARK = Gauge("finsentry_watermark_timestamp_seconds", "Highest event time of a partition.", ["partition"])
+OPEN_BUCKETS = Gauge("finsentry_open_buckets", "Buckets that may still change.")
+STAGE_ERRORS = Counter("finsentry_stage_errors", "Errors that a stage recovered from.", ["stage", "error"])
+RESTORE_SECONDS = Gauge("finsentry_restore_seconds", "How long the last restore of a partition took.", ["partition"])
+MODEL_INFO = Gauge("finsentry_model_info", "1 for the bundle that scores now.", ["model", "provider"])
+
+# ---- alerts
+
+SHARE = Gauge("finsentry_negative_share_ratio", "Negative stories among a topic's stories.", ["topic", "window"])
+BASELINE = Gauge("finsentry_baseline_share_ratio", "What the topic's own past expects.", ["topic", "window"])
+LOWER_BOUND = Gauge("finsentry_lower_bound_ratio", "Wilson lower bound of the negative share.", ["topic", "window"])
+STORIES = Gauge("finsentry_window_stories", "Stories in a topic's window.", ["topic", "window"])
+DOCUMENTS = Gauge("finsentry_window_documents", "Documents in a topic's window.", ["topic", "window"])
+ALERT_ACTIVE = Gauge(
+    "finsentry_alert_active", "1 while the judge holds the alert.", ["topic", "judge", "severity", "window"]
+)
+ALERTS_STARTED = Counter("finsentry_alerts_started", "Alerts that began.", ["topic", "judge", "severity"])
+JUDGED = Gauge("finsentry_judged_timestamp_seconds", "The moment of event time that was judged last.")
+EVALUATIONS = Counter("finsentry_evaluations", "Windows judged.")
+HEARTBEAT = Gauge("finsentry_heartbeat_timestamp_seconds", "When the role last went round its loop.", ["role"])

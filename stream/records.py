@@ -1,0 +1,195 @@
+"""What stands in the topics: one struct a record, JSON on the wire so that an operator can read it with `kcat`.
+
+Evolution: add optional fields only. A reader ignores fields that it does not know, and refuses a `schema` above
+`SCHEMA`, which only a change that old readers must not misread may raise.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import msgspec
+
+SCHEMA = 1
+
+SourceKind = Literal["news", "social", "filing"]
+Sentiment = Literal["negative", "neutral", "positive"]
+Severity = Literal["warning", "critical"]
+AlertState = Literal["firing", "resolved"]
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """One text from one source. Key in `documents`: `story`."""
+
+    id: str
+    """Stable: 32 hex digits, a hash of the canonical URL, or of the source and its native id."""
+    text: str
+    """The body, or the title where a source has no more; never empty."""
+    source: str
+    source_kind: SourceKind
+    published_at: datetime
+    """Event time, UTC, never later than `fetched_at`."""
+    fetched_at: datetime
+    story: str
+    """`id` of the first document of its near-duplicate cluster; equal to `id` where this one is the first."""
+    title: str = ""
+    url: str = ""
+    language: str = ""
+    """ISO 639-1, empty where it is not known."""
+    entities: tuple[str, ...] = ()
+    schema: int = SCHEMA
+
+
+class ScoredDocument(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """A document's identity and what the classifier said of it, or that it could not be read.
+
+    Stands in the partition of `scored` with the number of its `documents` partition. Key: `story`.
+    """
+
+    origin: int
+    """Its offset in its `documents` partition. A reader keeps a record only if `origin` is above all before it."""
+    watermark: datetime
+    """The highest event time of its `documents` partition, this document included."""
+    id: str = ""
+    story: str = ""
+    title: str = ""
+    url: str = ""
+    source: str = ""
+    source_kind: SourceKind = "news"
+    published_at: datetime | None = None
+    """Event time; absent only where `dead` is set."""
+    topic: str = ""
+    topic_probability: float = 0.0
+    sentiment: Sentiment = "neutral"
+    probabilities: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Of negative, neutral, positive; they sum to 1 within rounding."""
+    model: str = ""
+    """Version of the bundle that said so."""
+    dead: bool = False
+    """This offset could not be processed: `dead-letters` has it. It moves the origin on and is counted as dead."""
+    schema: int = SCHEMA
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """A headline behind a number."""
+
+    id: str
+    title: str
+    negative: float
+    """The probability of negative sentiment, 0 to 1."""
+    published_at: datetime
+    source: str = ""
+    url: str = ""
+
+
+class Bucket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Absolute counts of one topic, one minute of event time, one partition. Key in `windows`: `key`."""
+
+    topic: str
+    minute: datetime
+    """Start of the minute, UTC."""
+    partition: int
+    applied: int
+    """The highest `scored` offset counted in here. Of two values of one key, the one with the higher is true."""
+    documents: int = 0
+    negative: int = 0
+    neutral: int = 0
+    positive: int = 0
+    stories: int = 0
+    """Documents that are the first of their story: copies of a wire story count in `documents` alone."""
+    negative_stories: int = 0
+    evidence: tuple[Evidence, ...] = ()
+    """The most negative headlines, most negative first."""
+    closed: bool = False
+    """Lateness has passed: the counts are final."""
+    schema: int = SCHEMA
+
+    @property
+    def key(self) -> str:
+        return f"{self.topic}|{self.minute:%Y-%m-%dT%H:%MZ}"
+
+
+CHECKPOINT_KEY = "checkpoint"
+
+
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How far the buckets of one partition have come. Key in `windows`: `CHECKPOINT_KEY`.
+
+    Everything below `position` in `scored` is in the buckets that stand before this record. The totals are those of
+    the whole log up to there: `counted + late + dead + repeats == position` while nothing has expired.
+    """
+
+    partition: int
+    position: int
+    """The next `scored` offset to read."""
+    origin: int = -1
+    """The highest origin kept so far; a record at or below it is a repeat."""
+    watermark: datetime = datetime.min.replace(tzinfo=UTC)
+    """The highest event time seen in the log."""
+    caught_up: bool = False
+    """Nothing in the `documents` partition is still to be scored or counted."""
+    counted: int = 0
+    late: int = 0
+    dead: int = 0
+    repeats: int = 0
+    schema: int = SCHEMA
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One event, from its start to its end. Key in `alerts`: `id`; a later record of the same id replaces it."""
+
+    id: str
+    """A hash of topic, judge and start: two alert services that see the same windows write the same id."""
+    topic: str
+    judge: str
+    """`spike` or `drift`."""
+    state: AlertState
+    severity: Severity
+    window: str
+    """The window that decided, as in the settings: `1h`, `24h`."""
+    started_at: datetime
+    evaluated_at: datetime
+    """The moment of event time that this verdict is about."""
+    negative_stories: int
+    stories: int
+    documents: int
+    share: float
+    baseline: float
+    lower_bound: float
+    reason: str
+    """One sentence for a person, with the numbers in it."""
+    evidence: tuple[Evidence, ...] = ()
+    ended_at: datetime | None = None
+    final: str = ""
+    """What the verdict about the start became once its minutes were closed; empty until then."""
+    schema: int = SCHEMA
+
+
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Raw bytes that could not be processed, and why. Key: `topic/partition/offset`, so a repeat overwrites."""
+
+    topic: str
+    partition: int
+    offset: int
+    stage: str
+    error: str
+    """Class of the error."""
+    message: str
+    at: datetime
+    value: bytes
+    """The record's value as it was, Base64 on the wire."""
+    key: bytes = b""
+    schema: int = SCHEMA
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode(record: msgspec.Struct) -> bytes:
+    """The record as one line of JSON."""
+    return _encoder.encode(record)
+
+
+def to_dict(record: msgspec.Struct) -> dict[str, Any]:
+    """The record as plain JSON types, for people and programs outside the stream."""
+    result: dict[str, Any] = msgspec.to_builtins(record)
+    return result

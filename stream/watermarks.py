@@ -1,0 +1,63 @@
+"""How far event time has come over all partitions, derived from their checkpoints. Pure: the clock is passed in."""
+
+from datetime import UTC, datetime, timedelta
+
+from stream.records import Checkpoint
+
+NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+class WholeWatermark:
+    """The moment of event time up to which every partition that still speaks has been counted.
+
+    It is the lowest watermark over the partitions that are not idle. A partition is idle when it has been read to
+    its end and was silent for `idle` while others spoke; the wait begins anew when the whole stream wakes up, so that
+    the first partition to speak does not run ahead of the others. When all are idle it is the highest watermark of
+    all, and with `follow_clock` it goes on from there at the clock's rate. It never goes back.
+    """
+
+    def __init__(self, partitions: int, *, idle: timedelta, follow_clock: bool) -> None:
+        self._partitions = partitions
+        self._idle = idle
+        self._follow_clock = follow_clock
+        self._checkpoints: dict[int, Checkpoint] = {}
+        self._moved: dict[int, datetime] = {}
+        self._woke: datetime | None = None
+        self._last_moved: datetime | None = None
+        self._reached = NEVER
+
+    def observe(self, checkpoint: Checkpoint, now: datetime) -> None:
+        """Takes a checkpoint read at clock time `now`; one that is behind what is known is passed over."""
+        known = self._checkpoints.get(checkpoint.partition)
+        if known is not None and checkpoint.position < known.position:
+            return
+        self._checkpoints[checkpoint.partition] = checkpoint
+        if known is None or checkpoint.position > known.position:
+            if self._last_moved is None or now - self._last_moved >= self._idle:
+                self._woke = now
+            self._last_moved = self._moved[checkpoint.partition] = now
+
+    def at(self, now: datetime) -> datetime | None:
+        """The watermark at clock time `now`; None until a document has been counted."""
+        if self._last_moved is None:
+            return None
+        speaking = [p for p in range(self._partitions) if not self._is_idle(p, now)]
+        if speaking:
+            whole = min(self._watermark(p) for p in speaking)
+        else:
+            whole = max(checkpoint.watermark for checkpoint in self._checkpoints.values())
+            if self._follow_clock and whole > NEVER:
+                whole += now - self._last_moved
+        self._reached = max(self._reached, whole)
+        return self._reached if self._reached > NEVER else None
+
+    def _watermark(self, partition: int) -> datetime:
+        checkpoint = self._checkpoints.get(partition)
+        return checkpoint.watermark if checkpoint else NEVER
+
+    def _is_idle(self, partition: int, now: datetime) -> bool:
+        checkpoint = self._checkpoints.get(partition)
+        if checkpoint is not None and not checkpoint.caught_up:
+            return False
+        since = max(moment for moment in (self._moved.get(partition), self._woke) if moment is not None)
+        return now - since >= self._idle
