@@ -32,7 +32,7 @@ class WholeWatermark:
         if known is not None and checkpoint.position < known.position:
             return
         self._checkpoints[checkpoint.partition] = checkpoint
-        if known is None or checkpoint.position > known.position:
+        if checkpoint.position > (known.position if known else 0):
             if self._last_moved is None or now - self._last_moved >= self._idle:
                 self._woke = now
             self._last_moved = self._moved[checkpoint.partition] = now

@@ -1,0 +1,125 @@
+"""Counting one partition: scored documents in, buckets and checkpoints out. Pure; what it computes depends on the log alone.
+
+The rules are those of DESIGN.md, section 4. Their reader may be killed between any two writes, and a worker that lost
+the partition may write after the one that has it now; neither changes a count.
+"""
+
+from datetime import timedelta
+
+from stream.buckets import OpenBucket
+from stream.records import Bucket, Checkpoint, ScoredDocument
+from stream.watermarks import NEVER
+from stream.windows import minute_of
+
+
+class PartitionCounter:
+    """The open buckets of one partition and how far its log has been counted.
+
+    First `restore` everything that stands in this partition of `windows`, oldest first; then `count` the records of
+    `scored` from `position` on; now and then write what `changed` gives, in its order, and after it the
+    `checkpoint`.
+    """
+
+    def __init__(self, partition: int, *, lateness: timedelta, evidence: int) -> None:
+        self.partition = partition
+        self.position = 0
+        self.origin = -1
+        self.watermark = NEVER
+        self.counted = self.late = self.dead = self.repeats = 0
+        self._lateness_seconds = lateness.total_seconds()
+        self._evidence = evidence
+        self._open: dict[int, dict[str, OpenBucket]] = {}  # minute -> topic -> bucket
+        self._changed: dict[tuple[int, str], OpenBucket] = {}
+        self._closes_before = -(2**62)
+        """Minutes below this one are closed: every document of theirs that may still come is late."""
+
+    def restore(self, record: Bucket | Checkpoint) -> None:
+        """Takes a record of this partition of `windows`; the order of buckets and stale ones do not matter."""
+        if isinstance(record, Checkpoint):
+            if record.position > self.position:
+                self.position, self.origin, self.watermark = record.position, record.origin, record.watermark
+                self.counted, self.late = record.counted, record.late
+                self.dead, self.repeats = record.dead, record.repeats
+                for minute in self._close_minutes():
+                    del self._open[minute]
+            return
+        minute = minute_of(record.minute)
+        if minute < self._closes_before:
+            return
+        topics = self._open.setdefault(minute, {})
+        known = topics.get(record.topic)
+        if known is None or record.applied > known.applied:
+            topics[record.topic] = OpenBucket.from_record(record, minute, evidence_limit=self._evidence)
+
+    def count(self, offset: int, document: ScoredDocument) -> None:
+        """Counts the record at `offset` of `scored`, once: records below `position` are passed over."""
+        if offset < self.position:
+            return
+        self.position = offset + 1
+        if document.origin <= self.origin:
+            self.repeats += 1
+            return
+        self.origin = document.origin
+        if document.watermark > self.watermark:
+            self.watermark = document.watermark
+        if document.dead or document.published_at is None:
+            self.dead += 1
+            return
+        event = document.published_at.timestamp()
+        if self.watermark is not NEVER and event < self.watermark.timestamp() - self._lateness_seconds:
+            self.late += 1
+            return
+        self.counted += 1
+        minute = int(event // 60)
+        topics = self._open.get(minute)
+        if topics is None:
+            topics = self._open[minute] = {}
+        bucket = topics.get(document.topic)
+        if bucket is None:
+            bucket = topics[document.topic] = OpenBucket(document.topic, minute, evidence_limit=self._evidence)
+        if bucket.add(offset, document):
+            self._changed[minute, document.topic] = bucket
+
+    def changed(self) -> list[Bucket]:
+        """Buckets that changed or closed since the last call. They must be written before the next `checkpoint`."""
+        closing = self._close_minutes()
+        for minute in closing:
+            for topic, bucket in self._open[minute].items():
+                self._changed[minute, topic] = bucket
+        closed = set(closing)
+        records = [
+            bucket.record(self.partition, closed=minute in closed) for (minute, _), bucket in self._changed.items()
+        ]
+        self._changed.clear()
+        for minute in closing:
+            del self._open[minute]
+        return records
+
+    def checkpoint(self, *, caught_up: bool) -> Checkpoint:
+        """Says that everything below `position` is in the buckets that were given out before."""
+        return Checkpoint(
+            partition=self.partition,
+            position=self.position,
+            origin=self.origin,
+            watermark=self.watermark,
+            caught_up=caught_up,
+            counted=self.counted,
+            late=self.late,
+            dead=self.dead,
+            repeats=self.repeats,
+        )
+
+    @property
+    def open_buckets(self) -> int:
+        """How many buckets are held in memory."""
+        return sum(len(topics) for topics in self._open.values())
+
+    def _close_minutes(self) -> list[int]:
+        """Moves the limit of closed minutes to the watermark; returns the minutes held that are now below it."""
+        if self.watermark is NEVER:
+            return []
+        limit = int((self.watermark.timestamp() - self._lateness_seconds) // 60)
+        if limit <= self._closes_before:
+            return []
+        self._closes_before = limit
+        return sorted(minute for minute in self._open if minute < limit)
