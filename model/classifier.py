@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
-from model.batching import cut_batches
+from model.batching import cut_batches, pad
 from model.bundle import DEFAULT_BUNDLE, Bundle
 from model.errors import BundleError
 from model.labels import SENTIMENTS, TOPICS, Sentiment
@@ -113,16 +113,6 @@ class Classifier:
                 topics.argmax(axis=1), topics, sentiments.argmax(axis=1), sentiments, strict=True
             )
         ]
-
-
-def pad(rows: Sequence[Sequence[int]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Token ids and attention mask, rows x longest, padded on the right with id 0, which the mask hides."""
-    ids = np.zeros((len(rows), max(map(len, rows))), dtype=np.int64)
-    mask = np.zeros_like(ids)
-    for index, row in enumerate(rows):
-        ids[index, : len(row)] = row
-        mask[index, : len(row)] = 1
-    return ids, mask
 
 
 def softmax(logits: Logits) -> npt.NDArray[np.float64]:

@@ -1,0 +1,158 @@
+"""Labelled texts from files, split so that nothing measured on was trained on."""
+
+import hashlib
+import logging
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from model.bundle import DataFingerprint
+from model.errors import InputError
+from model.recipe import LABELS, Head, Recipe, Source
+from model.text import clean
+
+logger = logging.getLogger(__name__)
+
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A cleaned text with the one label that its source gives, as an index into that head's labels."""
+
+    text: str
+    head: Head
+    label: int
+
+    @property
+    def key(self) -> str:
+        """Equal for texts that differ only in case, punctuation, URLs and white space: what leaks from set to set."""
+        return " ".join(_WORD.findall(self.text.casefold()))
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """What trains, what tempers, and what is only measured on (by the name of its set)."""
+
+    train: list[Example]
+    calibration: list[Example]
+    evaluation: dict[str, list[Example]]
+    fingerprints: dict[str, DataFingerprint] = field(default_factory=dict)
+    """By source and split, of what was read, before anything was dropped."""
+
+
+class LeakError(InputError):
+    """A text stands both in what trains and in what is measured on: no number made from it would mean anything."""
+
+
+def load_splits(recipe: Recipe, root: Path) -> Splits:
+    """Everything the recipe names under `root`, without leaks. Raises `InputError` naming the file and row."""
+    pool: list[Example] = []
+    evaluation: dict[str, list[Example]] = {}
+    fingerprints: dict[str, DataFingerprint] = {}
+    for source in recipe.sources:
+        if source.train is not None:
+            rows = read_source(source, root / source.train)
+            fingerprints[f"{source.name}.train"] = fingerprint(rows)
+            if source.holdout:
+                evaluation[f"{source.name}.holdout"] = [e for e in rows if share_of(e.key, "holdout") < source.holdout]
+            pool.extend(rows)
+        if source.evaluation is not None:
+            rows = read_source(source, root / source.evaluation)
+            fingerprints[f"{source.name}.validation"] = fingerprint(rows)
+            evaluation[f"{source.name}.validation"] = rows
+    kept = without_repeats(without_leaks(pool, evaluation))
+    calibration = [e for e in kept if share_of(e.key, "calibration") < recipe.training.calibration]
+    train = [e for e in kept if share_of(e.key, "calibration") >= recipe.training.calibration]
+    logger.info("data read=%d kept=%d train=%d calibration=%d", len(pool), len(kept), len(train), len(calibration))
+    splits = Splits(train, calibration, evaluation, fingerprints)
+    require_no_leaks(splits)
+    return splits
+
+
+def read_source(source: Source, path: Path) -> list[Example]:
+    """Rows of `path` in order; rows whose labels disagree (see `label_pattern`) or whose text is empty are left out."""
+    frame = _read_frame(path)
+    for column in (source.text, source.label):
+        if column not in frame.columns:
+            raise InputError(
+                f"{path}: no column {column!r}, only {', '.join(map(str, frame.columns))}",
+                fix=f"Name its columns in the recipe's source {source.name!r}.",
+            )
+    return list(_examples(source, path, zip(frame[source.text], frame[source.label], strict=True)))
+
+
+def without_leaks(pool: Iterable[Example], evaluation: dict[str, list[Example]]) -> list[Example]:
+    """The examples whose text stands in no evaluation set, of whichever source and head."""
+    held_out = {example.key for rows in evaluation.values() for example in rows}
+    return [example for example in pool if example.key not in held_out]
+
+
+def without_repeats(pool: Iterable[Example]) -> list[Example]:
+    """The first example of each text and head."""
+    first: dict[tuple[str, Head], Example] = {}
+    for example in pool:
+        first.setdefault((example.key, example.head), example)
+    return list(first.values())
+
+
+def require_no_leaks(splits: Splits) -> None:
+    """Raises `LeakError` if a text is on two sides of the split."""
+    train = {example.key for example in splits.train}
+    others = {"calibration": splits.calibration, **splits.evaluation}
+    for name, rows in others.items():
+        for example in rows:
+            if example.key in train:
+                raise LeakError(
+                    f"{name}: {example.text[:80]!r} also stands in what trains",
+                    fix="Split with `model.data.load_splits`, which drops such texts from training.",
+                )
+
+
+def share_of(key: str, purpose: str) -> float:
+    """A number in [0, 1) that depends on the text and the purpose alone: a split that no seed or order changes."""
+    digest = hashlib.blake2b(key.encode(), digest_size=8, person=purpose.encode()[:16]).digest()
+    return int.from_bytes(digest) / 2**64
+
+
+def fingerprint(rows: Sequence[Example]) -> DataFingerprint:
+    """How many rows, and a hash of their texts and labels in order."""
+    digest = hashlib.sha256()
+    for example in rows:
+        digest.update(f"{example.head}\t{example.label}\t{example.text}\n".encode())
+    return DataFingerprint(rows=len(rows), sha256=digest.hexdigest())
+
+
+def _read_frame(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file", fix="Give the folder that holds the recipe's data.")
+    try:
+        match path.suffix:
+            case ".csv":
+                return pd.read_csv(path, dtype=str, keep_default_na=False)
+            case ".parquet":
+                return pd.read_parquet(path)
+            case ".json":
+                return pd.read_json(path, dtype=False)
+    except (ValueError, OSError) as error:
+        raise InputError(f"{path}: cannot be read: {error}", fix="Fetch the file again.") from error
+    raise InputError(f"{path}: neither .csv, .parquet nor .json", fix="Convert it to one of them.")
+
+
+def _examples(source: Source, path: Path, cells: Iterable[tuple[object, object]]) -> Iterator[Example]:
+    indices = {label: index for index, label in enumerate(LABELS[source.head])}
+    for row, (text, cell) in enumerate(cells, start=1):
+        found = set(re.findall(source.label_pattern, str(cell))) if source.label_pattern else {str(cell)}
+        cleaned = clean(str(text))
+        if len(found) != 1 or not cleaned:
+            continue
+        raw = found.pop()
+        if raw not in source.labels:
+            raise InputError(
+                f"{path}: row {row}: label {raw!r} is not in the recipe",
+                fix=f"Map it under the source {source.name!r}: it knows {', '.join(source.labels)}.",
+            )
+        yield Example(cleaned, source.head, indices[source.labels[raw]])

@@ -1,0 +1,117 @@
+"""The recipe of a training run: a TOML file that names sources, label maps, encoder and numbers."""
+
+import importlib.util
+import re
+import tomllib
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from model.errors import InputError
+from model.labels import SENTIMENTS, TOPICS
+
+Head = Literal["topic", "sentiment"]
+
+LABELS: dict[Head, tuple[str, ...]] = {"topic": TOPICS, "sentiment": SENTIMENTS}
+
+
+class Part(BaseModel):
+    """A table of the recipe: a key that it does not know is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Encoder(Part):
+    """Where the pretrained encoder is: a Python package that holds it, or a folder."""
+
+    package: str | None = Field(
+        default=None, description="An installed package with the encoder in its folder `model`."
+    )
+    folder: Path | None = Field(default=None, description="A folder with config.json, tokenizer.json and weights.")
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if (self.package is None) == (self.folder is None):
+            raise ValueError("give either `package` or `folder`")
+        return self
+
+    def locate(self) -> Path:
+        """The folder that `transformers` loads. Raises `InputError` where it is not there."""
+        if self.folder is not None:
+            found = self.folder
+        else:
+            spec = importlib.util.find_spec(str(self.package))
+            if spec is None or not spec.submodule_search_locations:
+                raise InputError(
+                    f"encoder.package: {self.package} is not installed", fix="pip install finsentry[train]"
+                )
+            found = Path(spec.submodule_search_locations[0]) / "model"
+        if not (found / "config.json").is_file():
+            raise InputError(f"{found}: no encoder here", fix="Point `encoder` at a folder that holds config.json.")
+        return found
+
+
+class Training(Part):
+    """The numbers of the training loop."""
+
+    epochs: int = Field(default=3, ge=1)
+    batch: int = Field(default=32, ge=1, description="Texts in a step.")
+    learning_rate: float = Field(default=1e-4, gt=0, description="Peak, for AdamW.")
+    weight_decay: float = Field(default=0.01, ge=0)
+    warm_up: float = Field(default=0.08, ge=0, lt=1, description="Share of the steps over which the rate rises.")
+    clip: float = Field(default=1.0, gt=0, description="Largest norm of the gradient.")
+    maximum_length: int = Field(default=96, ge=4, description="Tokens of a text that are read, in service too.")
+    calibration: float = Field(
+        default=0.05, gt=0, lt=0.5, description="Share of the training texts kept from training, for the temperatures."
+    )
+
+
+class Source(Part):
+    """One labelled set: where it is and how its labels become ours."""
+
+    name: str = Field(pattern=r"^[a-z0-9_]+$")
+    head: Head
+    train: Path | None = Field(default=None, description="CSV, Parquet or JSON; absent for a set only measured on.")
+    evaluation: Path | None = Field(default=None, description="Held out as it stands.")
+    holdout: float = Field(default=0.0, ge=0, lt=1, description="Share of `train` held out, chosen by its text.")
+    text: str = Field(description="Column of the text.")
+    label: str = Field(description="Column of the label.")
+    label_pattern: str | None = Field(
+        default=None, description="Finds labels within the cell; a row is taken where all it finds are the same."
+    )
+    labels: dict[str, str] = Field(description="The set's labels to ours.")
+
+    @model_validator(mode="after")
+    def _labels_are_ours(self) -> Self:
+        if strange := sorted(set(self.labels.values()) - set(LABELS[self.head])):
+            raise ValueError(f"labels: {strange[0]!r} is not a {self.head}")
+        if self.label_pattern is not None and re.compile(self.label_pattern).groups != 1:
+            raise ValueError("label_pattern: needs exactly one group")
+        if (self.evaluation is not None) + (self.holdout > 0) > 1 or (self.train is None and self.evaluation is None):
+            raise ValueError("give `train` with `evaluation` or with `holdout`, or `evaluation` alone")
+        return self
+
+
+class Recipe(Part):
+    """Everything that decides what a run makes, except the data itself."""
+
+    name: str = Field(pattern=r"^[a-z0-9-]+$", description="First part of the bundle's version.")
+    seed: int = 1
+    encoder: Encoder
+    training: Training = Training()
+    sources: tuple[Source, ...] = Field(min_length=1)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe at `path`. Raises `InputError` that names the file and the key."""
+    try:
+        return Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}", fix="Give the path of a recipe.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not TOML: {error}", fix="Mend the line it names.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{path}: {key}: {first['msg']}", fix="Compare with model/configs/default.toml.") from error
