@@ -1,0 +1,17 @@
+"""Ingest's branch of the tree of errors; `model.errors` draws the whole tree."""
+
+from stream.errors import BrokerError, FinSentryError, InputError
+
+__all__ = ["BrokerError", "FetchError", "FinSentryError", "InputError", "RowError"]
+
+
+class RowError(InputError):
+    """One row of an archive, or one entry of a feed, cannot become a document. The message is the reason alone."""
+
+
+class FetchError(FinSentryError):
+    """A page or feed could not be fetched, or is none. `retry_after` is what the server asked for, in seconds."""
+
+    def __init__(self, message: str, *, fix: str = "", retry_after: float = 0.0) -> None:
+        super().__init__(message, fix=fix)
+        self.retry_after = retry_after
