@@ -10,6 +10,8 @@ The root stands here because `model` imports none of the other packages. The who
     ├── RuntimeMissingError        model: no ONNX Runtime is installed
     ├── BrokerError                stream: Kafka cannot be reached or refuses
     │   └── TopicMismatchError     stream: a topic exists, but not as the settings ask
+    ├── GapError                   stream: offsets of a log were skipped over
+    ├── ModelSickError             stream: the classifier fails on every text
     ├── PoisonedInputError         stream: too much of the input cannot be processed
     ├── FetchError                 ingest: a page or feed could not be fetched
     └── LocalServerError           deploy: a server of the one-machine run did not start

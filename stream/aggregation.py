@@ -1,4 +1,4 @@
-"""Counting one partition: scored documents in, buckets and checkpoints out. Pure; what it computes depends on the log alone.
+"""Counting one partition: scored documents in, buckets and checkpoints out. Pure: a function of the log alone.
 
 The rules are those of DESIGN.md, section 4. Their reader may be killed between any two writes, and a worker that lost
 the partition may write after the one that has it now; neither changes a count.
@@ -7,7 +7,8 @@ the partition may write after the one that has it now; neither changes a count.
 from datetime import timedelta
 
 from stream.buckets import OpenBucket
-from stream.records import Bucket, Checkpoint, ScoredDocument
+from stream.errors import GapError
+from stream.records import Bucket, Checkpoint, ScoredDocument, WindowRecord
 from stream.watermarks import NEVER
 from stream.windows import minute_of
 
@@ -33,7 +34,7 @@ class PartitionCounter:
         self._closes_before = -(2**62)
         """Minutes below this one are closed: every document of theirs that may still come is late."""
 
-    def restore(self, record: Bucket | Checkpoint) -> None:
+    def restore(self, record: WindowRecord) -> None:
         """Takes a record of this partition of `windows`; the order of buckets and stale ones do not matter."""
         if isinstance(record, Checkpoint):
             if record.position > self.position:
@@ -51,10 +52,19 @@ class PartitionCounter:
         if known is None or record.applied > known.applied:
             topics[record.topic] = OpenBucket.from_record(record, minute, evidence_limit=self._evidence)
 
+    def expire(self, oldest: int) -> None:
+        """Goes on from `oldest`: what stood before it in `scored` was deleted before it could be counted."""
+        self.position = max(self.position, oldest)
+
     def count(self, offset: int, document: ScoredDocument) -> None:
-        """Counts the record at `offset` of `scored`, once: records below `position` are passed over."""
-        if offset < self.position:
-            return
+        """Counts the record at `offset` of `scored`, once: records below `position` are passed over.
+
+        Raises `GapError` where `offset` is above `position`: records in between were never seen.
+        """
+        if offset != self.position:
+            if offset < self.position:
+                return
+            raise GapError(f"scored partition {self.partition}: offset {offset} follows {self.position - 1}")
         self.position = offset + 1
         if document.origin <= self.origin:
             self.repeats += 1

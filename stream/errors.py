@@ -5,7 +5,9 @@ from model.errors import FinSentryError, InputError
 __all__ = [
     "BrokerError",
     "FinSentryError",
+    "GapError",
     "InputError",
+    "ModelSickError",
     "PoisonedInputError",
     "TopicMismatchError",
 ]
@@ -21,3 +23,11 @@ class TopicMismatchError(BrokerError):
 
 class PoisonedInputError(FinSentryError):
     """So much of the input cannot be processed that going on would hide a fault: the worker stops."""
+
+
+class ModelSickError(FinSentryError):
+    """The classifier fails on every text, so no document is to blame: wait, then stop and say so."""
+
+
+class GapError(FinSentryError):
+    """Offsets of a log were skipped over: going on would lose documents, so the partition is read again."""

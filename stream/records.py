@@ -134,6 +134,10 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     schema: int = SCHEMA
 
 
+WindowRecord = Bucket | Checkpoint
+"""What stands in `windows`."""
+
+
 class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One event, from its start to its end. Key in `alerts`: `id`; a later record of the same id replaces it."""
 

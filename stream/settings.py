@@ -17,7 +17,7 @@ class StreamSettings(BaseModel):
     follow_clock: bool = Field(
         True, description="When every partition is idle, event time goes on at the clock's rate; off for archives."
     )
-    batch_documents: int = Field(256, ge=1, description="Most documents that scoring takes from Kafka at once.")
+    batch_documents: int = Field(512, ge=1, description="Most documents that scoring takes from Kafka at once.")
     batch_scored: int = Field(4096, ge=1, description="Most scored records that aggregation takes at once.")
     flush_seconds: float = Field(0.2, ge=0, description="Shortest time between two checkpoints of one partition.")
     evidence: int = Field(5, ge=0, le=50, description="Headlines kept in a bucket, most negative first.")
@@ -28,4 +28,9 @@ class StreamSettings(BaseModel):
     poison_ratio: float = Field(0.5, gt=0, le=1, description="The worker stops where more of its input is dead.")
     poison_window: int = Field(200, ge=1, description="How many of the latest documents that ratio is taken over.")
     poison_consecutive: int = Field(100, ge=1, description="The worker stops after so many dead in a row.")
-    retries: int = Field(3, ge=0, description="How often a failing batch is tried again before it is split.")
+    model_patience_seconds: float = Field(
+        120.0, ge=0, description="The worker stops when its classifier fails on every text for this long."
+    )
+    restarts: int = Field(
+        8, ge=0, description="A hot loop that fails so often in a row without making progress stops the worker."
+    )

@@ -40,6 +40,8 @@ class Topics:
     """The topics under one prefix, by the role they play."""
 
     def __init__(self, settings: TopicSettings) -> None:
+        self._prefix = settings.prefix
+
         def topic(name: str, partitions: int, **config: str | int) -> Topic:
             if settings.replication_factor > 1:
                 # One copy may be down without stopping writers, and an acknowledged record is on two disks.
@@ -47,13 +49,13 @@ class Topics:
             entries = {key.replace("_", "."): str(value) for key, value in config.items()}
             return Topic(settings.prefix + name, partitions, settings.replication_factor, entries)
 
+        self.max_document_bytes = settings.max_document_bytes
         kept = int(settings.documents_days * DAY_MS)
-        largest = settings.max_document_bytes
         self.documents = topic(
             "documents",
             settings.partitions,
             retention_ms=kept,
-            max_message_bytes=largest,
+            max_message_bytes=self.max_document_bytes,
             # The broker's clock bounds event time: no crawler with a fast clock moves a watermark into the future.
             message_timestamp_type="LogAppendTime",
         )
@@ -68,8 +70,14 @@ class Topics:
         )
         self.alerts = topic("alerts", 1, cleanup_policy="compact", min_compaction_lag_ms=10 * 60_000)
         self.labels = topic("labels", 1, cleanup_policy="compact")
-        self.dead_letters = topic("dead-letters", 1, retention_ms=30 * DAY_MS, max_message_bytes=2 * largest)
+        self.dead_letters = topic(
+            "dead-letters", 1, retention_ms=30 * DAY_MS, max_message_bytes=2 * self.max_document_bytes
+        )
         self.control = topic("control", 1, cleanup_policy="compact")
+
+    def group(self, name: str) -> str:
+        """The consumer group `name` under this prefix: two deployments on one broker do not share a group."""
+        return self._prefix + name
 
     def all(self) -> tuple[Topic, ...]:
         """Every topic of the pipeline, in the order of the flow."""
@@ -89,4 +97,4 @@ class Topics:
 
     def short(self, topic: Topic) -> str:
         """The topic's name without the prefix, as people say it."""
-        return topic.name[len(self.documents.name) - len("documents") :]
+        return topic.name.removeprefix(self._prefix)

@@ -1,0 +1,218 @@
+"""The aggregation loop: reads `scored`, counts, writes changed buckets and then a checkpoint to `windows`.
+
+The position to go on from is the checkpoint's: what the group commits is for whoever looks at the lag.
+"""
+
+import asyncio
+import logging
+from datetime import timedelta
+from time import monotonic, time
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+
+from stream import metrics
+from stream.aggregation import PartitionCounter
+from stream.hot_loop import LOST, Assignment, HotLoop
+from stream.records import CHECKPOINT_KEY, Bucket, ScoredDocument, WindowRecord, encode
+from stream.windows_log import decode_window, read_to_end
+from stream.writing import Entry, append, open_producer
+
+logger = logging.getLogger(__name__)
+
+CAUGHT_UP_SECONDS = 1.0
+"""How often the ends of `documents` are asked for: whoever waits for an idle partition waits far longer."""
+
+_decoder = msgspec.json.Decoder(ScoredDocument)
+
+
+class AggregationService(HotLoop):
+    """Counts the partitions that the group gives to this worker."""
+
+    stage = "aggregation"
+
+    async def round(self) -> None:
+        """Opens clients and counts until something fails or the service stops."""
+        consumer = self.open_consumer("aggregation")
+        producer = open_producer(self.broker, client_id="finsentry-aggregation")
+        counting = _Counting(self, consumer, producer)
+        try:
+            await producer.start()
+            consumer.subscribe([self.topics.scored.name], listener=Assignment(counting.revoked, counting.assigned))
+            await consumer.start()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(counting.run())
+                tasks.create_task(self.watch_lag(consumer, counting.done))
+        finally:
+            await consumer.stop()
+            await producer.stop()
+
+    def counter(self, partition: int) -> PartitionCounter:
+        """A counter that knows nothing yet of its partition."""
+        return PartitionCounter(
+            partition,
+            lateness=timedelta(minutes=self.settings.lateness_minutes),
+            evidence=self.settings.evidence,
+        )
+
+
+class _Partition:
+    """A partition that this worker counts, and what it has counted since its last checkpoint."""
+
+    def __init__(self, counter: PartitionCounter) -> None:
+        self.counter = counter
+        self.written = counter.position
+        self.caught_up = False
+        self.appended: list[int] = []
+        """When the documents counted since were appended to `documents`, milliseconds since the epoch."""
+        self.tally: dict[tuple[str, str], int] = {}
+        self.late, self.repeats = counter.late, counter.repeats
+
+    def count(self, record: ConsumerRecord) -> None:
+        document = _decoder.decode(record.value)
+        before = self.counter.counted
+        self.counter.count(record.offset, document)
+        if self.counter.counted > before:
+            self.appended.append(record.timestamp)
+            key = (document.topic, document.sentiment)
+            self.tally[key] = self.tally.get(key, 0) + 1
+
+    def measure(self, now_ms: float) -> None:
+        """Tells the metrics what has been acknowledged, and begins anew."""
+        for appended in self.appended:
+            metrics.LATENCY_SECONDS.observe(max(0.0, now_ms - appended) / 1000)
+        for (topic, sentiment), documents in self.tally.items():
+            metrics.COUNTED.labels(topic, sentiment).inc(documents)
+        metrics.LATE.inc(self.counter.late - self.late)
+        metrics.REPEATS.inc(self.counter.repeats - self.repeats)
+        self.late, self.repeats = self.counter.late, self.counter.repeats
+        self.appended, self.tally = [], {}
+        metrics.WATERMARK.labels(str(self.counter.partition)).set(self.counter.watermark.timestamp())
+
+
+class _Counting:
+    """One round: the partitions held, and the loop over them."""
+
+    def __init__(self, service: AggregationService, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer) -> None:
+        self._service = service
+        self._consumer = consumer
+        self._producer = producer
+        self._partitions: dict[TopicPartition, _Partition] = {}
+        self._begin: set[TopicPartition] = set()
+        self.done: dict[TopicPartition, int] = {}
+        """The offset below which everything is in acknowledged buckets, by partition of `scored`."""
+        self._ends: dict[int, int] = {}
+        self._ends_at = 0.0
+        self._flushed_at = 0.0
+
+    # ---- the group's listener
+
+    async def revoked(self, _partitions: set[TopicPartition]) -> None:
+        """Drops them as they are: the next owner counts on from the last checkpoint, and arrives at the same."""
+        self._partitions.clear()
+        self.done.clear()
+        self._begin.clear()
+
+    async def assigned(self, partitions: set[TopicPartition]) -> None:
+        # Restoring may take longer than the group waits for this callback, so the loop does it.
+        self._consumer.pause(*partitions)
+        self._begin = set(partitions)
+        logger.info("assigned stage=%s partitions=%s", self._service.stage, sorted(p.partition for p in partitions))
+
+    # ---- the loop
+
+    async def run(self) -> None:
+        settings = self._service.settings
+        wait_ms = max(10, int(settings.flush_seconds * 1000))
+        while True:
+            if self._begin:
+                await self._restore(self._begin.pop())
+                continue
+            fetched = await self._consumer.getmany(timeout_ms=wait_ms, max_records=settings.batch_scored)
+            for place, records in fetched.items():
+                partition = self._partitions.get(place)
+                if partition is not None:
+                    for record in records:
+                        partition.count(record)
+            if monotonic() - self._flushed_at >= settings.flush_seconds:
+                await self._flush()
+
+    async def _restore(self, place: TopicPartition) -> None:
+        """Reads what stands of the partition in `windows`, and goes on from its last checkpoint."""
+        began = monotonic()
+        counter = self._service.counter(place.partition)
+        windows = TopicPartition(self._service.topics.windows.name, place.partition)
+        async for record in read_to_end(self._service.broker, windows):
+            entry = decode_window(record.key, record.value)
+            if entry is not None:
+                counter.restore(entry)
+        if place not in self._consumer.assignment():
+            return
+        oldest = (await self._consumer.beginning_offsets([place]))[place]
+        if counter.position < oldest:
+            logger.error(
+                "scored documents expired before they were counted partition=%d from=%d to=%d",
+                place.partition,
+                counter.position,
+                oldest,
+            )
+            metrics.STAGE_ERRORS.labels(self._service.stage, "Expired").inc()
+            counter.expire(oldest)
+        if place not in self._consumer.assignment():
+            return
+        self._consumer.seek(place, counter.position)
+        self._consumer.resume(place)
+        self._partitions[place] = _Partition(counter)
+        self.done[place] = counter.position
+        metrics.RESTORE_SECONDS.labels(str(place.partition)).set(monotonic() - began)
+        logger.info(
+            "restored partition=%d position=%d buckets=%d", place.partition, counter.position, counter.open_buckets
+        )
+        if not self._begin:
+            self._service.ready.set()
+
+    async def _flush(self) -> None:
+        """Writes what changed since the last flush, each partition's checkpoint after its buckets."""
+        self._flushed_at = monotonic()
+        await self._learn_ends()
+        due = {}
+        for place, partition in self._partitions.items():
+            caught_up = partition.counter.origin + 1 >= self._ends.get(place.partition, 0)
+            if partition.counter.position > partition.written or caught_up != partition.caught_up:
+                due[place] = (partition, caught_up)
+        if due:
+            async with asyncio.TaskGroup() as tasks:
+                for partition, caught_up in due.values():
+                    tasks.create_task(self._write(partition, caught_up))
+            await self._commit({place: partition.written for place, (partition, _) in due.items()})
+        metrics.OPEN_BUCKETS.set(sum(p.counter.open_buckets for p in self._partitions.values()))
+        self._service.progress()
+
+    async def _write(self, partition: _Partition, caught_up: bool) -> None:
+        counter = partition.counter
+        records: list[WindowRecord] = [*counter.changed(), counter.checkpoint(caught_up=caught_up)]
+        entries = [
+            Entry((record.key if isinstance(record, Bucket) else CHECKPOINT_KEY).encode(), encode(record))
+            for record in records
+        ]
+        position = counter.position
+        await append(self._producer, self._service.topics.windows.name, counter.partition, entries)
+        partition.written, partition.caught_up = position, caught_up
+        partition.measure(time() * 1000)
+
+    async def _commit(self, positions: dict[TopicPartition, int]) -> None:
+        held = {place: position for place, position in positions.items() if place in self._partitions}
+        self.done |= held
+        try:
+            if held:
+                await self._consumer.commit(held)
+        except LOST as error:
+            logger.info("commit refused stage=%s error=%s", self._service.stage, type(error).__name__)
+
+    async def _learn_ends(self) -> None:
+        if monotonic() - self._ends_at < CAUGHT_UP_SECONDS or not self._partitions:
+            return
+        name = self._service.topics.documents.name
+        ends = await self._consumer.end_offsets([TopicPartition(name, p.partition) for p in self._partitions])
+        self._ends = {place.partition: end for place, end in ends.items()}
+        self._ends_at = monotonic()

@@ -1,0 +1,196 @@
+"""The frame of the two hot loops: a service of the Faust app that recovers, or ends the worker with the cause.
+
+A round opens its own Kafka clients and works until something fails; all it knew is then thrown away and read back
+from the log, which is the only way in which a loop ever recovers.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError, RebalanceInProgressError, UnknownMemberIdError
+from mode import Service
+
+from stream import metrics
+from stream.broker import BrokerSettings
+from stream.errors import FinSentryError, ModelSickError, PoisonedInputError
+from stream.settings import StreamSettings
+from stream.topics import Topics
+
+logger = logging.getLogger(__name__)
+
+BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
+"""A broker that restarts is back within seconds; longer waits would only delay the take-up."""
+
+LAG_SECONDS = 2.0
+
+FETCH_MAX_WAIT_MS = 100
+"""How long the broker holds an empty fetch: the floor of the latency of a quiet partition after a rebalance."""
+
+
+HOPELESS = (PoisonedInputError, ModelSickError)
+"""Errors that trying again does not mend: a person must look."""
+
+
+LOST = (CommitFailedError, IllegalStateError, RebalanceInProgressError, UnknownMemberIdError)
+"""What a commit raises where the partitions are another worker's by now: it will read from the last commit."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """Why the worker ended, for whoever runs it."""
+
+    cause: FinSentryError | None = None
+    """None while it runs and after a clean stop."""
+    on_failure: Callable[[], None] = field(default=lambda: None)
+
+
+class Restarts:
+    """Counts failures in a row; a loop that makes progress begins anew. Pure."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.failures = 0
+
+    def progress(self) -> None:
+        """Something was acknowledged: earlier failures are forgiven."""
+        self.failures = 0
+
+    def failed(self) -> float | None:
+        """Seconds to wait before the next try; None where there were too many."""
+        self.failures += 1
+        if self.failures > self._limit:
+            return None
+        return BACKOFF_SECONDS[min(self.failures, len(BACKOFF_SECONDS)) - 1]
+
+
+class HotLoop(Service):
+    """Runs `round` again and again until the service stops; a subclass says what a round is."""
+
+    stage: str
+
+    def __init__(self, broker: BrokerSettings, topics: Topics, settings: StreamSettings, outcome: Outcome) -> None:
+        super().__init__()
+        self.broker = broker
+        self.topics = topics
+        self.settings = settings
+        self.ready = asyncio.Event()
+        """Set once partitions are assigned and restored."""
+        self._outcome = outcome
+        self._restarts = Restarts(settings.restarts)
+
+    async def round(self) -> None:
+        """Opens clients and works until it is cancelled; raises what it cannot mend itself."""
+        raise NotImplementedError
+
+    def progress(self) -> None:
+        """A subclass calls this after outputs were acknowledged."""
+        self._restarts.progress()
+        metrics.HEARTBEAT.labels(self.stage).set_to_current_time()
+
+    async def watch_lag(self, consumer: AIOKafkaConsumer, done: Mapping[TopicPartition, int]) -> None:
+        """Measures now and then how many records of each partition are not `done`, until it is cancelled.
+
+        It asks the broker for the ends: what the consumer knows of them is old when fetching pauses.
+        """
+        measured: set[TopicPartition] = set()
+        while True:
+            places = set(consumer.assignment())
+            for gone in measured - places:
+                metrics.LAG.remove(self.stage, str(gone.partition))
+            measured = places
+            for place, end in (await consumer.end_offsets(list(places))).items():
+                if place in done:
+                    metrics.LAG.labels(self.stage, str(place.partition)).set(end - done[place])
+            await asyncio.sleep(LAG_SECONDS)
+
+    @Service.task
+    async def _run(self) -> None:
+        while not self.should_stop:
+            try:
+                await self._until_stopped(self.round)
+            except asyncio.CancelledError:
+                raise
+            except BaseException as error:
+                cause = _first(error)
+                metrics.STAGE_ERRORS.labels(self.stage, type(cause).__name__).inc()
+                wait = None if isinstance(cause, HOPELESS) else self._restarts.failed()
+                if wait is None:
+                    self._give_up(cause)
+                    return
+                logger.warning(
+                    "stage failed, starting it again stage=%s in=%.1fs error=%s: %s",
+                    self.stage,
+                    wait,
+                    type(cause).__name__,
+                    cause,
+                )
+                await self.sleep(wait)
+
+    async def _until_stopped(self, work: Callable[[], Awaitable[None]]) -> None:
+        task = asyncio.ensure_future(work())
+        stopped = asyncio.ensure_future(self._stopped.wait())
+        try:
+            await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+            task.cancel()
+            await asyncio.wait({task})
+        if not task.cancelled():
+            task.result()
+
+    def _give_up(self, cause: BaseException) -> None:
+        if isinstance(cause, FinSentryError):
+            self._outcome.cause = cause
+        else:
+            self._outcome.cause = FinSentryError(
+                f"{self.stage} failed {self._restarts.failures} times in a row: {type(cause).__name__}: {cause}",
+                fix="see the worker's log for what came before; `finsentry doctor` looks at the broker and the bundle",
+            )
+        logger.error("stage gives up stage=%s cause=%s", self.stage, self._outcome.cause)
+        self._outcome.on_failure()
+
+    def open_consumer(self, group: str, **options: object) -> AIOKafkaConsumer:
+        """A consumer of the stage's group that never commits by itself and begins at the oldest record."""
+        session_ms = int(self.settings.session_timeout_seconds * 1000)
+        return AIOKafkaConsumer(
+            **self.broker.client_options(),
+            client_id=f"finsentry-{self.stage}",
+            group_id=self.topics.group(group),
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            session_timeout_ms=session_ms,
+            heartbeat_interval_ms=session_ms // 3,
+            # A slow model must not cost the partitions: heartbeats say that the worker lives.
+            max_poll_interval_ms=int(10 * 60_000 + self.settings.model_patience_seconds * 1000),
+            fetch_max_wait_ms=FETCH_MAX_WAIT_MS,
+            **options,
+        )
+
+
+class Assignment(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is untyped
+    """Partitions as the group gives and takes them; hands each change to the loop, which acts between two batches."""
+
+    def __init__(
+        self,
+        revoked: Callable[[set[TopicPartition]], Awaitable[None]],
+        assigned: Callable[[set[TopicPartition]], Awaitable[None]],
+    ) -> None:
+        self._revoked = revoked
+        self._assigned = assigned
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        await self._revoked(set(revoked))
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        await self._assigned(set(assigned))
+
+
+def _first(error: BaseException) -> BaseException:
+    """The first error of a group that is not a cancellation."""
+    while isinstance(error, BaseExceptionGroup):
+        rest = [inner for inner in error.exceptions if not isinstance(inner, asyncio.CancelledError)]
+        error = rest[0] if rest else error.exceptions[0]
+    return error

@@ -1,0 +1,213 @@
+"""Scoring one batch: raw records of `documents` in, `scored` records and dead letters out. Pure but for the classifier.
+
+Every input offset gives exactly one scored record, in order: its score, or a record marked dead where it cannot be
+processed, so that `scored` alone says what became of each document.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import msgspec
+
+from model.classifier import Prediction, TextClassifier
+from stream.errors import ModelSickError
+from stream.records import SCHEMA, DeadLetter, Document, ScoredDocument
+from stream.watermarks import NEVER
+
+CANARY = "Shares were little changed in quiet trading."
+"""Any sound model can classify this; one that cannot is itself at fault, not the documents."""
+
+
+DECIMALS = 6
+"""Of a probability on the wire: finer than any calibration, and a third of the bytes of a full float."""
+
+Classify = Callable[[Sequence[str]], Sequence[Prediction]]
+
+
+class Received(NamedTuple):
+    """A record of `documents` as the broker gave it."""
+
+    partition: int
+    offset: int
+    appended_ms: int
+    """The broker's clock when it was appended, milliseconds since the epoch."""
+    key: bytes | None
+    value: bytes | None
+
+
+class Rejection(NamedTuple):
+    """Why a document cannot be processed."""
+
+    stage: str
+    error: str
+    message: str
+
+
+class Scored(NamedTuple):
+    """What becomes of one received record."""
+
+    received: Received
+    document: ScoredDocument
+    dead_letter: DeadLetter | None
+
+
+class _Decoded(NamedTuple):
+    document: Document
+    event: datetime
+
+
+_decoder = msgspec.json.Decoder(Document)
+
+
+def read(received: Received, *, max_text_bytes: int) -> _Decoded | Rejection:
+    """The document in a record with its event time, which is never after its append; or why there is none."""
+    value = received.value
+    if not value:
+        return Rejection("decode", "EmptyValue", "the record has no value")
+    if len(value) > 2 * max_text_bytes:
+        return Rejection("decode", "TooLarge", f"the record has {len(value)} bytes; the limit is {2 * max_text_bytes}")
+    try:
+        document = _decoder.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:  # ValidationError is a DecodeError
+        return Rejection("decode", type(error).__name__, str(error))
+    if document.schema > SCHEMA:
+        return Rejection("decode", "UnknownSchema", f"schema {document.schema}; this version reads up to {SCHEMA}")
+    if not document.text.strip():
+        return Rejection("decode", "EmptyText", "the text is empty")
+    if len(document.text) > max_text_bytes:
+        return Rejection("decode", "TooLarge", f"the text has {len(document.text)} characters")
+    if document.published_at.tzinfo is None:
+        return Rejection("decode", "NaiveTime", "published_at names no time zone")
+    appended = datetime.fromtimestamp(received.appended_ms / 1000, UTC)
+    return _Decoded(document, min(document.published_at, appended))
+
+
+def text_of(document: Document) -> str:
+    """What the classifier reads: the title and, where it says more, the text."""
+    if not document.title or document.text.startswith(document.title):
+        return document.text
+    return f"{document.title}. {document.text}"
+
+
+def classify_each(classify: Classify, texts: Sequence[str]) -> list[Prediction | Rejection]:
+    """A prediction or the reason why there is none, for each text.
+
+    A batch that fails is taken apart, so that one bad text costs only itself. Raises `ModelSickError` where the
+    classifier fails on a harmless text too.
+    """
+    try:
+        predictions = _checked(classify(texts), len(texts))
+    except Exception as error:
+        if not _works(classify):
+            raise ModelSickError(f"the classifier fails on every text: {type(error).__name__}: {error}") from error
+    else:
+        return [
+            _classify_one(classify, text) if isinstance(prediction, Rejection) else prediction
+            for prediction, text in zip(predictions, texts, strict=True)
+        ]
+    return [_classify_one(classify, text) for text in texts]
+
+
+def _classify_one(classify: Classify, text: str) -> Prediction | Rejection:
+    try:
+        return _checked(classify([text]), 1)[0]
+    except Exception as error:
+        return Rejection("classify", type(error).__name__, str(error))
+
+
+def _works(classify: Classify) -> bool:
+    try:
+        return not isinstance(_checked(classify([CANARY]), 1)[0], Rejection)
+    except Exception:
+        return False
+
+
+def _checked(predictions: Sequence[Prediction], expected: int) -> list[Prediction | Rejection]:
+    if len(predictions) != expected:
+        raise ValueError(f"the classifier gave {len(predictions)} predictions for {expected} texts")
+    return [
+        prediction
+        if math.isfinite(sum(prediction.probabilities) + prediction.topic_probability)
+        else Rejection("classify", "NotFinite", f"probabilities {prediction.probabilities}")
+        for prediction in predictions
+    ]
+
+
+class Scorer:
+    """Scores batches and keeps the watermark of each `documents` partition that it was given.
+
+    A partition's watermark is the highest event time up to an offset, so it is as exact as the offset that it is
+    committed with: `restore` it from there.
+    """
+
+    def __init__(self, classifier: TextClassifier, *, topic: str, max_text_bytes: int) -> None:
+        self._classifier = classifier
+        self._topic = topic
+        self._max_text_bytes = max_text_bytes
+        self._watermarks: dict[int, datetime] = {}
+
+    def restore(self, partition: int, watermark: datetime | None) -> None:
+        """Begins a partition at the watermark that its committed offset carries."""
+        self._watermarks[partition] = watermark or NEVER
+
+    def score(self, batch: Iterable[Received], now: datetime) -> list[Scored]:
+        """One result for each record, in order. Raises `ModelSickError`; the watermarks are then as before."""
+        read_batch = [(received, read(received, max_text_bytes=self._max_text_bytes)) for received in batch]
+        texts = [text_of(item.document) for _, item in read_batch if isinstance(item, _Decoded)]
+        predictions = iter(classify_each(self._classifier.classify, texts) if texts else [])
+        results = []
+        for received, item in read_batch:
+            outcome: Prediction | Rejection = item if isinstance(item, Rejection) else next(predictions)
+            watermark = self._watermarks.get(received.partition, NEVER)
+            if isinstance(item, _Decoded):
+                watermark = max(watermark, item.event)
+                self._watermarks[received.partition] = watermark
+            if isinstance(outcome, Rejection) or isinstance(item, Rejection):
+                assert isinstance(outcome, Rejection)
+                results.append(self._dead(received, outcome, watermark, now))
+            else:
+                results.append(Scored(received, self._scored(received, item, outcome, watermark), None))
+        return results
+
+    def watermark(self, partition: int) -> datetime:
+        """The highest event time among the partition's documents scored so far."""
+        return self._watermarks.get(partition, NEVER)
+
+    def _scored(
+        self, received: Received, item: _Decoded, prediction: Prediction, watermark: datetime
+    ) -> ScoredDocument:
+        document = item.document
+        negative, neutral, positive = prediction.probabilities
+        return ScoredDocument(
+            origin=received.offset,
+            watermark=watermark,
+            id=document.id,
+            story=document.story,
+            title=document.title or document.text[:200],
+            url=document.url,
+            source=document.source,
+            source_kind=document.source_kind,
+            published_at=item.event,
+            topic=prediction.topic,
+            topic_probability=round(prediction.topic_probability, DECIMALS),
+            sentiment=prediction.sentiment,
+            probabilities=(round(negative, DECIMALS), round(neutral, DECIMALS), round(positive, DECIMALS)),
+            model=self._classifier.version,
+        )
+
+    def _dead(self, received: Received, rejection: Rejection, watermark: datetime, now: datetime) -> Scored:
+        letter = DeadLetter(
+            topic=self._topic,
+            partition=received.partition,
+            offset=received.offset,
+            stage=rejection.stage,
+            error=rejection.error,
+            message=rejection.message,
+            at=now,
+            value=received.value or b"",
+            key=received.key or b"",
+        )
+        marker = ScoredDocument(origin=received.offset, watermark=watermark, dead=True)
+        return Scored(received, marker, letter)

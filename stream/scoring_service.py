@@ -1,0 +1,289 @@
+"""The scoring loop: reads `documents`, classifies, writes `scored`, and only then commits what it read.
+
+Fetching, classifying and writing overlap in three tasks with one batch waiting between each two, so a slow model makes
+the loop fall behind, never grow.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import monotonic, perf_counter
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from model.classifier import TextClassifier
+from stream import metrics
+from stream.broker import BrokerSettings
+from stream.dead_letters import PoisonGuard
+from stream.errors import ModelSickError
+from stream.hot_loop import LOST, Assignment, HotLoop, Outcome
+from stream.records import encode
+from stream.scoring import Received, Scored, Scorer
+from stream.settings import StreamSettings
+from stream.topics import Topics
+from stream.writing import Entry, append, open_producer
+
+logger = logging.getLogger(__name__)
+
+COMMIT_SECONDS = 0.5
+"""A commit is a request of its own: at most two a second cost nothing and bound what a crash scores twice."""
+
+MODEL_RETRY_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    epoch: int
+    restored: dict[int, datetime | None]
+    """Watermarks of partitions that begin with this batch."""
+    received: list[Received]
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    epoch: int
+    scored: list[Scored]
+    watermarks: dict[int, datetime]
+
+
+class ScoringService(HotLoop):
+    """Scores the partitions that the group gives to this worker. The classifier runs in a thread of its own."""
+
+    stage = "scoring"
+
+    def __init__(
+        self,
+        broker: BrokerSettings,
+        topics: Topics,
+        settings: StreamSettings,
+        outcome: Outcome,
+        classifier: TextClassifier,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        super().__init__(broker, topics, settings, outcome)
+        self._classifier = classifier
+        self._now = now
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="scoring")
+
+    async def round(self) -> None:
+        """Opens clients and keeps the three tasks going until one fails or the service stops."""
+        consumer = self.open_consumer("scoring")
+        producer = open_producer(
+            self.broker, client_id="finsentry-scoring", max_record_bytes=self.topics.max_document_bytes
+        )
+        admin = AIOKafkaAdminClient(**self.broker.client_options(), client_id="finsentry-scoring-admin")
+        pipeline = _Pipeline(self, consumer, producer, admin)
+        try:
+            await admin.start()
+            await producer.start()
+            consumer.subscribe([self.topics.documents.name], listener=Assignment(pipeline.revoked, pipeline.assigned))
+            await consumer.start()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(pipeline.fetch())
+                tasks.create_task(pipeline.classify())
+                tasks.create_task(pipeline.write())
+                tasks.create_task(self.watch_lag(consumer, pipeline.done))
+        finally:
+            await consumer.stop()
+            await producer.stop()
+            await admin.close()
+
+    async def on_stop(self) -> None:
+        """The thread ends with the batch it has."""
+        self._thread.shutdown(wait=False)
+
+    async def score(self, scorer: Scorer, received: list[Received]) -> list[Scored]:
+        """Scores in the thread; waits out a sick model. Raises `ModelSickError` once patience is over."""
+        loop = asyncio.get_running_loop()
+        began = monotonic()
+        while True:
+            started = perf_counter()
+            try:
+                scored = await loop.run_in_executor(self._thread, scorer.score, received, self._now())
+            except ModelSickError as error:
+                metrics.STAGE_ERRORS.labels(self.stage, type(error).__name__).inc()
+                if monotonic() - began >= self.settings.model_patience_seconds:
+                    raise
+                logger.warning("waiting for the classifier stage=%s error=%s", self.stage, error)
+                await asyncio.sleep(MODEL_RETRY_SECONDS)
+            else:
+                metrics.SCORING_SECONDS.labels(self.model).observe(perf_counter() - started)
+                metrics.BATCH_DOCUMENTS.observe(len(received))
+                return scored
+
+    @property
+    def model(self) -> str:
+        """The bundle that scores now."""
+        return self._classifier.version
+
+    def scorer(self) -> Scorer:
+        """A scorer that knows no partition yet."""
+        return Scorer(self._classifier, topic=self.topics.documents.name, max_text_bytes=self.settings.max_text_bytes)
+
+    def guard(self) -> PoisonGuard:
+        """A guard that has seen nothing yet."""
+        settings = self.settings
+        return PoisonGuard(
+            ratio=settings.poison_ratio, window=settings.poison_window, consecutive=settings.poison_consecutive
+        )
+
+
+class _Pipeline:
+    """One round's three tasks and what they share."""
+
+    def __init__(
+        self,
+        service: ScoringService,
+        consumer: AIOKafkaConsumer,
+        producer: AIOKafkaProducer,
+        admin: AIOKafkaAdminClient,
+    ) -> None:
+        self._service = service
+        self._consumer = consumer
+        self._producer = producer
+        self._admin = admin
+        self._scorer = service.scorer()
+        self._guard = service.guard()
+        self._epoch = 0
+        """Grows when partitions are taken away: results of an older one are dropped whole, never in part."""
+        self._begin: set[int] = set()
+        self._open = asyncio.Event()
+        self._in_flight = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._batches: asyncio.Queue[_Batch] = asyncio.Queue(1)
+        self._results: asyncio.Queue[_Result] = asyncio.Queue(1)
+        self.done: dict[TopicPartition, int] = {}
+        """The offset below which everything read is acknowledged, by partition of `documents`."""
+        self._to_commit: dict[TopicPartition, tuple[int, str]] = {}
+        self._committed_at = 0.0
+
+    # ---- the group's listener
+
+    async def revoked(self, partitions: set[TopicPartition]) -> None:
+        """Lets what is in flight end, for a third of the session, so that the next owner need not score it again."""
+        self._open.clear()
+        if partitions:
+            try:
+                async with asyncio.timeout(self._service.settings.session_timeout_seconds / 3):
+                    await self._idle.wait()
+                    await self._commit()
+            except TimeoutError:
+                logger.info("partitions lost with a batch in flight stage=%s", self._service.stage)
+        self._epoch += 1
+        self.done.clear()
+        self._to_commit.clear()
+
+    async def assigned(self, partitions: set[TopicPartition]) -> None:
+        self._begin = {partition.partition for partition in partitions}
+        self._open.set()
+        logger.info("assigned stage=%s partitions=%s", self._service.stage, sorted(self._begin))
+        self._service.ready.set()
+
+    # ---- the tasks
+
+    async def fetch(self) -> None:
+        settings = self._service.settings
+        while True:
+            await self._open.wait()
+            epoch = self._epoch
+            restored = await self._watermarks(self._begin) if self._begin else {}
+            fetched = await self._consumer.getmany(timeout_ms=500, max_records=settings.batch_documents)
+            received = [
+                Received(place.partition, record.offset, record.timestamp, record.key, record.value)
+                for place, records in fetched.items()
+                for record in records
+            ]
+            if epoch != self._epoch:
+                continue
+            self._begin -= restored.keys()
+            if not received and not restored:
+                self._service.progress()
+                continue
+            self._in_flight += 1
+            self._idle.clear()
+            await self._batches.put(_Batch(epoch, restored, received))
+
+    async def classify(self) -> None:
+        while True:
+            batch = await self._batches.get()
+            for partition, watermark in batch.restored.items():
+                self._scorer.restore(partition, watermark)
+            scored = await self._service.score(self._scorer, batch.received) if batch.received else []
+            for item in scored:
+                letter = item.dead_letter
+                self._guard.observe(letter is not None, f"{letter.error}: {letter.message}" if letter else "")
+            partitions = {item.received.partition for item in scored}
+            watermarks = {partition: self._scorer.watermark(partition) for partition in partitions}
+            await self._results.put(_Result(batch.epoch, scored, watermarks))
+
+    async def write(self) -> None:
+        while True:
+            result = await self._results.get()
+            if result.epoch == self._epoch and result.scored:
+                await self._append(result)
+            self._in_flight -= 1
+            if not self._in_flight:
+                self._idle.set()
+            if not self._in_flight or monotonic() - self._committed_at >= COMMIT_SECONDS:
+                await self._commit()
+
+    # ---- what they do
+
+    async def _append(self, result: _Result) -> None:
+        topics = self._service.topics
+        # Dead letters first: a marker in `scored` must never stand for a letter that is nowhere.
+        letters = [item.dead_letter for item in result.scored if item.dead_letter]
+        if letters:
+            entries = [
+                Entry(f"{letter.topic}/{letter.partition}/{letter.offset}".encode(), encode(letter))
+                for letter in letters
+            ]
+            await append(self._producer, topics.dead_letters.name, 0, entries)
+        parts: dict[int, list[Scored]] = defaultdict(list)
+        for item in result.scored:
+            parts[item.received.partition].append(item)
+        async with asyncio.TaskGroup() as tasks:
+            for partition, items in parts.items():
+                tasks.create_task(append(self._producer, topics.scored.name, partition, _entries(items)))
+        for partition, items in parts.items():
+            place = TopicPartition(topics.documents.name, partition)
+            watermark = result.watermarks[partition].isoformat()
+            self.done[place] = items[-1].received.offset + 1
+            self._to_commit[place] = (self.done[place], watermark)
+        for letter in letters:
+            metrics.DEAD_LETTERS.labels(letter.stage, letter.error).inc()
+        metrics.SCORED.labels(self._service.model).inc(len(result.scored) - len(letters))
+        self._service.progress()
+
+    async def _commit(self) -> None:
+        """Commits offsets, each with the watermark that belongs to it."""
+        offsets, self._to_commit = self._to_commit, {}
+        self._committed_at = monotonic()
+        if not offsets:
+            return
+        try:
+            await self._consumer.commit(offsets)
+        except LOST as error:
+            logger.info("commit refused stage=%s error=%s", self._service.stage, type(error).__name__)
+
+    async def _watermarks(self, partitions: Iterable[int]) -> dict[int, datetime | None]:
+        """The watermarks that stand beside the committed offsets."""
+        name = self._service.topics.documents.name
+        places = [TopicPartition(name, partition) for partition in sorted(partitions)]
+        found = await self._admin.list_consumer_group_offsets(self._service.topics.group("scoring"), partitions=places)
+        return {
+            place.partition: datetime.fromisoformat(found[place].metadata) if found[place].metadata else None
+            for place in places
+        }
+
+
+def _entries(items: Iterable[Scored]) -> list[Entry]:
+    # The record's time is the document's append, so that whoever counts it can tell the latency.
+    return [Entry(item.received.key or b"", encode(item.document), item.received.appended_ms) for item in items]

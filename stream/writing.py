@@ -1,0 +1,52 @@
+"""Appending records to one partition in order, acknowledged by every replica before the next ones are sent.
+
+Rule 3 of the promise needs that no record stands in the log while an earlier one is missing. So nothing follows a
+batch that has not been acknowledged, and after an error the producer is thrown away together with what it held.
+"""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from aiokafka import AIOKafkaProducer
+
+from stream.broker import BrokerSettings
+
+BATCH_BYTES = 1 << 20
+"""A flush of a busy partition is a few requests; larger ones gain nothing on a broker's default limits."""
+
+
+class Entry(NamedTuple):
+    """A record to be written."""
+
+    key: bytes
+    value: bytes
+    timestamp_ms: int | None = None
+
+
+def open_producer(broker: BrokerSettings, *, client_id: str, max_record_bytes: int = BATCH_BYTES) -> AIOKafkaProducer:
+    """A producer that is idempotent and waits for every in-sync replica; the caller starts and stops it."""
+    return AIOKafkaProducer(
+        **broker.client_options(),
+        client_id=client_id,
+        enable_idempotence=True,
+        acks="all",
+        max_batch_size=BATCH_BYTES,
+        # Base64 and the envelope of a dead letter make a record larger than what was read.
+        max_request_size=2 * max(BATCH_BYTES, max_record_bytes),
+    )
+
+
+async def append(producer: AIOKafkaProducer, topic: str, partition: int, entries: Iterable[Entry]) -> None:
+    """Writes the entries in order and returns when all are acknowledged. Raises what the producer raises."""
+    batch: Any = producer.create_batch()
+    for entry in entries:
+        if not _add(batch, entry):
+            await (await producer.send_batch(batch, topic, partition=partition))
+            batch = producer.create_batch()
+            _add(batch, entry)  # an empty batch takes a record of any size
+    if batch.record_count():
+        await (await producer.send_batch(batch, topic, partition=partition))
+
+
+def _add(batch: Any, entry: Entry) -> bool:
+    return batch.append(key=entry.key, value=entry.value, timestamp=entry.timestamp_ms) is not None

@@ -1,0 +1,138 @@
+from collections import Counter
+from datetime import timedelta
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stream.aggregation import PartitionCounter
+from stream.errors import GapError
+from stream.records import Checkpoint, WindowRecord
+from tests.unit.stream.histories import LATENESS, START, fresh, kept, live_history, newest, scored, scored_log
+
+seeds = st.integers(0, 2**32)
+
+
+@given(seeds)
+@settings(max_examples=150, deadline=None)
+def test_crashes_and_zombies_leave_the_windows_of_one_undisturbed_reading(seed: int) -> None:
+    random = Random(seed)
+    log = scored_log(random, random.randint(5, 80))
+
+    calm = fresh()
+    calm_windows: list[WindowRecord] = []
+    for offset, document in enumerate(log):
+        calm.count(offset, document)
+        calm_windows += calm.changed()
+    calm_windows.append(calm.checkpoint(caught_up=True))
+
+    lived, lived_checkpoint = newest(live_history(log, random))
+    expected, expected_checkpoint = newest(calm_windows)
+    # A bucket may stand open that an undisturbed reader closed in the same flush; its counts are the same.
+    assert {key: (b.documents, b.negative, b.stories, b.evidence) for key, b in lived.items()} == {
+        key: (b.documents, b.negative, b.stories, b.evidence) for key, b in expected.items()
+    }
+    assert lived_checkpoint == expected_checkpoint
+
+
+@given(seeds)
+@settings(max_examples=100, deadline=None)
+def test_counts_are_those_of_the_kept_documents_that_were_not_late(seed: int) -> None:
+    random = Random(seed)
+    log = scored_log(random, 60)
+    documents = [d for d in kept(log) if not d.dead]
+    on_time = [d for d in documents if d.published_at and d.published_at >= d.watermark - LATENESS]
+
+    buckets, checkpoint = newest(live_history(log, random))
+
+    assert Counter({key: bucket.documents for key, bucket in buckets.items()}) == Counter(
+        f"{d.topic}|{d.published_at:%Y-%m-%dT%H:%MZ}" for d in on_time
+    )
+    assert checkpoint.counted == len(on_time)
+    assert checkpoint.late == len(documents) - len(on_time)
+    assert checkpoint.dead == sum(d.dead for d in kept(log))
+    assert checkpoint.counted + checkpoint.late + checkpoint.dead + checkpoint.repeats == len(log)
+
+
+def test_a_closed_bucket_never_changes_again() -> None:
+    random = Random(1)
+    counter = fresh()
+    counter.count(0, scored(0, START, START, random))
+    assert [bucket.closed for bucket in counter.changed()] == [False]
+
+    later = START + LATENESS + timedelta(minutes=1)
+    counter.count(1, scored(1, later, later, random))
+    closed = [bucket for bucket in counter.changed() if bucket.closed]
+    assert [bucket.minute for bucket in closed] == [START]
+    assert counter.open_buckets == 1
+
+    counter.count(2, scored(2, START, later, random))
+    assert counter.late == 1
+    assert counter.changed() == []
+
+
+def test_a_late_write_of_a_worker_that_lost_the_partition_does_not_win() -> None:
+    random = Random(2)
+    log = [scored(origin, START, START, random) for origin in range(4)]
+    old, new = fresh(), fresh()
+    old.count(0, log[0])
+    stale = old.changed()
+    for offset, document in enumerate(log):
+        new.count(offset, document)
+    written: list[WindowRecord] = [
+        *new.changed(),
+        new.checkpoint(caught_up=True),
+        *stale,
+        old.checkpoint(caught_up=False),
+    ]
+
+    after = fresh()
+    for record in written:
+        after.restore(record)
+
+    assert after.position == 4
+    after.count(4, scored(4, START, START, random))
+    held, _ = newest([*written, *after.changed()])
+    assert sum(bucket.documents for bucket in held.values()) == after.counted == 5
+
+
+def test_a_skipped_offset_is_an_error_and_not_a_lost_document() -> None:
+    counter = fresh()
+    counter.count(0, scored(0, START, START, Random(3)))
+    with pytest.raises(GapError, match="offset 2 follows 0"):
+        counter.count(2, scored(2, START, START, Random(3)))
+
+
+def test_expired_documents_are_passed_over_once_it_was_said_so() -> None:
+    counter = fresh()
+    counter.expire(7)
+    counter.count(7, scored(7, START, START, Random(4)))
+    assert (counter.position, counter.counted) == (8, 1)
+
+
+def test_evidence_is_the_most_negative_headlines_each_once() -> None:
+    counter = PartitionCounter(0, lateness=LATENESS, evidence=2)
+    for offset, (title, negative) in enumerate([("a", 0.6), ("b", 0.9), ("b", 0.95), ("c", 0.7), ("d", 0.5)]):
+        document = scored(offset, START, START, Random(5))
+        changed = {"title": title, "sentiment": "negative", "topic": "Macro", "probabilities": (negative, 0.0, 0.0)}
+        counter.count(offset, type(document)(**{f: getattr(document, f) for f in document.__struct_fields__} | changed))
+    (bucket,) = counter.changed()
+    assert [(item.title, item.negative) for item in bucket.evidence] == [("b", 0.9), ("c", 0.7)]
+
+
+def test_restoring_forgets_what_a_later_checkpoint_closed() -> None:
+    random = Random(6)
+    counter = fresh()
+    minutes = 90
+    written: list[WindowRecord] = []
+    for offset in range(minutes):
+        event = START + timedelta(minutes=offset)
+        counter.count(offset, scored(offset, event, event, random))
+        written += [*counter.changed(), counter.checkpoint(caught_up=False)]
+    after = fresh()
+    for record in written:
+        after.restore(record)
+    assert after.open_buckets == counter.open_buckets < 10
+    assert isinstance(written[-1], Checkpoint)
+    assert after.checkpoint(caught_up=False) == written[-1]

@@ -1,0 +1,135 @@
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+
+from model.classifier import Prediction
+from stream.errors import ModelSickError
+from stream.records import SCHEMA, Document, encode
+from stream.scoring import CANARY, Received, Scored, Scorer, text_of
+
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+CALM = Prediction("Macro", 0.9, "neutral", (0.1, 0.8, 0.1))
+
+
+class Stub:
+    """A classifier that fails on texts that say so."""
+
+    version = "stub"
+
+    def __init__(self) -> None:
+        self.calls: list[list[str]] = []
+
+    def classify(self, texts: Sequence[str]) -> list[Prediction]:
+        self.calls.append(list(texts))
+        if any("crash" in text for text in texts):
+            raise RuntimeError("cannot read this")
+        return [CALM._replace(probabilities=(float("nan"), 0.0, 0.0)) if "nan" in text else CALM for text in texts]
+
+
+class Sick(Stub):
+    def classify(self, texts: Sequence[str]) -> list[Prediction]:
+        raise MemoryError(f"no memory for {len(texts)} texts")
+
+
+def document(text: str = "Shares fell", published_at: datetime = NOW - timedelta(hours=1)) -> Document:
+    return Document(
+        id="a" * 32,
+        text=text,
+        source="wire",
+        source_kind="news",
+        published_at=published_at,
+        fetched_at=NOW,
+        story="a" * 32,
+    )
+
+
+def received(value: bytes | None, offset: int = 0) -> Received:
+    return Received(0, offset, int(NOW.timestamp() * 1000), b"key", value)
+
+
+def score(*values: bytes | None, stub: Stub | None = None) -> list[Scored]:
+    scorer = Scorer(stub or Stub(), topic="finsentry.documents", max_text_bytes=1000)
+    return scorer.score([received(value, offset) for offset, value in enumerate(values)], NOW)
+
+
+def test_every_offset_gives_one_record_in_order() -> None:
+    results = score(encode(document()), b"{", None, encode(document("crash")), encode(document("nan")))
+    assert [item.document.origin for item in results] == [0, 1, 2, 3, 4]
+    assert [item.document.dead for item in results] == [False, True, True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [
+        (None, "EmptyValue"),
+        (b"", "EmptyValue"),
+        (b"{not json", "DecodeError"),
+        (b"\xff\xfe\x00", "DecodeError"),
+        (b'{"id": 5}', "ValidationError"),
+        (encode(document("   ")), "EmptyText"),
+        (encode(document("x" * 1001)), "TooLarge"),
+        (b"x" * 2001, "TooLarge"),
+        (encode(msgspec.structs.replace(document(), schema=SCHEMA + 1)), "UnknownSchema"),
+        (encode(document()).replace(b'08:00:00Z"', b'08:00:00"'), "NaiveTime"),
+    ],
+)
+def test_what_cannot_be_read_is_a_dead_letter_with_its_cause_and_bytes(value: bytes | None, error: str) -> None:
+    (result,) = score(value)
+    letter = result.dead_letter
+    assert letter is not None
+    assert (letter.stage, letter.error, letter.offset) == ("decode", error, 0)
+    assert letter.value == (value or b"")
+    assert letter.message
+    assert json.loads(encode(letter))["topic"] == "finsentry.documents"
+
+
+def test_one_text_that_the_model_fails_on_costs_only_itself() -> None:
+    results = score(encode(document()), encode(document("crash")), encode(document("fine")))
+    assert [item.document.dead for item in results] == [False, True, False]
+    letter = results[1].dead_letter
+    assert letter is not None
+    assert (letter.stage, letter.error, letter.message) == ("classify", "RuntimeError", "cannot read this")
+
+
+def test_probabilities_that_are_no_numbers_are_a_dead_letter() -> None:
+    letter = score(encode(document("nan")))[0].dead_letter
+    assert letter is not None
+    assert letter.error == "NotFinite"
+
+
+def test_a_model_that_fails_on_a_harmless_text_too_costs_no_document() -> None:
+    scorer = Scorer(Sick(), topic="documents", max_text_bytes=1000)
+    with pytest.raises(ModelSickError, match="no memory"):
+        scorer.score([received(encode(document()))], NOW)
+
+
+def test_the_canary_is_only_asked_after_a_failure() -> None:
+    stub = Stub()
+    score(encode(document()), stub=stub)
+    assert [CANARY] not in stub.calls
+    score(encode(document("crash")), stub=stub)
+    assert [CANARY] in stub.calls
+
+
+def test_the_watermark_is_the_highest_event_time_so_far_and_survives_a_restart() -> None:
+    times = [NOW - timedelta(hours=hours) for hours in (3, 1, 2)]
+    values = [encode(document(published_at=moment)) for moment in times]
+    assert [item.document.watermark for item in score(*values)] == [times[0], times[1], times[1]]
+
+    scorer = Scorer(Stub(), topic="documents", max_text_bytes=1000)
+    scorer.restore(0, times[1])
+    assert scorer.score([received(values[2])], NOW)[0].document.watermark == times[1]
+
+
+def test_event_time_is_never_after_the_append() -> None:
+    (result,) = score(encode(document(published_at=NOW + timedelta(hours=1))))
+    assert result.document.published_at == NOW
+    assert result.document.watermark == NOW
+
+
+def test_a_title_is_read_before_the_text_and_once() -> None:
+    assert text_of(msgspec.structs.replace(document("Shares fell again"), title="Shares fell")) == "Shares fell again"
+    assert text_of(msgspec.structs.replace(document("Body"), title="Title")) == "Title. Body"

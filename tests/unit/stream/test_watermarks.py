@@ -1,0 +1,95 @@
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.records import Checkpoint
+from stream.watermarks import WholeWatermark
+
+CLOCK = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+EVENT = datetime(2018, 1, 1, tzinfo=UTC)
+IDLE = timedelta(seconds=30)
+
+
+def checkpoint(partition: int, position: int, hours: float, *, caught_up: bool = True) -> Checkpoint:
+    return Checkpoint(
+        partition=partition, position=position, watermark=EVENT + timedelta(hours=hours), caught_up=caught_up
+    )
+
+
+def after(seconds: float) -> datetime:
+    return CLOCK + timedelta(seconds=seconds)
+
+
+def whole(partitions: int = 2, *, follow_clock: bool = False) -> WholeWatermark:
+    return WholeWatermark(partitions, idle=IDLE, follow_clock=follow_clock)
+
+
+def test_it_is_the_lowest_of_the_partitions_that_speak() -> None:
+    watermark = whole()
+    assert watermark.at(CLOCK) is None
+    watermark.observe(checkpoint(0, 1, 5), CLOCK)
+    assert watermark.at(after(1)) is None
+    watermark.observe(checkpoint(1, 1, 3), after(1))
+    assert watermark.at(after(1)) == EVENT + timedelta(hours=3)
+
+
+def test_a_silent_partition_that_is_read_to_its_end_holds_back_only_for_a_while() -> None:
+    watermark = whole()
+    watermark.observe(checkpoint(0, 1, 5), CLOCK)
+    watermark.observe(checkpoint(1, 1, 3), CLOCK)
+    watermark.observe(checkpoint(0, 2, 9), after(29))
+    assert watermark.at(after(29)) == EVENT + timedelta(hours=3)
+    assert watermark.at(after(31)) == EVENT + timedelta(hours=9)
+
+
+def test_a_partition_that_is_behind_holds_back_however_long_it_takes() -> None:
+    watermark = whole()
+    watermark.observe(checkpoint(0, 1, 5), CLOCK)
+    watermark.observe(checkpoint(1, 1, 3, caught_up=False), CLOCK)
+    assert watermark.at(after(3600)) == EVENT + timedelta(hours=3)
+
+
+def test_the_first_partition_to_wake_does_not_run_ahead_of_the_others() -> None:
+    watermark = whole()
+    watermark.observe(checkpoint(0, 1, 5), CLOCK)
+    watermark.observe(checkpoint(1, 1, 5), CLOCK)
+    assert watermark.at(after(100)) == EVENT + timedelta(hours=5)
+    watermark.observe(checkpoint(0, 2, 50), after(3600))
+    assert watermark.at(after(3601)) == EVENT + timedelta(hours=5)
+    watermark.observe(checkpoint(1, 2, 40), after(3602))
+    assert watermark.at(after(3602)) == EVENT + timedelta(hours=40)
+
+
+def test_when_all_are_idle_an_archive_stops_at_its_last_document_and_live_goes_on_with_the_clock() -> None:
+    for follow_clock, expected in ((False, timedelta()), (True, timedelta(seconds=60))):
+        watermark = whole(follow_clock=follow_clock)
+        watermark.observe(checkpoint(0, 1, 5), CLOCK)
+        watermark.observe(checkpoint(1, 1, 3), CLOCK)
+        assert watermark.at(after(60)) == EVENT + timedelta(hours=5) + expected
+
+
+def test_a_checkpoint_that_is_behind_what_is_known_is_passed_over() -> None:
+    watermark = whole(1)
+    watermark.observe(checkpoint(0, 9, 9), CLOCK)
+    watermark.observe(checkpoint(0, 3, 3), CLOCK)
+    assert watermark.at(CLOCK) == EVENT + timedelta(hours=9)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 2), st.integers(0, 5), st.integers(0, 40), st.booleans(), st.integers(0, 50)),
+        max_size=30,
+    )
+)
+def test_it_never_goes_back(steps: list[tuple[int, int, int, bool, int]]) -> None:
+    watermark, now, reached = whole(3, follow_clock=True), CLOCK, EVENT
+    positions = [0, 0, 0]
+    for partition, more, hours, caught_up, seconds in steps:
+        now += timedelta(seconds=seconds)
+        positions[partition] += more
+        watermark.observe(checkpoint(partition, positions[partition], hours, caught_up=caught_up), now)
+        moment = watermark.at(now)
+        if moment is not None:
+            assert moment >= reached
+            reached = moment
