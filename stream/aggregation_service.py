@@ -126,7 +126,7 @@ class _Counting:
         wait_ms = max(10, int(settings.flush_seconds * 1000))
         while True:
             if self._begin:
-                await self._restore(self._begin.pop())
+                await self._restore()
                 continue
             fetched = await self._consumer.getmany(timeout_ms=wait_ms, max_records=settings.batch_scored)
             for place, records in fetched.items():
@@ -137,18 +137,31 @@ class _Counting:
             if monotonic() - self._flushed_at >= settings.flush_seconds:
                 await self._flush()
 
-    async def _restore(self, place: TopicPartition) -> None:
-        """Reads what stands of the partition in `windows`, and goes on from its last checkpoint."""
+    async def _restore(self) -> None:
+        """Reads what stands of the new partitions in `windows`, and goes on from their last checkpoints."""
         began = monotonic()
-        counter = self._service.counter(place.partition)
-        windows = TopicPartition(self._service.topics.windows.name, place.partition)
+        begin, self._begin = self._begin, set()
+        counters = {place.partition: self._service.counter(place.partition) for place in begin}
+        windows = [TopicPartition(self._service.topics.windows.name, partition) for partition in counters]
         async for record in read_to_end(self._service.broker, windows):
             entry = decode_window(record.key, record.value)
             if entry is not None:
-                counter.restore(entry)
-        if place not in self._consumer.assignment():
-            return
-        oldest = (await self._consumer.beginning_offsets([place]))[place]
+                counters[record.partition].restore(entry)
+        oldest = await self._consumer.beginning_offsets(list(begin))
+        for place in begin & self._consumer.assignment():
+            self._take_up(place, counters[place.partition], oldest[place])
+        seconds = monotonic() - began
+        metrics.RESTORE_SECONDS.set(seconds)
+        logger.info(
+            "restored stage=%s partitions=%s buckets=%d seconds=%.2f",
+            self._service.stage,
+            sorted(counters),
+            sum(counter.open_buckets for counter in counters.values()),
+            seconds,
+        )
+        self._service.ready.set()
+
+    def _take_up(self, place: TopicPartition, counter: PartitionCounter, oldest: int) -> None:
         if counter.position < oldest:
             logger.error(
                 "scored documents expired before they were counted partition=%d from=%d to=%d",
@@ -158,18 +171,10 @@ class _Counting:
             )
             metrics.STAGE_ERRORS.labels(self._service.stage, "Expired").inc()
             counter.expire(oldest)
-        if place not in self._consumer.assignment():
-            return
         self._consumer.seek(place, counter.position)
         self._consumer.resume(place)
         self._partitions[place] = _Partition(counter)
         self.done[place] = counter.position
-        metrics.RESTORE_SECONDS.labels(str(place.partition)).set(monotonic() - began)
-        logger.info(
-            "restored partition=%d position=%d buckets=%d", place.partition, counter.position, counter.open_buckets
-        )
-        if not self._begin:
-            self._service.ready.set()
 
     async def _flush(self) -> None:
         """Writes what changed since the last flush, each partition's checkpoint after its buckets."""

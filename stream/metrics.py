@@ -41,7 +41,7 @@ LATENCY_SECONDS = Histogram(
 WATERMARK = Gauge("finsentry_watermark_timestamp_seconds", "Highest event time of a partition.", ["partition"])
 OPEN_BUCKETS = Gauge("finsentry_open_buckets", "Buckets that may still change.")
 STAGE_ERRORS = Counter("finsentry_stage_errors", "Errors that a stage recovered from.", ["stage", "error"])
-RESTORE_SECONDS = Gauge("finsentry_restore_seconds", "How long the last restore of a partition took.", ["partition"])
+RESTORE_SECONDS = Gauge("finsentry_restore_seconds", "How long the last restore of partitions took.")
 MODEL_INFO = Gauge("finsentry_model_info", "1 for the bundle that scores now.", ["model", "provider"])
 
 # ---- alerts

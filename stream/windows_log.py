@@ -1,6 +1,6 @@
 """Reading `windows` back: what stands in a partition up to its present end, and what a record of it is."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -20,20 +20,25 @@ def decode_window(key: bytes | None, value: bytes | None) -> WindowRecord | None
     return _checkpoints.decode(value) if key == _CHECKPOINT else _buckets.decode(value)
 
 
-async def read_to_end(broker: BrokerSettings, place: TopicPartition) -> AsyncIterator[ConsumerRecord]:
-    """Every record that stands in the partition when this is called, oldest first."""
-    consumer = AIOKafkaConsumer(**broker.client_options(), enable_auto_commit=False, auto_offset_reset="earliest")
+async def read_to_end(broker: BrokerSettings, places: Collection[TopicPartition]) -> AsyncIterator[ConsumerRecord]:
+    """Every record that stands in the partitions when this is called, oldest first within each."""
+    consumer = AIOKafkaConsumer(
+        **broker.client_options(), enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=100
+    )
     await consumer.start()
     try:
-        consumer.assign([place])
-        end = (await consumer.end_offsets([place]))[place]
-        start = (await consumer.beginning_offsets([place]))[place]
-        await consumer.seek_to_beginning(place)
-        # Compaction leaves holes, the last offset among them: the position tells when the end is reached.
-        while start < end and await consumer.position(place) < end:
-            fetched = await consumer.getmany(place, timeout_ms=500, max_records=10_000)
-            for record in fetched.get(place, ()):
-                if record.offset < end:
-                    yield record
+        consumer.assign(places)
+        ends = await consumer.end_offsets(places)
+        starts = await consumer.beginning_offsets(places)
+        await consumer.seek_to_beginning(*places)
+        unread = {place for place in places if starts[place] < ends[place]}
+        while unread:
+            fetched = await consumer.getmany(*unread, timeout_ms=100, max_records=10_000)
+            for place, records in fetched.items():
+                for record in records:
+                    if record.offset < ends[place]:
+                        yield record
+            # Compaction leaves holes, the last offset among them: the position tells when the end is reached.
+            unread = {place for place in unread if await consumer.position(place) < ends[place]}
     finally:
         await consumer.stop()
