@@ -4,7 +4,9 @@ The hot loops use aiokafka (Faust's own client), the publisher and the admin cal
 the same settings here.
 """
 
+import socket
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -73,8 +75,25 @@ class BrokerSettings(BaseModel):
         return context
 
 
+@contextmanager
+def admin_client(settings: BrokerSettings, *, timeout_seconds: float = 10.0) -> Iterator[Any]:
+    """A kafka-python admin client, closed at the end. Raises `BrokerError` where no broker answers in time."""
+    options = settings.client_options()
+    _await_connection(settings, timeout_seconds)
+    try:
+        client = _AdminClient(**options, client_id="finsentry-admin", bootstrap_timeout_ms=int(timeout_seconds * 1000))
+    except (kafka.errors.KafkaError, OSError, ValueError) as error:
+        raise unreachable(settings, error) from error
+    try:
+        yield client
+    except kafka.errors.KafkaError as error:
+        raise BrokerError(f"Kafka at {settings.bootstrap_servers} refused: {error}") from error
+    finally:
+        client.close()
+
+
 class _AdminClient(kafka.admin.KafkaAdminClient):  # type: ignore[misc]
-    """Leaves nothing open where it cannot be made: kafka-python 3.0.12 itself keeps its thread and sockets then."""
+    """Leaves no thread behind where it cannot be made; kafka-python 3.0.12 itself does."""
 
     _closed = False
 
@@ -86,20 +105,20 @@ class _AdminClient(kafka.admin.KafkaAdminClient):  # type: ignore[misc]
             raise
 
 
-@contextmanager
-def admin_client(settings: BrokerSettings, *, timeout_seconds: float = 10.0) -> Iterator[Any]:
-    """A kafka-python admin client, closed at the end. Raises `BrokerError` where no broker answers in time."""
-    options = settings.client_options()
-    try:
-        client = _AdminClient(**options, client_id="finsentry-admin", bootstrap_timeout_ms=int(timeout_seconds * 1000))
-    except (kafka.errors.KafkaError, OSError, ValueError) as error:
-        raise unreachable(settings, error) from error
-    try:
-        yield client
-    except kafka.errors.KafkaError as error:
-        raise BrokerError(f"Kafka at {settings.bootstrap_servers} refused: {error}") from error
-    finally:
-        client.close()
+def _await_connection(settings: BrokerSettings, timeout_seconds: float) -> None:
+    """Returns when a server accepts a connection. Clients forget to close the sockets that they try this with."""
+    deadline = time.monotonic() + timeout_seconds
+    while True:
+        for server in settings.servers():
+            host, _, port = server.rpartition(":")
+            try:
+                socket.create_connection((host.strip("[]"), int(port)), timeout_seconds).close()
+                return
+            except (OSError, ValueError) as error:
+                cause = error
+        if time.monotonic() > deadline:
+            raise unreachable(settings, cause) from cause
+        time.sleep(0.1)
 
 
 def unreachable(settings: BrokerSettings, cause: BaseException) -> BrokerError:

@@ -9,7 +9,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 def shared(path: str) -> Path:
-    """`path` inside `shared/` beside the checkout (or where `FINSENTRY_SHARED` says); skips the test where it is absent."""
+    """`path` in `shared/` beside the checkout, or where `FINSENTRY_SHARED` says; skips the test where it is absent."""
     folder = Path(os.environ.get("FINSENTRY_SHARED") or CHECKOUT.parent / "shared")
     found = folder / path
     if not found.exists():
