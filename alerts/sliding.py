@@ -1,0 +1,72 @@
+"""The sum over a window that moves on a step at a time. Pure.
+
+What is older than the allowed lateness no longer changes: it is kept as one sum a step, so that a week needs 28 sums
+and the table beneath need not hold its minutes.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from heapq import nsmallest
+
+from stream.records import Evidence
+from stream.windows import NOTHING, Counts, WindowTable
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    end: int
+    counts: Counts
+    evidence: tuple[Evidence, ...]
+
+
+class Sliding:
+    """One topic's window of `length` minutes at multiples of `step`. It is only ever asked about later moments."""
+
+    def __init__(self, topic: str, length: int, step: int, *, lateness: int, evidence: int) -> None:
+        self._topic = topic
+        self._length = length
+        self._step = step
+        self._lateness = lateness
+        self._evidence = evidence
+        self._parts: deque[_Part] = deque()
+        self._total = NOTHING
+        self._settled: int | None = None
+
+    def at(self, table: WindowTable, t: int) -> Counts:
+        """The counts of [t - length, t)."""
+        self.settle(table, t)
+        return self._total.plus(table.window(self._topic, t, t - self.settled(t)))
+
+    def evidence(self, table: WindowTable, t: int) -> tuple[Evidence, ...]:
+        """The most negative headlines of the window that `at` was last asked for."""
+        recent = table.evidence(self._topic, t, t - self.settled(t), self._evidence)
+        found = {item.title: item for part in self._parts for item in part.evidence}
+        found.update((item.title, item) for item in recent)
+        return tuple(
+            nsmallest(self._evidence, found.values(), key=lambda item: (-item.negative, item.published_at, item.id))
+        )
+
+    def settled(self, t: int) -> int:
+        """The minute from which on the window at `t` is read from the table; the table must keep these minutes."""
+        start = t - self._length
+        return start if self._settled is None else max(self._settled, start)
+
+    @property
+    def settled_total(self) -> Counts:
+        """The part of the window before `settled`."""
+        return self._total
+
+    def settle(self, table: WindowTable, t: int) -> None:
+        """Moves what can no longer change at the moment `t` out of the table, and drops what left the window."""
+        t -= t % self._step
+        while self._parts and self._parts[0].end <= t - self._length:
+            self._total = self._total.minus(self._parts.popleft().counts)
+        until = (t - self._lateness) // self._step * self._step
+        for end in range(self.settled(t) + self._step, until + 1, self._step):
+            counts = table.window(self._topic, end, self._step)
+            if counts.documents:
+                evidence = table.evidence(self._topic, end, self._step, self._evidence) if counts.negative else ()
+                self._parts.append(_Part(end, counts, evidence))
+                self._total = self._total.plus(counts)
+        if until > t - self._length:
+            self._settled = until
