@@ -15,6 +15,8 @@ from stream.records import Document, SourceKind
 MAX_URL = 2048
 """A longer one is no link that a person could use; browsers and sites stop here too."""
 
+MAX_SOURCE = 100
+
 _BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b\u2060\ufeff]+")
 
 
@@ -28,6 +30,8 @@ class Entry:
     """Anything that `parse_date` takes; None where the source gives no date."""
     url: str = ""
     native_id: str = ""
+    source: str = ""
+    """Where an archive names the site of each row."""
     language: str = ""
 
 
@@ -113,14 +117,15 @@ class EntryRules:
         published = self._published(entry, now)
         url = entry.url.strip() if len(entry.url) <= MAX_URL and canonical_url(entry.url) else ""
         dated = "" if entry.published is None else published.isoformat()
-        key = document_id(self.source, url=url, native_id=entry.native_id, content=f"{dated} {text}")
+        source = collapse(entry.source)[:MAX_SOURCE] or self.source
+        key = document_id(source, url=url, native_id=entry.native_id, content=f"{dated} {text}")
         return Document(
             id=key,
             story=key,
             url=url,
             title=title,
             text=text,
-            source=self.source,
+            source=source,
             source_kind=self.kind,
             language=language_code(entry.language) or self.language,
             published_at=min(published, now),

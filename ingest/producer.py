@@ -1,0 +1,127 @@
+"""The way into `documents`: a producer that acknowledges, bounds what is on its way, and hides no error."""
+
+import logging
+from collections.abc import Callable
+from threading import Condition
+from typing import Any, Protocol
+
+import kafka
+import kafka.errors
+
+from stream.broker import BrokerSettings, unreachable
+from stream.errors import BrokerError
+from stream.topics import Topic
+
+log = logging.getLogger(__name__)
+
+BATCH_BYTES = 256 * 1024
+"""Some 500 headlines: one request a partition instead of thirty."""
+
+LINGER_MS = 5
+"""A crawler's documents come one by one, an archive's fill the batch before that."""
+
+IN_FLIGHT_BYTES = 32 * 1024 * 1024
+"""kafka-python's own buffer has no bound; with a slow broker an archive would grow into it."""
+
+CLOSE_SECONDS = 10.0
+
+
+class Producer(Protocol):
+    """Appends records to one topic, each once and in order of `send` within its key."""
+
+    def send(self, key: bytes, value: bytes, acknowledged: Callable[[], None]) -> None:
+        """Takes a record and calls `acknowledged` (from any thread) once the broker has it safe.
+
+        Blocks while too much is on its way. Raises `BrokerError` where an earlier record was lost, or this one is
+        refused; after that the producer takes nothing more.
+        """
+        ...
+
+    def flush(self) -> None:
+        """Returns when everything taken so far is acknowledged; raises `BrokerError` where it never will be."""
+        ...
+
+    def close(self) -> None:
+        """Waits shortly for what is on its way, then lets go of the broker. Does not raise."""
+        ...
+
+
+class KafkaDocuments:
+    """The `Producer` over kafka-python: `acks=all`, idempotent, murmur2 of the key. Safe for several threads.
+
+    The constructor raises `BrokerError` where no broker answers.
+    """
+
+    def __init__(self, broker: BrokerSettings, topic: Topic) -> None:
+        self._topic = topic.name
+        self._largest = int(topic.config.get("max.message.bytes", 1_000_000))
+        self._in_flight = 0
+        self._failure: BaseException | None = None
+        self._changed = Condition()
+        try:
+            self._producer: Any = kafka.KafkaProducer(
+                **broker.client_options(),
+                client_id="finsentry-ingest",
+                acks="all",
+                enable_idempotence=True,
+                batch_size=BATCH_BYTES,
+                linger_ms=LINGER_MS,
+                max_request_size=self._largest,
+                bootstrap_timeout_ms=10_000,
+                allow_auto_create_topics=False,
+                metrics_enabled=False,
+            )
+        except (kafka.errors.KafkaError, OSError, ValueError) as error:
+            raise unreachable(broker, error) from error
+
+    def send(self, key: bytes, value: bytes, acknowledged: Callable[[], None]) -> None:
+        size = len(key) + len(value)
+        with self._changed:
+            self._changed.wait_for(lambda: self._failure is not None or self._in_flight + size <= self._room(size))
+            self._raise_failure()
+            self._in_flight += size
+
+        def done(_: object) -> None:
+            self._settle(size, None)
+            acknowledged()
+
+        try:
+            future = self._producer.send(self._topic, key=key, value=value)
+        except (kafka.errors.KafkaError, ValueError, AssertionError) as error:
+            self._settle(size, error)
+            self._raise_failure()
+        else:
+            future.add_callback(done)
+            future.add_errback(lambda error: self._settle(size, error))
+
+    def flush(self) -> None:
+        try:
+            self._producer.flush()
+        except kafka.errors.KafkaError as error:
+            self._settle(0, error)
+        with self._changed:
+            # The callbacks of the last batch may still be running.
+            self._changed.wait_for(lambda: self._failure is not None or self._in_flight == 0)
+        self._raise_failure()
+
+    def close(self) -> None:
+        try:
+            self._producer.close(timeout=CLOSE_SECONDS)
+        except kafka.errors.KafkaError as error:
+            log.warning("event=producer_close_failed topic=%s error=%s", self._topic, error)
+
+    def _room(self, size: int) -> int:
+        return max(IN_FLIGHT_BYTES, size)  # one record above the bound goes alone
+
+    def _settle(self, size: int, error: BaseException | None) -> None:
+        with self._changed:
+            self._in_flight -= size
+            self._failure = self._failure or error
+            self._changed.notify_all()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise BrokerError(
+                f"Kafka did not take a document for {self._topic} ({type(self._failure).__name__}: {self._failure})",
+                fix="check the broker; what was not acknowledged is published again by the next crawl or replay",
+            ) from self._failure

@@ -1,0 +1,159 @@
+"""Reads `documents` back into the memory: the last days at start, then what other crawlers append."""
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from threading import Event, Thread
+from types import TracebackType
+from typing import Any, Self
+
+import kafka
+import kafka.errors
+import msgspec
+
+from ingest.memory import Memory, Recalled
+from stream import metrics
+from stream.broker import BrokerSettings, unreachable
+from stream.errors import BrokerError
+from stream.topics import Topic
+
+log = logging.getLogger(__name__)
+
+STALLED_SECONDS = 60.0
+"""A broker that gives nothing for so long while there is something to give is taken as gone."""
+
+POLL_MS = 500
+FETCH_BYTES = 4 * 1024 * 1024
+
+
+class _Stored(msgspec.Struct, gc=False):
+    """The part of a document that the memory needs; the rest is skipped while decoding."""
+
+    id: str
+    story: str
+    text: str
+    published_at: datetime
+    title: str = ""
+
+
+class TopicReader:
+    """Feeds a memory from one topic, over all its partitions, with no consumer group.
+
+    `catch_up` first, then `start`; a context manager that stops the thread and closes the consumer. The constructor
+    raises `BrokerError` where no broker answers.
+    """
+
+    def __init__(
+        self,
+        broker: BrokerSettings,
+        topic: Topic,
+        memory: Memory,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._broker = broker
+        self._topic = topic.name
+        self._memory = memory
+        self._monotonic = monotonic
+        self._decoder = msgspec.json.Decoder(_Stored)
+        self._stop = Event()
+        self._failure: BaseException | None = None
+        self._thread = Thread(target=self._follow, name="memory", daemon=True)
+        try:
+            self._consumer: Any = kafka.KafkaConsumer(
+                **broker.client_options(),
+                client_id="finsentry-memory",
+                group_id=None,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                max_poll_records=2000,
+                max_partition_fetch_bytes=FETCH_BYTES,
+                bootstrap_timeout_ms=10_000,
+                allow_auto_create_topics=False,
+                metrics_enabled=False,
+            )
+        except (kafka.errors.KafkaError, OSError, ValueError) as error:
+            raise unreachable(broker, error) from error
+        self._partitions = [kafka.TopicPartition(self._topic, number) for number in range(topic.partitions)]
+
+    def catch_up(self, since: float) -> int:
+        """Recalls what was appended from `since` (seconds since the epoch) to now; returns how many documents.
+
+        Raises `BrokerError` where the broker stops answering.
+        """
+        try:
+            self._consumer.assign(self._partitions)
+            found = self._consumer.offsets_for_times(dict.fromkeys(self._partitions, int(since * 1000)))
+            ends = self._consumer.end_offsets(self._partitions)
+            for partition in self._partitions:
+                first = found.get(partition)
+                self._consumer.seek(partition, first.offset if first else ends[partition])
+            recalled = self._read_to(ends)
+        except (kafka.errors.KafkaError, OSError) as error:
+            raise unreachable(self._broker, error) from error
+        log.info("event=memory_read topic=%s documents=%d", self._topic, recalled)
+        return recalled
+
+    def start(self) -> None:
+        """Goes on reading in a thread of its own."""
+        self._thread.start()
+
+    def check(self) -> None:
+        """Raises `BrokerError` where the thread has ended, so that the memory misses what others publish."""
+        if self._failure is not None:
+            raise BrokerError(f"{self._topic} can no longer be read back: {self._failure}") from self._failure
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._consumer.close()
+
+    def _read_to(self, ends: dict[Any, int]) -> int:
+        recalled, moved = 0, self._monotonic()
+        while any(self._consumer.position(partition) < end for partition, end in ends.items()):
+            count = self._poll()
+            recalled += count
+            if count:
+                moved = self._monotonic()
+            elif self._monotonic() - moved > STALLED_SECONDS:
+                raise BrokerError(f"{self._topic} cannot be read to its end: nothing came for {STALLED_SECONDS:.0f} s")
+        return recalled
+
+    def _follow(self) -> None:
+        try:
+            while not self._stop.is_set():
+                self._poll()
+        except Exception as error:
+            log.exception("event=memory_lost topic=%s", self._topic)
+            self._failure = error
+
+    def _poll(self) -> int:
+        """Number of records read."""
+        read = 0
+        for records in self._consumer.poll(timeout_ms=POLL_MS).values():
+            read += len(records)
+            for record in records:
+                self._recall(record)
+        return read
+
+    def _recall(self, record: Any) -> None:
+        try:
+            stored = self._decoder.decode(record.value or b"")
+            appended = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+            self._memory.recall(
+                Recalled(stored.id, stored.story, stored.title, stored.text, stored.published_at, appended)
+            )
+        except (msgspec.DecodeError, ValueError) as error:
+            # Scoring will write a dead letter; to the memory it is no document.
+            metrics.STAGE_ERRORS.labels("memory", type(error).__name__).inc()
+            log.warning(
+                "event=unreadable_document topic=%s partition=%d offset=%d error=%s",
+                record.topic, record.partition, record.offset, type(error).__name__,
+            )  # fmt: skip
