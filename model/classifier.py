@@ -12,7 +12,7 @@ from model.batching import cut_batches, pad
 from model.bundle import DEFAULT_BUNDLE, Bundle
 from model.errors import BundleError
 from model.labels import SENTIMENTS, TOPICS, Sentiment
-from model.runtime import Session, open_session
+from model.runtime import Logits, Session, open_session
 from model.settings import ModelSettings
 from model.text import clean
 
@@ -23,8 +23,6 @@ LOOKAHEAD = 512
 # 32 characters a token are far above any language: what lies beyond cannot be among the tokens that are kept, and
 # cleaning 5 MB of headline would cost a second.
 CHARACTERS_PER_TOKEN = 32
-
-Logits = npt.NDArray[np.float32]
 
 
 class Prediction(NamedTuple):
@@ -76,17 +74,35 @@ class Classifier:
 
         An int8 model scales each batch by its own extremes, so a text may score a little differently in other company.
         """
+        topic_logits, sentiment_logits = self.logits(texts)
+        topics = softmax(topic_logits / self._temperatures.topic)
+        sentiments = softmax(sentiment_logits / self._temperatures.sentiment)
+        best = topics.argmax(axis=1)
+        return [
+            Prediction(TOPICS[topic], probability, SENTIMENTS[sentiment], (negative, neutral, positive))
+            for topic, probability, sentiment, (negative, neutral, positive) in zip(
+                best.tolist(),
+                np.take_along_axis(topics, best[:, None], axis=1)[:, 0].tolist(),
+                sentiments.argmax(axis=1).tolist(),
+                sentiments.tolist(),
+                strict=True,
+            )
+        ]
+
+    def logits(self, texts: Sequence[str]) -> tuple[Logits, Logits]:
+        """Topic logits (texts x 20) and sentiment logits (texts x 3) before temperatures, in the order of `texts`."""
+        topics = np.empty((len(texts), len(TOPICS)), dtype=np.float32)
+        sentiments = np.empty((len(texts), len(SENTIMENTS)), dtype=np.float32)
         starts = range(0, len(texts), LOOKAHEAD)
-        pending: list[tuple[list[int], Future[list[Prediction]]]] = []
         ahead = self._tokenising.map(self._tokenise, [texts[start : start + LOOKAHEAD] for start in starts])
+        running: list[tuple[list[int], Future[tuple[Logits, Logits]]]] = []
         for start, rows in zip(starts, ahead, strict=True):
             for batch in cut_batches([len(row) for row in rows], self._budget):
-                future = self._inference.submit(self._predict, [rows[index] for index in batch])
-                pending.append(([start + index for index in batch], future))
-        predictions: dict[int, Prediction] = {}
-        for indices, future in pending:
-            predictions.update(zip(indices, future.result(), strict=True))
-        return [predictions[index] for index in range(len(texts))]
+                future = self._inference.submit(self._session.run, *pad([rows[index] for index in batch]))
+                running.append(([start + index for index in batch], future))
+        for indices, future in running:
+            topics[indices], sentiments[indices] = future.result()
+        return topics, sentiments
 
     def close(self) -> None:
         """Waits for running batches and ends the threads."""
@@ -102,17 +118,6 @@ class Classifier:
     def _tokenise(self, texts: Sequence[str]) -> list[list[int]]:
         cleaned = [clean(text[: self._characters]) for text in texts]
         return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(cleaned)]
-
-    def _predict(self, rows: Sequence[Sequence[int]]) -> list[Prediction]:
-        topic_logits, sentiment_logits = self._session.run(*pad(rows))
-        topics = softmax(topic_logits / self._temperatures.topic)
-        sentiments = softmax(sentiment_logits / self._temperatures.sentiment)
-        return [
-            Prediction(TOPICS[topic], float(row[topic]), SENTIMENTS[sentiment], (float(n), float(z), float(p)))
-            for topic, row, sentiment, (n, z, p) in zip(
-                topics.argmax(axis=1), topics, sentiments.argmax(axis=1), sentiments, strict=True
-            )
-        ]
 
 
 def softmax(logits: Logits) -> npt.NDArray[np.float64]:

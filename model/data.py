@@ -11,7 +11,7 @@ import pandas as pd
 
 from model.bundle import DataFingerprint
 from model.errors import InputError
-from model.recipe import LABELS, Head, Recipe, Source
+from model.recipe import CONFIGS, LABELS, Head, Recipe, Source
 from model.text import clean
 
 logger = logging.getLogger(__name__)
@@ -26,6 +26,7 @@ class Example:
     text: str
     head: Head
     label: int
+    source: str = ""
 
     @property
     def key(self) -> str:
@@ -54,19 +55,26 @@ def load_splits(recipe: Recipe, root: Path) -> Splits:
     evaluation: dict[str, list[Example]] = {}
     fingerprints: dict[str, DataFingerprint] = {}
     for source in recipe.sources:
+        folder = CONFIGS if source.own else root
         if source.train is not None:
-            rows = read_source(source, root / source.train)
+            rows = read_source(source, folder / source.train)
             fingerprints[f"{source.name}.train"] = fingerprint(rows)
             if source.holdout:
                 evaluation[f"{source.name}.holdout"] = [e for e in rows if share_of(e.key, "holdout") < source.holdout]
             pool.extend(rows)
         if source.evaluation is not None:
-            rows = read_source(source, root / source.evaluation)
+            rows = read_source(source, folder / source.evaluation)
             fingerprints[f"{source.name}.validation"] = fingerprint(rows)
             evaluation[f"{source.name}.validation"] = rows
     kept = without_repeats(without_leaks(pool, evaluation))
     calibration = [e for e in kept if share_of(e.key, "calibration") < recipe.training.calibration]
-    train = [e for e in kept if share_of(e.key, "calibration") >= recipe.training.calibration]
+    repeat = {source.name: source.repeat for source in recipe.sources}
+    train = [
+        e
+        for e in kept
+        if share_of(e.key, "calibration") >= recipe.training.calibration
+        for _ in range(repeat[e.source])
+    ]
     logger.info("data read=%d kept=%d train=%d calibration=%d", len(pool), len(kept), len(train), len(calibration))
     splits = Splits(train, calibration, evaluation, fingerprints)
     require_no_leaks(splits)
@@ -155,4 +163,4 @@ def _examples(source: Source, path: Path, cells: Iterable[tuple[object, object]]
                 f"{path}: row {row}: label {raw!r} is not in the recipe",
                 fix=f"Map it under the source {source.name!r}: it knows {', '.join(source.labels)}.",
             )
-        yield Example(cleaned, source.head, indices[source.labels[raw]])
+        yield Example(cleaned, source.head, indices[source.labels[raw]], source.name)

@@ -13,6 +13,8 @@ from model.labels import SENTIMENTS, TOPICS
 
 Head = Literal["topic", "sentiment"]
 
+CONFIGS = Path(__file__).parent / "configs"
+
 LABELS: dict[Head, tuple[str, ...]] = {"topic": TOPICS, "sentiment": SENTIMENTS}
 
 
@@ -75,6 +77,10 @@ class Source(Part):
     train: Path | None = Field(default=None, description="CSV, Parquet or JSON; absent for a set only measured on.")
     evaluation: Path | None = Field(default=None, description="Held out as it stands.")
     holdout: float = Field(default=0.0, ge=0, lt=1, description="Share of `train` held out, chosen by its text.")
+    own: bool = Field(
+        default=False, description="Stands beside the recipes in `model/configs`, not in the data folder."
+    )
+    repeat: int = Field(default=1, ge=1, description="How often an epoch sees each text: weight for a small set.")
     text: str = Field(description="Column of the text.")
     label: str = Field(description="Column of the label.")
     label_pattern: str | None = Field(

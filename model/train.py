@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from model.batching import pad
 from model.bundle import TOKENIZER_FILE, DataFingerprint
 from model.data import Example, Splits, load_splits, require_no_leaks
+from model.errors import InputError
 from model.network import TwoHeads
 from model.recipe import Recipe, Training, read_recipe
 
@@ -36,7 +37,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     recipe: dict[str, object]
     data: dict[str, DataFingerprint]
     trained_on: int
-    """Texts, after everything that must not train was dropped."""
+    """Texts of an epoch, the repeats of small sets included."""
     seconds: float
     torch: str
 
@@ -71,10 +72,18 @@ def train(recipe: Recipe, splits: Splits, run: Path, clock: Callable[[], float] 
             data=splits.fingerprints,
             trained_on=len(rows),
             seconds=round(clock() - started, 1),
-            torch=torch.__version__,
+            torch=str(torch.__version__),
         )
         (run / RUN_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(done), indent=2))
     return done
+
+
+def read_run(run: Path) -> Run:
+    """What `train` wrote of itself in `run`. Raises `InputError` where there is no run."""
+    try:
+        return msgspec.json.decode((run / RUN_FILE).read_bytes(), type=Run)
+    except (OSError, msgspec.DecodeError) as error:
+        raise InputError(f"{run / RUN_FILE}: no training run: {error}", fix="Give a folder of model.train.") from error
 
 
 def fit(network: TwoHeads, rows: Sequence[Row], training: Training, rng: random.Random) -> Iterator[float]:

@@ -1,0 +1,91 @@
+"""A trained network to ONNX: the same numbers, or an error."""
+
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from onnxruntime.transformers.optimizer import optimize_model
+
+from model.errors import FinSentryError
+from model.network import TwoHeads
+from model.runtime import INPUTS, OUTPUTS
+
+# 17 is the newest opset whose LayerNormalization and Attention ONNX Runtime's optimiser fuses from a traced graph.
+OPSET = 17
+
+# float32 sums in another order differ by some 1e-6; a wrong mask or pooling differs by 1e-1.
+TOLERANCE = 1e-4
+
+# Batch x length: one token, one row, ragged rows, the longest.
+SHAPES = ((1, 1), (1, 17), (3, 9), (8, 32), (2, 96))
+
+
+class ExportError(FinSentryError):
+    """The exported model does not compute what the network computes."""
+
+
+def export(network: TwoHeads, path: Path, tolerance: float = TOLERANCE) -> None:
+    """Writes `network` as float32 ONNX with fused attention. Raises `ExportError` where it is not the same."""
+    network.eval()
+    with tempfile.TemporaryDirectory() as folder:
+        traced = Path(folder) / "traced.onnx"
+        _trace(network, traced)
+        config = network.encoder.config
+        fused = optimize_model(
+            str(traced), model_type="bert", num_heads=config.num_attention_heads, hidden_size=config.hidden_size
+        )
+        fused.save_model_to_file(str(path))
+        attentions = fused.get_fused_operator_statistics()["Attention"]
+    if attentions != config.num_hidden_layers:
+        raise ExportError(
+            f"{path}: {attentions} of {config.num_hidden_layers} attention layers were fused",
+            fix="Load the network with `TwoHeads.load`, which gives it plain attention.",
+        )
+    difference = largest_difference(network, path)
+    if not difference <= tolerance:
+        raise ExportError(f"{path}: differs from the network by {difference:.1e}", fix="Do not ship this export.")
+
+
+def largest_difference(network: TwoHeads, path: Path) -> float:
+    """The largest difference of any logit between `network` and the model at `path`, over random ragged batches."""
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    rng = np.random.default_rng(0)
+    limit = network.encoder.config.max_position_embeddings
+    worst = 0.0
+    for batch, length in SHAPES:
+        ids, mask = _ragged(rng, batch, min(length, limit), network.encoder.config.vocab_size)
+        with torch.no_grad():
+            wanted = network(torch.from_numpy(ids), torch.from_numpy(mask))
+        found = session.run(OUTPUTS, dict(zip(INPUTS, (ids, mask), strict=True)))
+        worst = max(worst, *(float(np.abs(f - w.numpy()).max()) for f, w in zip(found, wanted, strict=True)))
+    return worst
+
+
+def _trace(network: TwoHeads, path: Path) -> None:
+    example = torch.ones((2, 8), dtype=torch.int64)
+    axes = {name: {0: "batch", 1: "length"} for name in INPUTS} | {name: {0: "batch"} for name in OUTPUTS}
+    with warnings.catch_warnings():
+        # The tracer is the way that fuses: with dynamo=True none of the attention nodes does. It warns that it is old,
+        # and that shapes become constants, which the ragged batches of `largest_difference` would show.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network,
+            (example, example),
+            str(path),
+            input_names=list(INPUTS),
+            output_names=list(OUTPUTS),
+            dynamic_axes=axes,
+            opset_version=OPSET,
+            dynamo=False,
+        )
+
+
+def _ragged(rng: np.random.Generator, batch: int, length: int, vocabulary: int) -> tuple[np.ndarray, np.ndarray]:
+    ids = rng.integers(0, vocabulary, (batch, length))
+    lengths = rng.integers(1, length + 1, batch)
+    lengths[0] = length
+    mask = (np.arange(length) < lengths[:, None]).astype(np.int64)
+    return ids, mask

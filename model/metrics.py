@@ -1,0 +1,67 @@
+"""How good predictions are: accuracy, F1 by class, calibration. Pure functions of probabilities and labels."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Probabilities = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.int64]
+
+CALIBRATION_BINS = 15
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScores:
+    """One class of a head; a ratio whose denominator is zero is 0."""
+
+    support: int
+    precision: float
+    recall: float
+    f1: float
+
+
+def accuracy(probabilities: Probabilities, labels: Labels) -> float:
+    """Share of rows whose most probable class is the label."""
+    return float((probabilities.argmax(axis=1) == labels).mean())
+
+
+def class_scores(probabilities: Probabilities, labels: Labels) -> list[ClassScores]:
+    """Precision, recall and F1 of each class, in the order of the columns."""
+    classes = probabilities.shape[1]
+    confusion = np.zeros((classes, classes), dtype=np.int64)
+    np.add.at(confusion, (labels, probabilities.argmax(axis=1)), 1)
+    scores = []
+    for index in range(classes):
+        hits, support, called = confusion[index, index], confusion[index].sum(), confusion[:, index].sum()
+        scores.append(
+            ClassScores(
+                support=int(support),
+                precision=float(hits / called) if called else 0.0,
+                recall=float(hits / support) if support else 0.0,
+                f1=float(2 * hits / (support + called)) if support + called else 0.0,
+            )
+        )
+    return scores
+
+
+def macro_f1(probabilities: Probabilities, labels: Labels) -> float:
+    """Mean F1 over the classes that occur in the labels or in the predictions, as scikit-learn has it."""
+    called = set(probabilities.argmax(axis=1).tolist()) | set(labels.tolist())
+    scores = class_scores(probabilities, labels)
+    return float(np.mean([scores[index].f1 for index in called]))
+
+
+def calibration_error(probabilities: Probabilities, labels: Labels) -> float:
+    """Expected calibration error (Guo et al. 2017): mean gap of confidence and accuracy over bins of equal width."""
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    bins = np.minimum((confidence * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
+    gaps = np.bincount(bins, weights=confidence - right, minlength=CALIBRATION_BINS)
+    return float(np.abs(gaps).sum() / len(labels))
+
+
+def negative_log_likelihood(probabilities: Probabilities, labels: Labels) -> float:
+    """Mean over rows, in nats."""
+    of_label = np.take_along_axis(probabilities, labels[:, None], axis=1)
+    return float(-np.log(np.maximum(of_label, np.finfo(np.float64).tiny)).mean())

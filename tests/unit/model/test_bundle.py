@@ -1,0 +1,137 @@
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from model.bundle import DEFAULT_BUNDLE, FILES, Bundle, Manifest, digest_of, write_manifest
+from model.errors import BundleError
+
+LIMIT = 25 * 1024 * 1024
+"""What the repository bears: the shipped bundle comes with every clone."""
+
+
+@pytest.fixture
+def bundle(tiny_bundle: Bundle, tmp_path: Path) -> Path:
+    """A bundle that a test may damage."""
+    return Path(shutil.copytree(tiny_bundle.folder, tmp_path / "bundle"))
+
+
+def change_manifest(folder: Path, change: Callable[[dict[str, Any]], object], *, sign: bool = True) -> None:
+    path = folder / "bundle.json"
+    raw = json.loads(path.read_bytes())
+    change(raw)
+    if sign:
+        raw["digest"] = digest_of(raw)
+    path.write_text(json.dumps(raw), encoding="utf-8")
+
+
+def test_an_untouched_bundle_loads(bundle: Path) -> None:
+    assert Bundle.load(bundle).manifest.version.startswith("tiny-int8-")
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("position", [0, 1000, -1])
+def test_one_changed_byte_is_found(bundle: Path, name: str, position: int) -> None:
+    content = bytearray((bundle / name).read_bytes())
+    content[position] ^= 1
+    (bundle / name).write_bytes(content)
+    with pytest.raises(BundleError, match=f"{name}: damaged.*\n.*Restore the folder"):
+        Bundle.load(bundle)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_cut_file_is_found(bundle: Path, name: str) -> None:
+    content = (bundle / name).read_bytes()
+    (bundle / name).write_bytes(content[:-1])
+    with pytest.raises(BundleError, match=f"{name}: {len(content) - 1} bytes instead of {len(content)}"):
+        Bundle.load(bundle)
+
+
+@pytest.mark.parametrize("name", [*FILES, "bundle.json"])
+def test_a_missing_file_is_named(bundle: Path, name: str) -> None:
+    (bundle / name).unlink()
+    with pytest.raises(BundleError, match=f"{name}: cannot be read: No such file"):
+        Bundle.load(bundle)
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="nowhere: no such bundle folder"):
+        Bundle.load(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe", b'"text"'])
+def test_a_manifest_that_is_no_json_object_is_named(bundle: Path, content: bytes) -> None:
+    (bundle / "bundle.json").write_bytes(content)
+    with pytest.raises(BundleError, match=r"bundle\.json: not a JSON object"):
+        Bundle.load(bundle)
+
+
+def test_a_changed_temperature_is_found_though_no_file_holds_it(bundle: Path) -> None:
+    change_manifest(bundle, lambda raw: raw["temperatures"].update(topic=9.0), sign=False)
+    with pytest.raises(BundleError, match=r"bundle\.json: its content is not what its `digest` says"):
+        Bundle.load(bundle)
+
+
+def test_a_newer_format_says_to_use_the_newer_version(bundle: Path) -> None:
+    change_manifest(bundle, lambda raw: raw.update(format=2))
+    with pytest.raises(BundleError, match="format 2, but this version reads format 1"):
+        Bundle.load(bundle)
+
+
+def test_a_field_that_a_later_version_added_is_ignored(bundle: Path) -> None:
+    change_manifest(bundle, lambda raw: raw.update(languages=["en", "zh"]))
+    Bundle.load(bundle)
+
+
+def test_a_missing_field_is_named(bundle: Path) -> None:
+    change_manifest(bundle, lambda raw: raw.pop("temperatures"))
+    with pytest.raises(BundleError, match=r"bundle\.json: .*`temperatures`"):
+        Bundle.load(bundle)
+
+
+def test_topics_in_another_order_are_refused(bundle: Path) -> None:
+    change_manifest(bundle, lambda raw: raw["topics"].reverse())
+    with pytest.raises(BundleError, match="`topics`: label 0 is 'Stock Movement', not 'Analyst Update'"):
+        Bundle.load(bundle)
+
+
+def test_another_number_of_sentiments_is_refused(bundle: Path) -> None:
+    change_manifest(bundle, lambda raw: raw["sentiments"].append("mixed"))
+    with pytest.raises(BundleError, match="`sentiments`: 4 labels, not 3"):
+        Bundle.load(bundle)
+
+
+def test_a_manifest_that_does_not_name_a_file_is_refused(bundle: Path) -> None:
+    change_manifest(bundle, lambda raw: raw["files"].pop("tokenizer.json"))
+    with pytest.raises(BundleError, match=r"bundle\.json: `files` does not name tokenizer\.json"):
+        Bundle.load(bundle)
+
+
+def test_writing_measures_the_files_and_names_the_model_in_the_version(tiny_bundle: Bundle, bundle: Path) -> None:
+    (bundle / "model.onnx").write_bytes(b"another model")
+    written = write_manifest(bundle, msgspec.structs.replace(tiny_bundle.manifest, version="next"))
+    assert written.files["model.onnx"].size == 13
+    assert written.version == f"next-{written.files['model.onnx'].sha256[:8]}"
+    assert Bundle.load(bundle).manifest == written
+
+
+def test_the_manifest_survives_json(tiny_bundle: Bundle) -> None:
+    manifest = tiny_bundle.manifest
+    assert msgspec.json.decode(msgspec.json.encode(manifest), type=Manifest) == manifest
+
+
+def test_the_shipped_bundle_is_whole_and_small() -> None:
+    manifest = Bundle.load(DEFAULT_BUNDLE).manifest
+    assert manifest.precision == "int8"
+    assert sum(path.stat().st_size for path in DEFAULT_BUNDLE.iterdir()) <= LIMIT
+
+
+def test_the_shipped_bundle_says_how_good_it_is_on_each_held_out_set() -> None:
+    metrics = Bundle.load(DEFAULT_BUNDLE).manifest.metrics
+    assert metrics["twitter_topic.validation/topic"].accuracy > 0.86
+    assert metrics["twitter_sent.validation/sentiment"].accuracy > 0.86
+    assert metrics["sentfin.holdout/sentiment"].accuracy > 0.84

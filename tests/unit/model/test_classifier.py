@@ -1,0 +1,172 @@
+"""The shipped bundle through the class that serves it."""
+
+import random
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model.bundle import Bundle
+from model.classifier import LOOKAHEAD, Classifier, Prediction, TextClassifier, softmax
+from model.errors import BundleError
+from model.labels import SENTIMENTS, TOPICS
+from model.settings import ModelSettings
+
+COMPANIES = ("Acme", "Initech", "Globex", "Umbrella", "Hooli", "Vandelay", "Soylent", "Tyrell")
+EVENTS = (
+    "beats quarterly earnings estimates",
+    "cuts its full-year profit forecast and shares plunge",
+    "declares a quarterly dividend of $0.25",
+    "names a new chief financial officer",
+    "to acquire a smaller rival for $2bn in cash",
+    "is sued by shareholders over misleading statements about its accounts",
+    "up 3%",
+)
+HEADLINES = [f"{company} {event}" for company in COMPANIES for event in EVENTS]
+
+
+def agreement(some: list[Prediction], others: list[Prediction]) -> float:
+    return sum((a.topic, a.sentiment) == (b.topic, b.sentiment) for a, b in zip(some, others, strict=True)) / len(some)
+
+
+def test_it_is_what_the_stream_asks_for(shipped: Classifier) -> None:
+    classifier: TextClassifier = shipped
+    assert classifier.version == shipped.bundle.manifest.version
+
+
+@pytest.mark.parametrize(
+    "headline",
+    [
+        "Regulator shuts down lender after run on deposits",
+        "Bank collapses as depositors flee",
+        "Oil prices plunge as demand collapses",
+        "Retailer files for bankruptcy, 4,000 jobs at risk",
+        "Coronavirus outbreak sends global markets into freefall",
+        "Economy shrinks for second quarter in a row, entering recession",
+        "Bank fined $2bn over money laundering failures",
+        "Crypto exchange halts withdrawals after hack",
+    ],
+)
+def test_plainly_bad_news_is_negative(shipped: Classifier, headline: str) -> None:
+    assert shipped.classify([headline])[0].sentiment == "negative"
+
+
+@pytest.mark.parametrize(
+    "headline",
+    [
+        "Company beats earnings estimates and raises guidance",
+        "Shares jump 8% after strong quarterly results",
+        "US and China agree trade deal, markets rally",
+        "Dividend raised 20% after bumper profits",
+    ],
+)
+def test_plainly_good_news_is_positive(shipped: Classifier, headline: str) -> None:
+    assert shipped.classify([headline])[0].sentiment == "positive"
+
+
+@pytest.mark.parametrize(
+    "headline",
+    [
+        "Company to report second quarter results on Thursday",
+        "Bank appoints new chief financial officer",
+        "Parliament to vote on budget next week",
+        "The president will visit Germany in May",
+    ],
+)
+def test_plain_news_is_neutral(shipped: Classifier, headline: str) -> None:
+    assert shipped.classify([headline])[0].sentiment == "neutral"
+
+
+@pytest.mark.parametrize(
+    ("headline", "topic"),
+    [
+        ("Fed minutes to be published on Wednesday", "Fed | Central Banks"),
+        ("Board declares quarterly dividend of $0.25 per share", "Dividend"),
+        ("Crude oil futures settle at $102.60 a barrel", "Energy | Oil"),
+        ("Senate to vote on spending bill", "Politics"),
+        ("Bank appoints new chief financial officer", "Personnel Change"),
+    ],
+)
+def test_plain_topics_are_found(shipped: Classifier, headline: str, topic: str) -> None:
+    assert shipped.classify([headline])[0].topic == topic
+
+
+def test_predictions_stand_in_the_order_of_the_texts(shipped: Classifier) -> None:
+    alone = [shipped.classify([headline])[0] for headline in HEADLINES]
+    together = shipped.classify(HEADLINES)
+    # int8 scales a whole batch by its extremes, so a label on the edge may change in company.
+    assert agreement(alone, together) >= 0.95
+
+
+def test_the_order_of_the_texts_decides_nothing(shipped: Classifier) -> None:
+    order = random.Random(7).sample(range(len(HEADLINES)), len(HEADLINES))
+    shuffled = shipped.classify([HEADLINES[index] for index in order])
+    back = [shuffled[order.index(index)] for index in range(len(HEADLINES))]
+    assert agreement(shipped.classify(HEADLINES), back) >= 0.95
+
+
+def test_more_texts_than_one_lookahead_keep_their_order(tiny_bundle: Bundle) -> None:
+    texts = [f"{thing} holds {number}" for number in range(LOOKAHEAD) for thing in ("oil", "senate", "merger")]
+    with Classifier.load(ModelSettings(bundle=tiny_bundle.folder, threads=2, batch_tokens=100)) as classifier:
+        topics = [prediction.topic for prediction in classifier.classify(texts)]
+    assert topics == ["Energy | Oil", "Politics", "M&A | Investments"] * LOOKAHEAD
+
+
+def test_probabilities_sum_to_one_and_the_labels_are_the_likeliest(shipped: Classifier) -> None:
+    for prediction in shipped.classify(HEADLINES):
+        assert sum(prediction.probabilities) == pytest.approx(1.0, abs=1e-9)
+        assert prediction.sentiment == SENTIMENTS[int(np.argmax(prediction.probabilities))]
+        assert prediction.topic in TOPICS
+        assert 1 / len(TOPICS) <= prediction.topic_probability <= 1
+
+
+def test_no_texts_make_no_predictions(shipped: Classifier) -> None:
+    assert shipped.classify([]) == []
+
+
+@pytest.mark.parametrize("text", ["", " ", "https://t.co/x", "\ud83d", "\x00", "中国", "🚀" * 500])
+def test_no_text_is_too_odd(shipped: Classifier, text: str) -> None:
+    assert sum(shipped.classify([text])[0].probabilities) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("size", [100_000, 5_000_000])
+def test_a_huge_text_counts_by_its_beginning(shipped: Classifier, size: int) -> None:
+    bad = "Regulator shuts down lender after run on deposits. "
+    huge = (bad * (size // len(bad) + 1))[:size]
+    start = (bad * 100)[:4000]
+    assert shipped.classify([huge]) == shipped.classify([start])
+
+
+def test_a_huge_word_is_no_trouble(shipped: Classifier) -> None:
+    assert len(shipped.classify(["x" * 1_000_000])) == 1
+
+
+def test_several_threads_may_call_at_once(shipped: Classifier) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(shipped.classify, [HEADLINES] * 8))
+    assert all(result == results[0] for result in results)
+
+
+def test_temperature_softens_probabilities_and_changes_no_label() -> None:
+    logits = np.array([[4.0, 1.0, -2.0]], dtype=np.float32)
+    sharp, soft = softmax(logits)[0], softmax(logits / np.float32(3))[0]
+    assert soft.argmax() == sharp.argmax()
+    assert soft.max() < sharp.max()
+
+
+def test_softmax_bears_huge_logits() -> None:
+    assert softmax(np.array([[1e4, -1e4, 0.0]], dtype=np.float32))[0].tolist() == [1.0, 0.0, 0.0]
+
+
+def test_a_damaged_bundle_does_not_load(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="no such bundle folder"):
+        Classifier.load(ModelSettings(bundle=tmp_path / "nothing"))
+
+
+def test_serving_imports_neither_torch_nor_transformers(checkout: Path) -> None:
+    code = "import sys, model.classifier; print([m for m in ('torch', 'transformers', 'pandas') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=checkout, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

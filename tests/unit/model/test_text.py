@@ -1,0 +1,37 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.text import clean
+
+
+@pytest.mark.parametrize(
+    ("raw", "cleaned"),
+    [
+        ("AT&amp;T &gt; Verizon&#39;s", "AT&T > Verizon's"),
+        ("Fed raises rates https://t.co/abc?x=1 now", "Fed raises rates now"),
+        ("see www.example.com/a, then HTTP://EXAMPLE.COM", "see then"),
+        ("  two\n\nlines\tand\u00a0more\u200b ", "two lines and more"),
+        ("$TSLA @elon #stocks 5%", "$TSLA @elon #stocks 5%"),
+        ("to the moon🚀🚀", "to the moon rocket rocket"),
+        ("up ⬆️ down 📉", "up upwards black arrow down chart with downwards trend"),
+        ("café in Zürich: 中国 — “yes”", "café in Zürich: 中国 — “yes”"),
+        ("broken \ud83d half", "broken ? half"),
+        ("", ""),
+        ("https://t.co/only", ""),
+    ],
+)
+def test_cleans(raw: str, cleaned: str) -> None:
+    assert clean(raw) == cleaned
+
+
+@given(st.text())
+def test_any_text_comes_out_encodable_with_single_spaces(raw: str) -> None:
+    cleaned = clean(raw)
+    cleaned.encode("utf-8")
+    assert cleaned == " ".join(cleaned.split())
+
+
+@given(st.text(st.characters(codec="utf-8")))
+def test_upper_planes_never_reach_the_tokeniser_as_emoji(raw: str) -> None:
+    assert not any("\U0001f300" <= char <= "\U0001f9ff" for char in clean(raw))

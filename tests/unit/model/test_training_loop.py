@@ -1,0 +1,77 @@
+"""Recipe to classifier in one go, on a network so small that it learns in seconds."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from model.bundle import Bundle, DataFingerprint
+from model.classifier import Classifier
+from model.data import LeakError, Splits
+from model.errors import InputError
+from model.export import TOLERANCE, ExportError, export, largest_difference
+from model.network import TwoHeads
+from model.recipe import Recipe
+from model.release import release
+from model.settings import ModelSettings
+from model.train import read_run, train
+
+
+def test_the_bundle_says_what_its_network_learned(tiny_bundle: Bundle) -> None:
+    with Classifier.load(ModelSettings(bundle=tiny_bundle.folder)) as classifier:
+        oil, senate = classifier.classify(["oil tumbles sharply today", "senate soars as expected"])
+    assert (oil.topic, oil.sentiment) == ("Energy | Oil", "negative")
+    assert (senate.topic, senate.sentiment) == ("Politics", "positive")
+
+
+def test_the_manifest_carries_the_metrics_of_each_held_out_set_and_head(tiny_bundle: Bundle) -> None:
+    metrics = tiny_bundle.manifest.metrics
+    assert set(metrics) == {"fresh/topic", "fresh/sentiment"}
+    assert metrics["fresh/topic"].texts == 24
+    assert min(scores.accuracy for scores in metrics.values()) > 0.9
+
+
+def test_the_version_names_the_model_s_own_bytes(tiny_bundle: Bundle) -> None:
+    manifest = tiny_bundle.manifest
+    assert manifest.version == f"tiny-int8-{manifest.files['model.onnx'].sha256[:8]}"
+
+
+def test_a_float32_bundle_computes_what_the_network_computes(
+    tiny_run: Path, tiny_splits: Splits, tmp_path: Path
+) -> None:
+    bundle = release(tiny_run, tiny_splits, tmp_path / "fp32", "fp32")
+    assert bundle.manifest.precision == "fp32"
+    assert largest_difference(TwoHeads.load(tiny_run), bundle.model_path) <= TOLERANCE
+
+
+def test_an_export_that_differs_by_more_than_the_tolerance_is_refused(tiny_run: Path, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="differs from the network by"):
+        export(TwoHeads.load(tiny_run), tmp_path / "model.onnx", tolerance=-1.0)
+
+
+def test_another_network_s_export_is_noticed(tiny_run: Path, tmp_path: Path) -> None:
+    network = TwoHeads.load(tiny_run)
+    export(network, tmp_path / "model.onnx")
+    network.sentiment.bias.data += 0.01
+    assert largest_difference(network, tmp_path / "model.onnx") > TOLERANCE
+
+
+def test_a_run_is_not_released_against_data_it_was_not_trained_on(
+    tiny_run: Path, tiny_splits: Splits, tmp_path: Path
+) -> None:
+    other = replace(tiny_splits, fingerprints={"new.train": DataFingerprint(rows=1, sha256="0")})
+    with pytest.raises(InputError, match="other data"):
+        release(tiny_run, other, tmp_path / "bundle")
+
+
+def test_training_refuses_a_text_that_it_will_be_measured_on(
+    tiny_recipe: Recipe, tiny_splits: Splits, tmp_path: Path
+) -> None:
+    leaking = replace(tiny_splits, evaluation={"fresh": tiny_splits.train[:1]})
+    with pytest.raises(LeakError, match=r"fresh: .* also stands in what trains"):
+        train(tiny_recipe, leaking, tmp_path)
+
+
+def test_a_folder_without_a_run_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"run\.json"):
+        read_run(tmp_path)
