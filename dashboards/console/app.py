@@ -1,0 +1,136 @@
+"""The console's routes: the page, its live events, the same as JSON, and the way in."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from urllib.parse import parse_qs
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import Message, Send
+
+from dashboards.console.board import Board
+from dashboards.console.live import Asked, Pages, events
+from dashboards.console.render import HERE
+from dashboards.console.security import COOKIE, Guard, same, session_of
+from dashboards.console.settings import ConsoleSettings
+
+SEND_SECONDS = 30.0
+"""A reader that takes nothing for this long is gone; its place is given to another."""
+
+LONGEST_TOPIC = 200
+LARGEST_FORM = 4096
+
+
+class EventStream(StreamingResponse):
+    """A stream of server-sent events that gives up on a reader who takes nothing."""
+
+    media_type = "text/event-stream"
+
+    async def stream_response(self, send: Send) -> None:
+        async def within_time(message: Message) -> None:
+            async with asyncio.timeout(SEND_SECONDS):
+                await send(message)
+
+        try:
+            await super().stream_response(within_time)
+        except TimeoutError:
+            return
+
+
+class Console:
+    """The request handlers over one board."""
+
+    def __init__(self, board: Board, settings: ConsoleSettings) -> None:
+        self._board = board
+        self._settings = settings
+        self._pages = Pages(board, settings)
+        self._readers = 0
+
+    async def page(self, request: Request) -> Response:
+        asked = self._asked(request)
+        page, _ = self._pages.page(asked)
+        return HTMLResponse(self._pages.renderer.document(page, opened=bool(asked.topic)))
+
+    async def events(self, request: Request) -> Response:
+        asked = self._asked(request)
+        if self._readers >= self._settings.readers:
+            raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "Too many pages are open.", {"Retry-After": "10"})
+        return EventStream(self._counted(asked), headers={"X-Accel-Buffering": "no"})
+
+    async def _counted(self, asked: Asked) -> AsyncIterator[str]:
+        self._readers += 1
+        try:
+            async for chunk in events(self._pages, asked):
+                yield chunk
+        finally:
+            self._readers -= 1
+
+    async def state(self, request: Request) -> Response:
+        asked = self._asked(request)
+        view, topic = self._pages.view(asked)
+        answer = msgspec.to_builtins(view)
+        if asked.topic:
+            answer["topic"] = msgspec.to_builtins(topic)
+        return Response(msgspec.json.encode(answer), media_type="application/json")
+
+    async def ready(self, _request: Request) -> Response:
+        connection = self._board.connection
+        live = connection.state == "live"
+        status = HTTPStatus.OK if live else HTTPStatus.SERVICE_UNAVAILABLE
+        return JSONResponse({"ready": live, "feed": connection.state, "detail": connection.detail}, status)
+
+    async def sign_in(self, request: Request) -> Response:
+        token = self._settings.token.get_secret_value()
+        if not token:
+            return RedirectResponse("/", HTTPStatus.SEE_OTHER)
+        if request.method == "GET":
+            return HTMLResponse(self._pages.renderer.sign_in(refused=False))
+        given = parse_qs((await _body(request)).decode(errors="replace")).get("token", [""])[0]
+        if not same(given, token):
+            return HTMLResponse(self._pages.renderer.sign_in(refused=True), HTTPStatus.UNAUTHORIZED)
+        response = RedirectResponse("/", HTTPStatus.SEE_OTHER)
+        secure = request.url.scheme == "https"
+        response.set_cookie(COOKIE, session_of(token), httponly=True, samesite="strict", secure=secure)
+        return response
+
+    def _asked(self, request: Request) -> Asked:
+        window = request.query_params.get("window", self._settings.window)
+        if window not in self._settings.windows:
+            known = ", ".join(self._settings.windows)
+            raise HTTPException(HTTPStatus.BAD_REQUEST, f"There is no such window; there are {known}.")
+        topic = request.query_params.get("topic", "")
+        if len(topic) > LONGEST_TOPIC:
+            raise HTTPException(HTTPStatus.BAD_REQUEST, "No topic has so long a name.")
+        return Asked(window, topic)
+
+
+async def _body(request: Request) -> bytes:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LARGEST_FORM:
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "That is no token.")
+    return body
+
+
+def create_app(board: Board, settings: ConsoleSettings) -> Starlette:
+    """The console over `board` as an ASGI application; `serve` in `server.py` runs it."""
+    console = Console(board, settings)
+    return Starlette(
+        routes=[
+            Route("/", console.page),
+            Route("/events", console.events, methods=["GET"]),
+            Route("/api/state", console.state),
+            Route("/ready", console.ready),
+            Route("/sign-in", console.sign_in, methods=["GET", "POST"]),
+            Mount("/static", StaticFiles(directory=HERE / "static")),
+        ],
+        middleware=[Middleware(Guard, token=settings.token.get_secret_value())],
+    )

@@ -1,0 +1,147 @@
+"""The view as HTML: the whole page, or the fragments of it that a live page replaces. Everything is escaped."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from dashboards.console import charts
+from dashboards.console.settings import minutes_in
+from dashboards.console.view import TopicView, View
+
+HERE = Path(__file__).parent
+
+FRAGMENTS = ("banner", "status", "windows", "pipeline", "alerts", "topics", "headlines", "resolved", "detail")
+"""Templates that are also the ids of the elements they fill."""
+
+Mood = Literal["critical", "warning", "calm", "waiting", "lost"]
+
+
+class Page:
+    """A rendered view: fragments by their id, and what the browser shows outside the page."""
+
+    def __init__(self, title: str, mood: Mood, fragments: dict[str, str]) -> None:
+        self.title = title
+        self.mood = mood
+        self.fragments = fragments
+
+
+class Renderer:
+    """Draws views with the templates beside this file."""
+
+    def __init__(self) -> None:
+        self._templates = Environment(
+            loader=FileSystemLoader(HERE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.filters |= {
+            "percent": percent,
+            "number": number,
+            "length": length,
+            "span": span,
+            "duration": duration,
+            "utc": utc,
+            "iso": iso,
+        }
+        self._templates.globals |= {
+            "spark": charts.spark,
+            "chart": charts.chart,
+            "SPARK_WIDTH": charts.SPARK_WIDTH,
+            "SPARK_HEIGHT": charts.SPARK_HEIGHT,
+            "CHART_WIDTH": charts.CHART_WIDTH,
+            "SHARE_HEIGHT": charts.SHARE_HEIGHT,
+            "STORIES_HEIGHT": charts.STORIES_HEIGHT,
+        }
+
+    def page(self, view: View, topic: TopicView | None, wanted: str = "") -> Page:
+        """The fragments for `view` with `topic` opened; `wanted` names the topic that was asked for."""
+        values = {
+            "view": view,
+            "topic": topic,
+            "wanted": wanted,
+            "mood": mood_of(view),
+            "scale": charts.common_scale(view.topics),
+        }
+        fragments = {name: self._templates.get_template(f"{name}.html").render(values) for name in FRAGMENTS}
+        return Page(title_of(view), mood_of(view), fragments)
+
+    def document(self, page: Page, *, opened: bool) -> str:
+        """The whole page, which shows everything without a script too."""
+        return self._templates.get_template("page.html").render(page=page, opened=opened)
+
+    def sign_in(self, *, refused: bool) -> str:
+        """The page that asks for the token."""
+        return self._templates.get_template("sign_in.html").render(refused=refused)
+
+
+def mood_of(view: View) -> Mood:
+    """What the page says in one word."""
+    if view.firing:
+        return view.firing[0].severity
+    if view.pipeline.connection.state == "lost":
+        return "lost"
+    return "waiting" if view.waiting else "calm"
+
+
+def title_of(view: View) -> str:
+    """The title of the browser's tab: what fires must be seen from another tab."""
+    if view.firing:
+        return f"({len(view.firing)}) {view.firing[0].topic} – FinSentry"
+    return "FinSentry" if view.pipeline.connection.state != "lost" else "No connection – FinSentry"
+
+
+def percent(share: float) -> str:
+    """0.1234 as 12%, and what is not nothing never as 0%."""
+    if 0 < share < 0.005:
+        return "<1%"
+    return f"{share:.0%}"
+
+
+def number(value: float) -> str:
+    """A count with its thousands apart; a small rate with one digit."""
+    if isinstance(value, float) and value < 10:
+        return f"{value:.1f}".removesuffix(".0")
+    return f"{value:,.0f}"
+
+
+def length(window: str) -> str:
+    """`1h` as 1 hour; a window of another name as it is called."""
+    try:
+        minutes = minutes_in(window)
+    except ValueError:
+        return window
+    for unit, size in (("day", 1440), ("hour", 60)):
+        if minutes % size == 0 and minutes > size * (unit == "day"):
+            count = minutes // size
+            return f"{count} {unit}{'s' if count > 1 else ''}"
+    return f"{minutes} minutes" if minutes > 1 else "1 minute"
+
+
+def span(window: str) -> str:
+    """`1h` as in "the last hour"."""
+    return length(window).removeprefix("1 ")
+
+
+def duration(minutes: int) -> str:
+    """Minutes as a person says them, in the two largest units."""
+    days, rest = divmod(minutes, 1440)
+    hours, minutes = divmod(rest, 60)
+    if days:
+        return f"{days} d {hours} h" if hours else f"{days} d"
+    if hours:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{minutes} min"
+
+
+def utc(moment: datetime) -> str:
+    """A moment for people, in UTC; the page's script shows it in the reader's zone."""
+    return f"{moment.astimezone(UTC):%d %b %Y %H:%M} UTC"
+
+
+def iso(moment: datetime) -> str:
+    """A moment for programs."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
