@@ -10,11 +10,14 @@ from types import TracebackType
 
 from deploy.errors import LocalServerError
 from deploy.local.jars import ensure_jars, find_java
+from deploy.local.lock import LockFile, read_held
 from deploy.local.processes import Process, free_ports, port_answers, port_is_taken
 from stream.broker import BrokerSettings, admin_client
 from stream.errors import BrokerError
 
 HOST = "127.0.0.1"
+LOCK = "lock"
+"""Kafka's own lock comes too late: a second node has written to the metadata log before it meets that one."""
 CLUSTER_ID = base64.urlsafe_b64encode(b"finsentry-local0").decode().rstrip("=")
 START_SECONDS = 60.0
 """It is ready after 2 to 4 s on two idle cores; a machine under load may take a few times as long."""
@@ -51,11 +54,6 @@ CAUSES: tuple[tuple[str, str, str], ...] = (
         "stop what listens there, or set another local.kafka_port (0: any free one)",
     ),
     (
-        r"Failed to acquire lock on file",
-        "another Kafka already runs on {folder}",
-        "stop it (`finsentry up` in another terminal?), or set another data_folder",
-    ),
-    (
         r"OutOfMemoryError|Could not reserve enough space|insufficient memory",
         "Kafka ran out of memory",
         "it needs about 500 MB: close something else",
@@ -67,6 +65,12 @@ CAUSES: tuple[tuple[str, str, str], ...] = (
     ),
 )
 """What stands in the log of a Kafka that failed, what it means and what to do."""
+
+
+def find_running(folder: Path) -> BrokerSettings | None:
+    """The way to the Kafka that some process runs on this folder; None where nobody does."""
+    servers = read_held(folder / LOCK)
+    return BrokerSettings(bootstrap_servers=servers) if servers else None
 
 
 class EmbeddedKafka:
@@ -93,6 +97,7 @@ class EmbeddedKafka:
         self._largest = largest_record_bytes
         self._jars = jars
         self._process: Process | None = None
+        self._lock = LockFile(self.folder / LOCK)
 
     @property
     def bootstrap_servers(self) -> str:
@@ -126,8 +131,8 @@ class EmbeddedKafka:
     def start(self, *, seconds: float = START_SECONDS) -> None:
         """Returns once it answers a metadata request. Raises `LocalServerError` that says what to do."""
         for attempt in range(1, FREE_PORT_TRIES + 1):
-            self.launch()
             try:
+                self.launch()
                 self.wait_until_ready(seconds)
                 return
             except LocalServerError as error:
@@ -142,14 +147,22 @@ class EmbeddedKafka:
 
     def launch(self) -> Process:
         """Starts the server and returns at once; the first time in a folder it formats the storage before that."""
+        if self._process is not None:
+            self._process.kill()  # ended already, as a rule: reaps it
         java = find_java()
         class_path = self._class_path()
+        if not self._lock.acquire():
+            raise LocalServerError(
+                f"another Kafka already runs on {self.folder}",
+                fix="stop it (`finsentry up` in another terminal?), or set another data_folder",
+            )
         self._choose_ports()
         properties = self._write_properties()
         run = [str(java), *JAVA_FLAGS, f"-Djava.io.tmpdir={self.folder / 'tmp'}", "-cp", class_path]
         if not (self.folder / "log" / "meta.properties").exists():
             self._format(run, properties)
         self._process = Process([*run, "kafka.Kafka", properties], log=self.log)
+        self._lock.say(self.bootstrap_servers)
         return self._process
 
     def is_ready(self) -> bool:
@@ -182,6 +195,7 @@ class EmbeddedKafka:
             self._process.stop(seconds=seconds)
         self._process = None
         self.port = self._wanted_port
+        self._lock.release()
 
     def kill(self) -> None:
         """Ends it as a crash would; `launch` or `start` takes the same ports again."""
@@ -202,7 +216,7 @@ class EmbeddedKafka:
                     "port": self.port,
                     "controller_port": self._controller_port,
                 }
-                return LocalServerError(f"Kafka did not start: {message.format(**known)}", fix=fix)
+                return LocalServerError(f"Kafka cannot run: {message.format(**known)}", fix=fix)
         lines = [line for line in said.splitlines() if line.strip() and not line.startswith("\tat ")]
         last = lines[-1].strip() if lines else "it wrote nothing"
         return LocalServerError(f"Kafka ended: {last[:300]}", fix=f"the whole log is {self.log}")

@@ -10,8 +10,8 @@ from deploy.local.simulation.cast import Cast
 from deploy.local.simulation.grammar import expand
 from deploy.local.simulation.script import Script, Voice
 
+SUMMARY_SENTENCES: Final = 2
 PARAGRAPHS: Final = 3
-"""Sentences of a story beyond its title and summary."""
 
 CONTACT_RATE: Final = 0.03
 """Part of the posts that give an e-mail address or a telephone number away."""
@@ -22,9 +22,10 @@ SYNONYMS: Final = (
     ("billion", "bn"),
     ("company", "group"),
     ("says", "said"),
-    (" as ", " while "),
-    (" after ", " following "),
-    ("Q2", "second-quarter"),
+    ("jumps", "leaps"),
+    ("tumbles", "drops"),
+    ("plunges", "dives"),
+    ("hikes", "raises"),
 )
 """Word for word, how a sub-editor makes a wire story his own."""
 
@@ -39,13 +40,15 @@ class Story:
 
 
 def write_article(lines: Sequence[str], script: Script, cast: Cast, rng: Random) -> Story:
-    """A title, a summary of one sentence and a few paragraphs: different lines about the same cast."""
+    """A title, a summary of two sentences and a few paragraphs: different lines about the same cast."""
     title = rng.choice(lines)
     prose = [line for line in lines if line != title and not line.startswith("$") and not line.endswith("?")]
     rng.shuffle(prose)
-    sentences = [expand(line + rng.choice(script.attributions), cast, rng) + "." for line in prose[: 1 + PARAGRAPHS]]
+    told = prose[: SUMMARY_SENTENCES + PARAGRAPHS]
+    sentences = [expand(line + rng.choice(script.attributions), cast, rng) + "." for line in told]
     closing = expand(rng.choice(script.closings), cast, rng)
-    return Story(expand(title, cast, rng), sentences[0], (*sentences[1:], closing))
+    summary = " ".join(sentences[:SUMMARY_SENTENCES])
+    return Story(expand(title, cast, rng), summary, (*sentences[SUMMARY_SENTENCES:], closing))
 
 
 def write_post(lines: Sequence[str], voice: Voice, script: Script, cast: Cast, rng: Random) -> Story:
