@@ -2,7 +2,7 @@
 
 from stream.errors import BrokerError, FinSentryError, InputError
 
-__all__ = ["BrokerError", "FetchError", "FinSentryError", "InputError", "RowError"]
+__all__ = ["BrokerError", "FetchError", "FinSentryError", "InputError", "RowError", "StoppingError"]
 
 
 class RowError(InputError):
@@ -15,3 +15,7 @@ class FetchError(FinSentryError):
     def __init__(self, message: str, *, fix: str = "", retry_after: float = 0.0) -> None:
         super().__init__(message, fix=fix)
         self.retry_after = retry_after
+
+
+class StoppingError(FetchError):
+    """A page was not fetched because the crawler is being stopped: nothing is wrong, and nothing is decided."""

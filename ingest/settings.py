@@ -69,6 +69,7 @@ class JsonApiSource(_Source):
     cursor_param: str = Field("", description="Query parameter that takes the cursor; empty: there is one page.")
     next_cursor: str = Field("", description="Path of the next cursor in the answer.")
     max_pages: int = Field(20, ge=1, le=1000, description="Most pages of one fetch; the next one goes on from there.")
+    robots: bool = Field(True, description="Honour robots.txt; off only for an API whose owner agreed to the crawler.")
     token_file: Path | None = Field(None, description="File with a bearer token; read at every fetch, never logged.")
 
     @model_validator(mode="after")
@@ -90,7 +91,9 @@ class IngestSettings(BaseModel):
 
     user_agent: str = Field("FinSentry/0.1", pattern=r"^[!-~][ -~]*$", description="How the crawler calls itself.")
     contact: str = Field("", pattern=r"^[ -~]*$", description="Address or page for site owners, in the user agent.")
-    timeout_seconds: float = Field(30.0, gt=0, description="Most time for one request, from DNS to the last byte.")
+    timeout_seconds: float = Field(
+        30.0, gt=0, description="Most time for one request, from connecting to the last byte."
+    )
     max_response_bytes: int = Field(10_000_000, ge=1000, description="A longer answer is cut off and refused.")
     max_redirects: int = Field(5, ge=0, le=20, description="Most redirects in a row.")
     host_delay_seconds: float = Field(1.0, ge=0, description="Shortest time between two requests to one host.")

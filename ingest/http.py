@@ -1,0 +1,242 @@
+"""The polite fetcher: http(s) only, public addresses only, within limits, at each site's pace and by its robots.txt."""
+
+import logging
+import time
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from threading import Lock
+from types import MappingProxyType
+from urllib.parse import urlsplit
+
+import httpcore
+import httpx
+
+from ingest.addresses import AddressGate
+from ingest.errors import FetchError, StoppingError
+from ingest.robots import Robots
+from ingest.settings import IngestSettings
+from ingest.transport import CheckedTransport, Deadline
+
+log = logging.getLogger(__name__)
+
+LONGEST_WAIT_SECONDS = 30.0
+"""A turn that is further away is an error with `retry_after`: a thread is not kept for it."""
+
+MANY_HOSTS = 1000
+"""Beyond so many, those whose turn has come are forgotten."""
+
+_BROKEN = (
+    httpx.HTTPError,
+    httpx.InvalidURL,
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.TimeoutException,
+    httpcore.UnsupportedProtocol,
+    OSError,
+)
+
+Connect = Callable[[Deadline], httpx.BaseTransport]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a URL answered with."""
+
+    url: str
+    """After redirects."""
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = MappingProxyType({})
+    """Names in lower case."""
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether the server says that it is as the validators sent along describe it."""
+        return self.status == 304
+
+
+@dataclass(frozen=True, slots=True)
+class Validators:
+    """By which a server sees that its client has the newest version: RFC 9110, 8.8."""
+
+    etag: str = ""
+    last_modified: str = ""
+
+    @classmethod
+    def of(cls, page: Page) -> "Validators":
+        return cls(page.headers.get("etag", ""), page.headers.get("last-modified", ""))
+
+    def headers(self) -> dict[str, str]:
+        both = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
+        return {name: value for name, value in both.items() if value}
+
+
+class Fetcher:
+    """Fetches pages. Safe for several threads; requests to one host are `host_delay_seconds` apart or more."""
+
+    def __init__(
+        self,
+        settings: IngestSettings,
+        *,
+        connect: Connect | None = None,
+        wait: Callable[[float], object] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """`connect` gives the transport of one fetch, for tests; `wait` sleeps, and a true result means "give up"."""
+        self._settings = settings
+        self._connect = connect or _checked_connect(settings)
+        self._wait = wait
+        self._monotonic = monotonic
+        self._clock = clock
+        self._agent = f"{settings.user_agent} ({settings.contact})" if settings.contact else settings.user_agent
+        self._turns = _Turns(monotonic)
+        self._robots = Robots(
+            lambda url: self._follow(url, {}, robots=False),
+            settings.user_agent.partition("/")[0],
+            seconds=settings.robots_hours * 3600,
+            monotonic=monotonic,
+        )
+
+    def fetch(
+        self,
+        url: str,
+        *,
+        validators: Validators | None = None,
+        headers: Mapping[str, str] | None = None,
+        robots: bool = True,
+    ) -> Page:
+        """The page at `url`, or an `unchanged` one.
+
+        Raises `FetchError` naming the URL where it is not allowed, too long, too slow or an error; `retry_after` is
+        what the server asks for.
+        """
+        sent = dict(headers or {}) | (validators.headers() if validators else {})
+        page = self._follow(url, sent, robots=robots)
+        if page.status not in (200, 304):
+            raise FetchError(f"{page.url} answered with status {page.status}", retry_after=self._hold_off(page))
+        return page
+
+    def _follow(self, url: str, headers: Mapping[str, str], *, robots: bool) -> Page:
+        """The first answer that is no redirect, whatever its status."""
+        deadline = Deadline(self._settings.timeout_seconds, self._monotonic)
+        try:
+            with httpx.Client(transport=self._connect(deadline), trust_env=False, timeout=deadline.seconds) as client:
+                asked = {"User-Agent": self._agent, "Accept-Encoding": "gzip", **headers}
+                request: httpx.Request | None = client.build_request("GET", url, headers=asked)
+                for _ in range(self._settings.max_redirects + 1):
+                    assert request is not None
+                    self._admit(str(request.url), robots=robots)
+                    deadline.restart()
+                    response = client.send(request, stream=True, follow_redirects=False)
+                    try:
+                        if not response.has_redirect_location:
+                            return self._page(response)
+                        request = response.next_request
+                    finally:
+                        response.close()
+        except _BROKEN as error:
+            raise FetchError(f"{url} could not be fetched: {error or type(error).__name__}") from error
+        raise FetchError(f"{url} redirects more than {self._settings.max_redirects} times")
+
+    def _admit(self, url: str, *, robots: bool) -> None:
+        """Waits for the host's turn. Raises `FetchError` where the URL must not be fetched, or not for long."""
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise FetchError(f"{url} is no http or https address")
+        asked = self._robots.check(url) if robots else 0.0
+        pause = self._turns.take(parts.netloc.lower(), max(asked, self._settings.host_delay_seconds))
+        if pause > LONGEST_WAIT_SECONDS:
+            raise FetchError(f"{url} must wait: its host wants to be left alone for {pause:.0f} s", retry_after=pause)
+        if pause > 0 and self._wait(pause):
+            raise StoppingError(f"{url} is not fetched: the crawler stops")
+
+    def _page(self, response: httpx.Response) -> Page:
+        limit = self._settings.max_response_bytes
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        body = bytearray()
+        if response.status_code != 200:
+            return Page(str(response.url), response.status_code, headers=MappingProxyType(headers))
+        length = headers.get("content-length", "")
+        if length.isdecimal() and int(length) > limit:
+            raise _too_long(response.url, limit)
+        unpack = _unpacker(headers.get("content-encoding", ""), response.url)
+        for chunk in response.iter_raw():
+            body += unpack(chunk, limit - len(body) + 1)
+            if len(body) > limit:
+                raise _too_long(response.url, limit)
+        return Page(str(response.url), response.status_code, bytes(body), MappingProxyType(headers))
+
+    def _hold_off(self, page: Page) -> float:
+        """The seconds of `Retry-After`, which nothing else is sent to the host for; 0 where there is none."""
+        if page.status not in (429, 503):
+            return 0.0
+        seconds = retry_after(page.headers.get("retry-after", ""), self._clock())
+        self._turns.hold(urlsplit(page.url).netloc.lower(), seconds)
+        return seconds
+
+
+class _Turns:
+    """When each host may be asked again."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._next: dict[str, float] = {}
+        self._lock = Lock()
+
+    def take(self, host: str, delay: float) -> float:
+        """Seconds until this caller's turn, which is taken unless it is further off than anybody waits."""
+        with self._lock:
+            now = self._monotonic()
+            at = max(now, self._next.get(host, now))
+            if at - now <= LONGEST_WAIT_SECONDS:
+                if len(self._next) >= MANY_HOSTS:
+                    self._next = {known: due for known, due in self._next.items() if due > now}
+                self._next[host] = at + delay
+            return at - now
+
+    def hold(self, host: str, seconds: float) -> None:
+        with self._lock:
+            self._next[host] = max(self._next.get(host, 0.0), self._monotonic() + seconds)
+
+
+def retry_after(value: str, now: datetime) -> float:
+    """The seconds that a `Retry-After` header asks for, as a number or a date; 0 where it says nothing."""
+    if value.strip().isdecimal():
+        return float(value)
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return 0.0
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    return max(0.0, (moment - now).total_seconds())
+
+
+def _checked_connect(settings: IngestSettings) -> Connect:
+    gate = AddressGate(allow_private=settings.allow_private_addresses, exceptions=settings.private_exceptions)
+    context = httpx.create_ssl_context()
+    return lambda deadline: CheckedTransport(gate, context, deadline)
+
+
+def _too_long(url: httpx.URL, limit: int) -> FetchError:
+    return FetchError(f"{url} is longer than {limit:,} bytes", fix="raise ingest.max_response_bytes if that is meant")
+
+
+def _unpacker(encoding: str, url: httpx.URL) -> Callable[[bytes, int], bytes]:
+    """Decodes one chunk to at most so many bytes. Ours, since httpx's decoder inflates a chunk whatever comes of it."""
+    if encoding.strip().lower() in ("", "identity"):
+        return lambda chunk, _: chunk
+    if encoding.strip().lower() not in ("gzip", "x-gzip"):
+        raise FetchError(f"{url} is encoded as {encoding!r}, which was not asked for")
+    inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)
+
+    def unpack(chunk: bytes, most: int) -> bytes:
+        try:
+            return inflater.decompress(inflater.unconsumed_tail + chunk, most)
+        except zlib.error as error:
+            raise FetchError(f"{url} is no valid gzip data: {error}") from error
+
+    return unpack

@@ -1,0 +1,100 @@
+"""robots.txt as RFC 9309 reads it, remembered for a while."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Lock
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from protego import Protego
+
+from ingest.addresses import ForbiddenAddressError
+from ingest.errors import FetchError, StoppingError
+
+MAX_BYTES = 512 * 1024
+"""RFC 9309 asks for at least 500 KiB; what stands beyond is not read."""
+
+MAX_DELAY_SECONDS = 60.0
+"""A Crawl-delay of hours would only be a way to say no, for which there is Disallow."""
+
+FAILED_SECONDS = 60.0
+"""A robots.txt that the server fails to give means "no" (RFC 9309, 2.3.1.4), but is asked for again soon."""
+
+MANY_SITES = 1000
+"""Beyond so many, those that are no longer believed are forgotten."""
+
+
+class Answer(Protocol):
+    """What came for robots.txt: a status and, for 200, a text."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def body(self) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    until: float
+    parsed: Protego | None = None
+    """None: nothing may be fetched."""
+    problem: str = ""
+
+
+class Robots:
+    """What the sites allow one user agent. Safe for several threads."""
+
+    def __init__(
+        self,
+        get: Callable[[str], Answer],
+        agent: str,
+        *,
+        seconds: float,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`get` fetches a robots.txt: any status is an answer; raises `FetchError` where there is none."""
+        self._get = get
+        self._agent = agent
+        self._seconds = seconds
+        self._monotonic = monotonic
+        self._sites: dict[str, _Rules] = {}
+        self._lock = Lock()
+
+    def check(self, url: str) -> float:
+        """The seconds that the site asks for between two requests. Raises `FetchError` where it forbids `url`."""
+        rules = self._rules(url)
+        if rules.parsed is None:
+            raise FetchError(f"{url} is not fetched, since its site's robots.txt cannot be: {rules.problem}")
+        if not rules.parsed.can_fetch(url, self._agent):
+            raise FetchError(f"{url} is forbidden by its site's robots.txt", fix="ask the site, or drop the source")
+        return min(rules.parsed.crawl_delay(self._agent) or 0.0, MAX_DELAY_SECONDS)
+
+    def _rules(self, url: str) -> _Rules:
+        parts = urlsplit(url)
+        site = f"{parts.scheme}://{parts.netloc}".lower()
+        with self._lock:
+            known = self._sites.get(site)
+            if known is not None and self._monotonic() < known.until:
+                return known
+        rules = self._ask(f"{site}/robots.txt")
+        with self._lock:
+            if len(self._sites) >= MANY_SITES:
+                now = self._monotonic()
+                self._sites = {known: kept for known, kept in self._sites.items() if kept.until > now}
+            self._sites[site] = rules
+        return rules
+
+    def _ask(self, url: str) -> _Rules:
+        now = self._monotonic()
+        try:
+            answer = self._get(url)
+        except (ForbiddenAddressError, StoppingError):
+            raise
+        except FetchError as error:
+            return _Rules(now, problem=error.message)
+        if answer.status >= 500 or answer.status == 429:
+            return _Rules(now + FAILED_SECONDS, problem=f"status {answer.status}")
+        text = answer.body[:MAX_BYTES].decode("utf-8", "replace") if answer.status == 200 else ""
+        return _Rules(now + self._seconds, parsed=Protego.parse(text))
