@@ -5,13 +5,12 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Event
 
 from ingest.entries import Rejected, Source
-from ingest.errors import BrokerError, FetchError, FinSentryError, StoppingError
+from ingest.errors import BrokerError, FetchError, FinSentryError, InputError, StoppingError
 from ingest.http import Fetcher
 from ingest.publisher import Outcome, Publisher, open_publisher
 from ingest.schedule import Schedule, backoff, next_start
@@ -97,6 +96,7 @@ class Crawler:
                     self._settle(schedule)
             finally:
                 self._stop.set()  # also when the broker was lost, so that waiting threads end
+                pool.shutdown(wait=False, cancel_futures=True)
 
     def _read(self, number: int) -> None:
         source = self._sources[number].source
@@ -108,7 +108,7 @@ class Crawler:
     def _settle(self, schedule: Schedule) -> None:
         """Waits shortly for one read to end, and says when its source is due again."""
         try:
-            number, result = self._done.get(timeout=schedule.pause(self._monotonic(), LOOP_SECONDS) or 0.001)
+            number, result = self._done.get(timeout=schedule.pause(self._monotonic(), LOOP_SECONDS))
         except Empty:
             return
         if isinstance(result, BaseException):
@@ -131,14 +131,13 @@ def read_source(source: Source, publisher: Publisher, *, stop: Event) -> Round:
     rejections: list[Rejected] = []
     error: Exception | None = None
     try:
-        with closing(source.read()) as items:
-            for item in items:
-                if isinstance(item, Rejected):
-                    rejections.append(item)
-                else:
-                    counts[publisher.publish(item)] += 1
-                if stop.is_set():
-                    break
+        for item in source.read():
+            if isinstance(item, Rejected):
+                rejections.append(item)
+            else:
+                counts[publisher.publish(item)] += 1
+            if stop.is_set():
+                break
     except BrokerError:
         raise
     except StoppingError:
@@ -193,8 +192,11 @@ def make_sources(settings: IngestSettings, publisher: Publisher, fetcher: Fetche
 def run_crawler(settings: IngestSettings, broker: BrokerSettings, topics: Topics, *, port: int, stop: Event) -> None:
     """The role `crawl`: serves its metrics on `port`, and crawls until `stop` is set.
 
-    Ready once the memory has been read back. Raises `BrokerError` where Kafka cannot be reached or is lost.
+    Ready once the memory has been read back. Raises `InputError` where nothing is to be crawled, `BrokerError` where
+    Kafka cannot be reached or is lost.
     """
+    if not settings.sources:
+        raise InputError("no sources are configured", fix="list feeds or APIs under ingest.sources in finsentry.toml")
     server = RoleServer(ROLE, port)
     server.start()
     try:

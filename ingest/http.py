@@ -122,7 +122,7 @@ class Fetcher:
 
     def _follow(self, url: str, headers: Mapping[str, str], *, robots: bool) -> Page:
         """The first answer that is no redirect, whatever its status."""
-        deadline = Deadline(self._settings.timeout_seconds, self._monotonic)
+        deadline = Deadline(self._settings.timeout_seconds, self._monotonic, lambda: bool(self._wait(0)))
         try:
             with httpx.Client(transport=self._connect(deadline), trust_env=False, timeout=deadline.seconds) as client:
                 asked = {"User-Agent": self._agent, "Accept-Encoding": "gzip", **headers}

@@ -9,14 +9,28 @@ import httpcore
 import httpx
 
 from ingest.addresses import AddressGate
+from ingest.errors import StoppingError
+
+CONNECT_SECONDS = 10.0
+"""A host that answers at all does so in this time; what is left goes to its next address."""
+
+PATIENCE_SECONDS = 1.0
+"""How long a read sleeps before it looks whether the crawler stops."""
 
 
 class Deadline:
     """The moment at which a request has taken too long."""
 
-    def __init__(self, seconds: float, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        seconds: float,
+        monotonic: Callable[[], float] = time.monotonic,
+        given_up: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`given_up` says whether nobody waits for the request any more."""
         self.seconds = seconds
         self._monotonic = monotonic
+        self._given_up = given_up
         self.restart()
 
     def restart(self) -> None:
@@ -24,7 +38,9 @@ class Deadline:
         self._at = self._monotonic() + self.seconds
 
     def left(self) -> float:
-        """Seconds left. Raises `httpcore.ReadTimeout` where there are none."""
+        """Seconds left. Raises `httpcore.ReadTimeout` where there are none, `StoppingError` where it is given up."""
+        if self._given_up():
+            raise StoppingError("the crawler stops")
         left = self._at - self._monotonic()
         if left <= 0:
             raise httpcore.ReadTimeout(f"it took longer than {self.seconds:g} s")
@@ -81,16 +97,15 @@ class _CheckedBackend(httpcore.NetworkBackend):
         self,
         host: str,
         port: int,
-        timeout: float | None = None,
+        timeout: float | None = None,  # noqa: ARG002 - the interface is httpcore's
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         problem: Exception = httpcore.ConnectError(f"{host} has no address")
         for address in self._gate.addresses(host, port):
+            patience = min(CONNECT_SECONDS, self._deadline.left())
             try:
-                stream = self._inner.connect_tcp(
-                    address, port, _shorter(timeout, self._deadline), local_address, socket_options
-                )
+                stream = self._inner.connect_tcp(address, port, patience, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 problem = error
             else:
@@ -99,22 +114,33 @@ class _CheckedBackend(httpcore.NetworkBackend):
 
 
 class _DeadlineStream(httpcore.NetworkStream):
-    """A stream on which a server that sends one byte a second does not get beyond the deadline."""
+    """A stream on which a server that sends one byte a second does not get beyond the deadline.
+
+    The timeouts of single steps that httpcore passes along are the deadline's seconds again, so it alone counts.
+    """
 
     def __init__(self, stream: httpcore.NetworkStream, deadline: Deadline) -> None:
         self._stream = stream
         self._deadline = deadline
 
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, _shorter(timeout, self._deadline))
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002
+        while True:
+            left = self._deadline.left()
+            try:
+                return self._stream.read(max_bytes, min(PATIENCE_SECONDS, left))
+            except httpcore.ReadTimeout:
+                continue  # until the deadline itself has passed
 
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, _shorter(timeout, self._deadline))
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
+        self._stream.write(buffer, self._deadline.left())
 
     def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ARG002
     ) -> httpcore.NetworkStream:
-        secured = self._stream.start_tls(ssl_context, server_hostname, _shorter(timeout, self._deadline))
+        secured = self._stream.start_tls(ssl_context, server_hostname, self._deadline.left())
         return _DeadlineStream(secured, self._deadline)
 
     def close(self) -> None:
@@ -122,8 +148,3 @@ class _DeadlineStream(httpcore.NetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
-
-
-def _shorter(timeout: float | None, deadline: Deadline) -> float:
-    left = deadline.left()
-    return left if timeout is None else min(timeout, left)
