@@ -5,9 +5,11 @@ The root stands here because `model` imports none of the other packages. The who
     FinSentryError                 exit code 1: something failed
     ├── InputError                 exit code 2: what the user gave is wrong
     │   ├── BundleError            model: a bundle is missing, damaged or not ours
+    │   ├── LeakError              model: a text both trains and is measured on
     │   ├── RowError               ingest: one row of an archive cannot become a document
     │   └── SettingsError          deploy: a settings key is unknown or its value is wrong
     ├── RuntimeMissingError        model: no ONNX Runtime is installed
+    ├── ExportError                model: the exported model computes something else than the network
     ├── BrokerError                stream: Kafka cannot be reached or refuses
     │   └── TopicMismatchError     stream: a topic exists, but not as the settings ask
     ├── GapError                   stream: offsets of a log were skipped over

@@ -1,8 +1,9 @@
 """A whole training in miniature, made once: a random two-layer encoder, invented rows, a run, a bundle."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from tokenizers import Tokenizer
@@ -12,32 +13,56 @@ from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 from transformers import BertConfig, BertModel
 
+from model import release, train
 from model.bundle import Bundle
 from model.classifier import Classifier
-from model.data import Example, Splits
-from model.labels import SENTIMENTS, TOPICS
-from model.recipe import Recipe
-from model.release import release
+from model.data import Splits, load_splits
+from model.recipe import Recipe, read_recipe
 from model.settings import ModelSettings
-from model.train import train
 
 MOODS = {"tumbles": "negative", "holds": "neutral", "soars": "positive"}
 THINGS = {"oil": "Energy | Oil", "dividend": "Dividend", "merger": "M&A | Investments", "senate": "Politics"}
+NAMED = {"things": THINGS, "moods": MOODS}
 FILLERS = ("again", "today", "sharply", "after", "report", "as", "expected", "on", "friday")
 
 
-def invented(count: int, start: int = 0) -> list[Example]:
-    """Different sentences whose mood and thing decide their labels, half of them labelled for each head."""
+RECIPE = """
+name = "tiny"
+[encoder]
+folder = '{encoder}'
+[training]
+epochs = 8
+batch = 8
+learning_rate = 3e-3
+maximum_length = 16
+calibration = 0.2
+[[sources]]
+name = "things"
+head = "topic"
+train = "things.csv"
+holdout = 0.25
+text = "text"
+label = "label"
+labels = {{ {things} }}
+[[sources]]
+name = "moods"
+head = "sentiment"
+train = "moods.csv"
+holdout = 0.25
+text = "text"
+label = "label"
+labels = {{ {moods} }}
+"""
+
+
+def invented(labels: Mapping[str, str], start: int) -> pd.DataFrame:
+    """120 different sentences; the word of `labels` that stands in one decides its label."""
     rows = []
-    for index in range(start, start + count):
+    for index in range(start, start + 120):
         thing, mood = list(THINGS)[index % 4], list(MOODS)[index // 4 % 3]
         filler = " ".join(FILLERS[(index // 12 + step * (index % 7 + 1)) % len(FILLERS)] for step in range(3))
-        text = f"{thing} {mood} {filler} {index}"
-        if index // 12 % 2:
-            rows.append(Example(text, "topic", TOPICS.index(THINGS[thing])))
-        else:
-            rows.append(Example(text, "sentiment", SENTIMENTS.index(MOODS[mood])))
-    return rows
+        rows.append((f"{thing} {mood} {filler} {index}", thing if thing in labels else mood))
+    return pd.DataFrame(rows, columns=["text", "label"])
 
 
 @pytest.fixture(scope="session")
@@ -57,40 +82,45 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         intermediate_size=64,
         max_position_embeddings=32,
     )
+    torch.manual_seed(0)
     BertModel(config).save_pretrained(folder)  # type: ignore[no-untyped-call]
     return folder
 
 
 @pytest.fixture(scope="session")
-def tiny_recipe(tiny_encoder: Path) -> Recipe:
-    return Recipe.model_validate(
-        {
-            "name": "tiny",
-            "encoder": {"folder": tiny_encoder},
-            "training": {"epochs": 8, "batch": 8, "learning_rate": 3e-3, "maximum_length": 16},
-            "sources": [
-                {"name": "invented", "head": "sentiment", "train": "-", "text": "t", "label": "l", "labels": {}},
-            ],
-        }
-    )
+def tiny_data(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with its recipe, `recipe.toml`."""
+    folder = tmp_path_factory.mktemp("data")
+    invented(THINGS, 0).to_csv(folder / "things.csv", index=False)
+    invented(MOODS, 1000).to_csv(folder / "moods.csv", index=False)
+    maps = {name: ", ".join(f'{key} = "{label}"' for key, label in labels.items()) for name, labels in NAMED.items()}
+    (folder / "recipe.toml").write_text(RECIPE.format(encoder=tiny_encoder, **maps), encoding="utf-8")
+    return folder
 
 
 @pytest.fixture(scope="session")
-def tiny_splits() -> Splits:
-    return Splits(train=invented(144), calibration=invented(48, 1000), evaluation={"fresh": invented(48, 2000)})
+def tiny_recipe(tiny_data: Path) -> Recipe:
+    return read_recipe(tiny_data / "recipe.toml")
 
 
 @pytest.fixture(scope="session")
-def tiny_run(tiny_recipe: Recipe, tiny_splits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.set_num_threads(1)  # so small a network only waits for the second
+def tiny_splits(tiny_recipe: Recipe, tiny_data: Path) -> Splits:
+    return load_splits(tiny_recipe, tiny_data)
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.set_num_threads(1)  # so small a network only waits for a second one
     run = tmp_path_factory.mktemp("run")
-    train(tiny_recipe, tiny_splits, run)
+    train.main([str(tiny_data / "recipe.toml"), "--data", str(tiny_data), "--out", str(run)])
     return run
 
 
 @pytest.fixture(scope="session")
-def tiny_bundle(tiny_run: Path, tiny_splits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return release(tiny_run, tiny_splits, tmp_path_factory.mktemp("bundle"))
+def tiny_bundle(tiny_run: Path, tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    folder = tmp_path_factory.mktemp("bundle")
+    release.main([str(tiny_run), "--data", str(tiny_data), "--out", str(folder)])
+    return Bundle.load(folder)
 
 
 @pytest.fixture(scope="session")
