@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -126,3 +127,11 @@ def _first_output(command: list[Path | str], fix: str) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise LocalServerError(f"{command[0]} does not run: {error}", fix=fix) from error
     return done.stdout + done.stderr
+
+
+if __name__ == "__main__":  # `make setup`
+    try:
+        ensure_jars()
+        find_java()
+    except LocalServerError as error:
+        sys.exit(f"setup: {error}")

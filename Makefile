@@ -1,0 +1,57 @@
+# `make up` and `make test` work on a fresh Debian or Ubuntu with Python 3.11, Java 17 and Maven.
+
+BIN := .venv/bin
+JOBS ?= $(shell nproc)
+ARGS ?=
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: help up test check setup setup-tests lint types imports unit integration browser format constraints clean
+
+help: ## what there is to make
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+up: setup ## the whole pipeline on one machine, with a made-up web and a crisis in it; ARGS="--for 60"
+	$(BIN)/finsentry up --simulate $(ARGS)
+
+test: setup-tests ## everything that is tested, with all it needs
+	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory integration browser
+
+check: setup-tests ## the fast part: linters, types, import contracts, unit tests
+	@$(MAKE) --no-print-directory --jobs=$(JOBS) --output-sync=target lint types imports unit
+
+setup: ## virtual environment and Kafka's jars
+	@deploy/setup.sh runtime
+
+setup-tests:
+	@deploy/setup.sh tests
+
+lint:
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types:
+	$(BIN)/mypy
+
+imports:
+	$(BIN)/lint-imports --no-cache
+
+unit:
+	$(PYTEST) tests/unit -n $(JOBS) -q
+
+integration: ## real Kafka, Prometheus, Alertmanager
+	$(PYTEST) tests/integration -n $(JOBS) --dist loadfile -q
+
+browser: ## the console in Chromium
+	$(PYTEST) tests/browser -q
+
+format: ## lets ruff rewrite the code
+	$(BIN)/ruff check --fix-only --exit-zero .
+	$(BIN)/ruff format .
+
+constraints: setup-tests ## renews the pinned versions; names, versions and hashes only
+	@deploy/constraints.sh
+
+clean: ## removes what was set up and made, but no data
+	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
+	find . -name __pycache__ -prune -exec rm -rf {} +
