@@ -4,11 +4,10 @@ import logging
 import time
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from threading import Lock
-from types import MappingProxyType
 from urllib.parse import urlsplit
 
 import httpcore
@@ -49,7 +48,7 @@ class Page:
     """After redirects."""
     status: int
     body: bytes = b""
-    headers: Mapping[str, str] = MappingProxyType({})
+    headers: Mapping[str, str] = field(default_factory=dict)
     """Names in lower case."""
 
     @property
@@ -159,7 +158,7 @@ class Fetcher:
         headers = {name.lower(): value for name, value in response.headers.items()}
         body = bytearray()
         if response.status_code != 200:
-            return Page(str(response.url), response.status_code, headers=MappingProxyType(headers))
+            return Page(str(response.url), response.status_code, headers=headers)
         length = headers.get("content-length", "")
         if length.isdecimal() and int(length) > limit:
             raise _too_long(response.url, limit)
@@ -168,7 +167,7 @@ class Fetcher:
             body += unpack(chunk, limit - len(body) + 1)
             if len(body) > limit:
                 raise _too_long(response.url, limit)
-        return Page(str(response.url), response.status_code, bytes(body), MappingProxyType(headers))
+        return Page(str(response.url), response.status_code, bytes(body), headers)
 
     def _hold_off(self, page: Page) -> float:
         """The seconds of `Retry-After`, which nothing else is sent to the host for; 0 where there is none."""
