@@ -12,7 +12,7 @@ from deploy.local.simulation.scenario import Scenario
 
 Clock = Callable[[], datetime]
 
-_TOKEN = re.compile(r"(\d{1,12})-(\d{1,6})")
+_TOKEN = re.compile(r"([0-9]{1,12})-([0-9]{1,6})")
 _NO_SLUG = re.compile(r"[^a-z0-9]+")
 
 
