@@ -1,8 +1,9 @@
 """What was published in the last days: ids and stories. Bounded, and shared by the threads of one process."""
 
-from collections import deque
 from dataclasses import dataclass
 from datetime import datetime
+from heapq import heappop, heappush
+from itertools import count
 from threading import Lock
 from typing import NamedTuple
 
@@ -13,6 +14,9 @@ from stream.records import Document
 
 class _Remembered(NamedTuple):
     at: float
+    """Seconds since the epoch; partitions are read back side by side, so that these come in no order."""
+    number: int
+    """Of the documents of one moment the first to come is the first to go."""
     id: bytes
     story: int | None
     """Its number in the index, where it stands for a story."""
@@ -41,13 +45,13 @@ class Memory:
         self._seconds = settings.memory_hours * 3600
         self._most = settings.memory_documents
         self._index = StoryIndex(threshold=settings.near_duplicate, seconds=self._seconds)
-        self._order: deque[_Remembered] = deque()
+        self._heap: list[_Remembered] = []
         self._ids: set[bytes] = set()
-        self._newest = 0.0
+        self._numbers = count()
         self._lock = Lock()
 
     def __len__(self) -> int:
-        return len(self._order)
+        return len(self._heap)
 
     def knows(self, document_id: str) -> bool:
         """Whether the document with this id was published."""
@@ -56,6 +60,7 @@ class Memory:
     def admit(self, document: Document, now: datetime) -> str | None:
         """The story of a document that is about to be published, and remembers both; None where it is known."""
         with self._lock:
+            self._expire(now.timestamp())
             key = bytes.fromhex(document.id)
             if key in self._ids:
                 return None
@@ -63,7 +68,7 @@ class Memory:
             event = document.published_at.timestamp()
             story = self._index.find(marks, event)
             number = None if story or not marks.bands else self._index.add(marks, event, document.id)
-            self._remember(_Remembered(now.timestamp(), key, number))
+            self._remember(now.timestamp(), key, number)
             return story or document.id
 
     def recall(self, document: Recalled) -> bool:
@@ -78,15 +83,22 @@ class Memory:
                 marks = signature(document.title, document.text)
                 if marks.bands:
                     number = self._index.add(marks, document.published_at.timestamp(), document.story)
-            self._remember(_Remembered(document.appended_at.timestamp(), key, number))
+            self._remember(document.appended_at.timestamp(), key, number)
             return True
 
-    def _remember(self, entry: _Remembered) -> None:
-        self._ids.add(entry.id)
-        self._order.append(entry)
-        self._newest = max(self._newest, entry.at)
-        while len(self._order) > self._most or self._order[0].at < self._newest - self._seconds:
-            oldest = self._order.popleft()
-            self._ids.discard(oldest.id)
-            if oldest.story is not None:
-                self._index.remove(oldest.story)
+    def _remember(self, at: float, key: bytes, story: int | None) -> None:
+        self._ids.add(key)
+        heappush(self._heap, _Remembered(at, next(self._numbers), key, story))
+        while len(self._heap) > self._most:
+            self._forget()
+
+    def _expire(self, now: float) -> None:
+        while self._heap and self._heap[0].at < now - self._seconds:
+            self._forget()
+
+    def _forget(self) -> None:
+        """Drops the document that was appended first."""
+        oldest = heappop(self._heap)
+        self._ids.discard(oldest.id)
+        if oldest.story is not None:
+            self._index.remove(oldest.story)

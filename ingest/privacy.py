@@ -27,15 +27,15 @@ def mask(text: str, *, phone_regions: Sequence[str] = ()) -> str:
 
     Phone numbers are found in their international form, and in the national form of `phone_regions` (ISO 3166).
     """
+    masked = text
     if "@" in text:
-        text = _HANDLE.sub(HANDLE, text)
-        text = _EMAIL.sub(EMAIL, text)
+        masked = _EMAIL.sub(EMAIL, _HANDLE.sub(HANDLE, masked))
     if "/" in text:
-        text = _REDDITOR.sub(HANDLE, text)
-        text = _PROFILE.sub(rf"\1{HANDLE}", text)
+        masked = _PROFILE.sub(rf"\1{HANDLE}", _REDDITOR.sub(HANDLE, masked))
     if _MANY_DIGITS.search(text):
-        text = _mask_phones(text, phone_regions)
-    return text
+        masked = _mask_phones(masked, phone_regions)
+    # What one replacement leaves may complete another: `a@b.example@jane`.
+    return masked if masked == text else mask(masked, phone_regions=phone_regions)
 
 
 def _mask_phones(text: str, regions: Sequence[str]) -> str:

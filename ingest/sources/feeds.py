@@ -100,8 +100,8 @@ def parse_feed(page: Page) -> ParsedFeed:
         "content-location": page.url,
         "content-type": page.headers.get("content-type", "application/xml"),
     }
-    # A stream, not bytes, which feedparser would take for a file's name first. What costs it half of its time is off:
-    # of the HTML only the text is kept.
+    # A stream, not bytes, which feedparser would take for a file's name first. It need not clean HTML of which only
+    # the text is kept.
     feed: Any = feedparser.parse(
         BytesIO(page.body), response_headers=headers, sanitize_html=False, resolve_relative_uris=False
     )
