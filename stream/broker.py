@@ -31,10 +31,14 @@ class BrokerSettings(BaseModel):
     bootstrap_servers: str = Field(
         "", description="host:port, several with commas; empty: `finsentry up` runs a Kafka of its own."
     )
-    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
-    sasl_username: str = ""
-    sasl_password: SecretStr = SecretStr("")
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="SSL encrypts, SASL signs in; a broker beyond this machine wants both."
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="How to sign in, as the broker is set up."
+    )
+    sasl_username: str = Field("", description="The name to sign in with.")
+    sasl_password: SecretStr = Field(SecretStr(""), description="Its password; only ever shown as asterisks.")
     ca_file: str = Field("", description="PEM file of the authority that signed the brokers' certificates.")
     certificate_file: str = Field("", description="PEM file of the client's certificate, for mutual TLS.")
     key_file: str = Field("", description="PEM file of the client's key, for mutual TLS.")
