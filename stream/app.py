@@ -48,16 +48,15 @@ def run_worker(
     topics: Topics,
     settings: StreamSettings,
     classifier: TextClassifier,
+    server: RoleServer,
     *,
     provider: str = "cpu",
-    metrics_port: int = 0,
 ) -> None:
-    """Scores and counts until SIGINT or SIGTERM.
+    """Scores and counts until SIGINT or SIGTERM; starts and stops `server`.
 
     Raises `BrokerError` where Kafka cannot be reached at the start, and what ended a loop that cannot go on.
     """
     ensure_topics(broker, topics.all())
-    server = RoleServer("worker", metrics_port)
     server.start()
     metrics.MODEL_INFO.labels(classifier.version, provider).set(1)
     try:

@@ -12,6 +12,7 @@ from model.labels import SENTIMENTS, TOPICS
 from stream.app import run_worker
 from stream.broker import BrokerSettings
 from stream.errors import FinSentryError
+from stream.roles import RoleServer
 from stream.settings import StreamSettings
 from stream.topics import Topics, TopicSettings
 
@@ -47,6 +48,7 @@ def main() -> int:
             Topics(TopicSettings(prefix=prefix)),
             StreamSettings(**options.get("stream", {})),
             StubClassifier(options.get("seconds_a_batch", 0.0)),
+            RoleServer("worker", 0),
         )
     except FinSentryError as error:
         sys.stderr.write(f"{error}\n")
