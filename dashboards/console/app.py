@@ -17,7 +17,7 @@ from starlette.types import Message, Send
 
 from dashboards.console.board import Board
 from dashboards.console.live import Asked, Pages, events
-from dashboards.console.render import HERE
+from dashboards.console.render import HERE, render_document, render_sign_in
 from dashboards.console.security import COOKIE, Guard, same, session_of
 from dashboards.console.settings import ConsoleSettings
 
@@ -56,7 +56,7 @@ class Console:
     async def page(self, request: Request) -> Response:
         asked = self._asked(request)
         page, _ = self._pages.page(asked)
-        return HTMLResponse(self._pages.renderer.document(page, opened=bool(asked.topic)))
+        return HTMLResponse(render_document(page, opened=bool(asked.topic)))
 
     async def events(self, request: Request) -> Response:
         asked = self._asked(request)
@@ -91,10 +91,10 @@ class Console:
         if not token:
             return RedirectResponse("/", HTTPStatus.SEE_OTHER)
         if request.method == "GET":
-            return HTMLResponse(self._pages.renderer.sign_in(refused=False))
+            return HTMLResponse(render_sign_in(refused=False))
         given = parse_qs((await _body(request)).decode(errors="replace")).get("token", [""])[0]
         if not same(given, token):
-            return HTMLResponse(self._pages.renderer.sign_in(refused=True), HTTPStatus.UNAUTHORIZED)
+            return HTMLResponse(render_sign_in(refused=True), HTTPStatus.UNAUTHORIZED)
         response = RedirectResponse("/", HTTPStatus.SEE_OTHER)
         secure = request.url.scheme == "https"
         response.set_cookie(COOKIE, session_of(token), httponly=True, samesite="strict", secure=secure)

@@ -8,18 +8,23 @@ from typing import NamedTuple
 import msgspec
 
 from dashboards.console.board import Board
-from dashboards.console.render import Page, Renderer
+from dashboards.console.render import Page, render_page
 from dashboards.console.settings import ConsoleSettings
 from dashboards.console.view import TopicView, View, build_topic_view, build_view
 
-INTERVAL_SECONDS = 0.5
-"""A person cannot read numbers that change more often than twice a second."""
 
-REFRESH_SECONDS = 2.0
-"""Event time goes on without a record while every partition is idle."""
+class Pace(NamedTuple):
+    """How often pages are made and sent, in seconds."""
 
-KEEP_ALIVE_SECONDS = 15.0
-"""Below the shortest idle timeout that proxies have by default."""
+    interval: float = 0.5
+    """Between two pages: a person cannot read numbers that change more often than twice a second."""
+    refresh: float = 2.0
+    """Without a change: event time goes on by the clock while every partition is idle."""
+    keep_alive: float = 15.0
+    """Without a word: below the shortest idle timeout that proxies have by default."""
+
+
+UNHURRIED = Pace()
 
 RETRY_MILLISECONDS = 2000
 
@@ -37,17 +42,23 @@ class Asked(NamedTuple):
 class _Made(NamedTuple):
     at: float
     version: int
-    view: View
     page: Page
 
 
 class Pages:
-    """Views and pages of a board, made again when it changed, but not within `INTERVAL_SECONDS`."""
+    """Views and pages of a board, made anew as often as the pace allows."""
 
-    def __init__(self, board: Board, settings: ConsoleSettings, *, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        board: Board,
+        settings: ConsoleSettings,
+        *,
+        pace: Pace = UNHURRIED,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         self.board = board
         self.settings = settings
-        self.renderer = Renderer()
+        self.pace = pace
         self._clock = clock
         self._made: dict[Asked, _Made] = {}
 
@@ -59,14 +70,14 @@ class Pages:
         return view, build_topic_view(board.state, view, asked.topic, now) if asked.topic else None
 
     def page(self, asked: Asked) -> tuple[Page, int]:
-        """The page and the board's version that it shows, which may be half a second old."""
+        """The page and the board's version that it shows, which may be an interval old."""
         made = self._made.get(asked)
-        if made is None or self._clock() - made.at >= INTERVAL_SECONDS:
+        if made is None or self._clock() - made.at >= self.pace.interval:
             if len(self._made) >= PAGES_KEPT:
                 self._made.clear()
             version = self.board.version
             view, topic = self.view(asked)
-            made = _Made(self._clock(), version, view, self.renderer.page(view, topic, asked.topic))
+            made = _Made(self._clock(), version, render_page(view, topic, asked.topic))
             self._made[asked] = made
         return made.page, made.version
 
@@ -83,7 +94,7 @@ async def events(pages: Pages, asked: Asked) -> AsyncIterator[str]:
     It looks at the board only when it is asked for more, so a slow reader skips what came in between and nothing
     is kept for him.
     """
-    board = pages.board
+    board, pace = pages.board, pages.pace
     sent: dict[str, str] = {}
     spoke = monotonic()
     yield f"retry: {RETRY_MILLISECONDS}\n\n"
@@ -94,8 +105,8 @@ async def events(pages: Pages, asked: Asked) -> AsyncIterator[str]:
             yield event(page, changed)
             sent |= changed
             spoke = monotonic()
-        elif monotonic() - spoke >= KEEP_ALIVE_SECONDS:
+        elif monotonic() - spoke >= pace.keep_alive:
             yield ": still here\n\n"
             spoke = monotonic()
-        await asyncio.sleep(INTERVAL_SECONDS)
-        await board.wait(version, REFRESH_SECONDS)
+        await asyncio.sleep(pace.interval)
+        await board.wait(version, pace.refresh)

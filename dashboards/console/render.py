@@ -1,8 +1,9 @@
 """The view as HTML: the whole page, or the fragments of it that a live page replaces. Everything is escaped."""
 
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -18,64 +19,66 @@ FRAGMENTS = ("banner", "status", "windows", "pipeline", "alerts", "topics", "hea
 Mood = Literal["critical", "warning", "calm", "waiting", "lost"]
 
 
-class Page:
-    """A rendered view: fragments by their id, and what the browser shows outside the page."""
+class Page(NamedTuple):
+    """A rendered view: what the browser shows outside the page, and fragments by their id."""
 
-    def __init__(self, title: str, mood: Mood, fragments: dict[str, str]) -> None:
-        self.title = title
-        self.mood = mood
-        self.fragments = fragments
+    title: str
+    mood: Mood
+    fragments: dict[str, str]
 
 
-class Renderer:
-    """Draws views with the templates beside this file."""
+@cache
+def _templates() -> Environment:
+    """The templates beside this file, compiled once a process."""
+    templates = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters |= {
+        "percent": percent,
+        "number": number,
+        "length": length,
+        "span": span,
+        "duration": duration,
+        "utc": utc,
+        "iso": iso,
+    }
+    templates.globals |= {
+        "spark": charts.spark,
+        "chart": charts.chart,
+        "SPARK_WIDTH": charts.SPARK_WIDTH,
+        "SPARK_HEIGHT": charts.SPARK_HEIGHT,
+        "CHART_WIDTH": charts.CHART_WIDTH,
+        "SHARE_HEIGHT": charts.SHARE_HEIGHT,
+        "STORIES_HEIGHT": charts.STORIES_HEIGHT,
+    }
+    return templates
 
-    def __init__(self) -> None:
-        self._templates = Environment(
-            loader=FileSystemLoader(HERE / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._templates.filters |= {
-            "percent": percent,
-            "number": number,
-            "length": length,
-            "span": span,
-            "duration": duration,
-            "utc": utc,
-            "iso": iso,
-        }
-        self._templates.globals |= {
-            "spark": charts.spark,
-            "chart": charts.chart,
-            "SPARK_WIDTH": charts.SPARK_WIDTH,
-            "SPARK_HEIGHT": charts.SPARK_HEIGHT,
-            "CHART_WIDTH": charts.CHART_WIDTH,
-            "SHARE_HEIGHT": charts.SHARE_HEIGHT,
-            "STORIES_HEIGHT": charts.STORIES_HEIGHT,
-        }
 
-    def page(self, view: View, topic: TopicView | None, wanted: str = "") -> Page:
-        """The fragments for `view` with `topic` opened; `wanted` names the topic that was asked for."""
-        values = {
-            "view": view,
-            "topic": topic,
-            "wanted": wanted,
-            "mood": mood_of(view),
-            "scale": charts.common_scale(view.topics),
-        }
-        fragments = {name: self._templates.get_template(f"{name}.html").render(values) for name in FRAGMENTS}
-        return Page(title_of(view), mood_of(view), fragments)
+def render_page(view: View, topic: TopicView | None, wanted: str = "") -> Page:
+    """The fragments for `view` with `topic` opened; `wanted` names the topic that was asked for."""
+    values = {
+        "view": view,
+        "topic": topic,
+        "wanted": wanted,
+        "mood": mood_of(view),
+        "scale": charts.common_scale(view.topics),
+    }
+    fragments = {name: _templates().get_template(f"{name}.html").render(values) for name in FRAGMENTS}
+    return Page(title_of(view), mood_of(view), fragments)
 
-    def document(self, page: Page, *, opened: bool) -> str:
-        """The whole page, which shows everything without a script too."""
-        return self._templates.get_template("page.html").render(page=page, opened=opened)
 
-    def sign_in(self, *, refused: bool) -> str:
-        """The page that asks for the token."""
-        return self._templates.get_template("sign_in.html").render(refused=refused)
+def render_document(page: Page, *, opened: bool) -> str:
+    """The whole page, which shows everything without a script too."""
+    return _templates().get_template("page.html").render(page=page, opened=opened)
+
+
+def render_sign_in(*, refused: bool) -> str:
+    """The page that asks for the token."""
+    return _templates().get_template("sign_in.html").render(refused=refused)
 
 
 def mood_of(view: View) -> Mood:
@@ -95,9 +98,11 @@ def title_of(view: View) -> str:
 
 
 def percent(share: float) -> str:
-    """0.1234 as 12%, and what is not nothing never as 0%."""
-    if 0 < share < 0.005:
+    """0.1234 as 12%; what is little is not said to be nothing, nor what is much to be all."""
+    if 0 < share < 0.01:
         return "<1%"
+    if 0.99 < share < 1:
+        return ">99%"
     return f"{share:.0%}"
 
 

@@ -20,7 +20,7 @@ SHORTEST_TOKEN = 16
 
 def minutes_in(window: str) -> int:
     """The length of `window` in minutes. Raises `ValueError` where it is not a number followed by m, h or d."""
-    if not re.match(WINDOW_PATTERN, window):
+    if not re.fullmatch(WINDOW_PATTERN, window):
         raise ValueError(f"{window!r} is not a window: write a number and m, h or d, like 15m, 1h or 7d")
     return int(window[:-1]) * MINUTES_IN[window[-1]]
 
