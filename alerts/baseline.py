@@ -13,6 +13,8 @@ from alerts.settings import BaselineSettings
 WEEK = 7 * 24 * 60
 DAY = 24 * 60
 HOUR = 60
+MILLION = 1_000_000
+PERIODS = {"week": WEEK, "day": DAY}
 
 
 class Moments(NamedTuple):
@@ -23,12 +25,14 @@ class Moments(NamedTuple):
     negative: int = 0
     pairs: int = 0
     """n (n - 1): ordered pairs of stories of one window."""
-    negative_pairs: int = 0
-    """k (k - 1)."""
+    mixed: int = 0
+    """k (n - k) / n in millionths: how far the stories of one window differ from each other."""
 
     @classmethod
     def of(cls, stories: int, negative: int) -> "Moments":
-        return cls(1, stories, negative, stories * (stories - 1), negative * (negative - 1))
+        """Of one window with at least one story."""
+        mixed = negative * (stories - negative) * MILLION // stories
+        return cls(1, stories, negative, stories * (stories - 1), mixed)
 
     def plus(self, other: "Moments") -> "Moments":
         return Moments(*(a + b for a, b in zip(self, other, strict=True)))
@@ -48,8 +52,8 @@ class Baseline:
     strength: float
     stories: int
     """Stories of the topic's own past that it rests on."""
-    seasonal: bool = False
-    """The same hour of earlier weeks counts in it."""
+    season: str = ""
+    """`week` or `day` where the same hour of earlier ones counts in it."""
 
     @property
     def alpha(self) -> float:
@@ -60,8 +64,16 @@ class Baseline:
         return (1 - self.mean) * self.strength
 
 
-def fit(own: Moments, season: Moments | None, overall: Moments, settings: BaselineSettings) -> Baseline:
-    """The baseline from a topic's past, the part of it at the same hour of the week, and the past of all topics.
+class Season(NamedTuple):
+    """The part of the past at the same hour."""
+
+    period: str
+    """Of the `week` or the `day`."""
+    moments: Moments
+
+
+def fit(own: Moments, season: Season | None, overall: Moments, settings: BaselineSettings) -> Baseline:
+    """The baseline from a topic's past, the part of it at the same hour, and the past of all topics.
 
     Each mean is pulled towards the wider one behind it as a posterior mean is towards its prior: the hour's towards the
     topic's, the topic's towards the overall, that towards `prior_share`. The strength holds both reasons why a calm
@@ -73,25 +85,24 @@ def fit(own: Moments, season: Moments | None, overall: Moments, settings: Baseli
     mean = _pull_share(own, dispersion, settings.overall_stories, overall_mean)
     if season is not None:
         weight = min(settings.season_stories, knowledge)
-        knowledge = effective_stories(season, dispersion) + weight
-        mean = _pull_share(season, dispersion, weight, mean)
+        knowledge = effective_stories(season.moments, dispersion) + weight
+        mean = _pull_share(season.moments, dispersion, weight, mean)
     spread = dispersion + (1 - dispersion) / (knowledge + 1)
-    return Baseline(mean, 1 / spread - 1, own.stories, season is not None)
+    return Baseline(mean, 1 / spread - 1, own.stories, season.period if season else "")
 
 
 def dispersion_of(past: Moments, settings: BaselineSettings) -> float:
-    """The intraclass correlation of the stories of one window, 0 to 0.5.
+    """The intraclass correlation of the stories of one window, 0 to 0.5, pulled to the prior while windows are few.
 
-    By factorial moments, as Skellam (1948) fits the beta-binomial: K(K-1) has the mean n(n-1)(m² + rho m(1-m)); pairs
-    of all windows pooled, as the pairwise estimator in Ridout, Demétrio and Firth (1999), "Estimating intraclass
-    correlation for binary data". Pulled to `prior_dispersion` while windows are few.
+    The estimator of Fleiss and Cuzick (1979), which Ridout, Demétrio and Firth (1999), "Estimating intraclass
+    correlation for binary data", find among the best. A beta-binomial with this correlation has the strength
+    1/rho - 1. (The pairwise estimator weighs windows by n², and is fooled where busy hours are calmer ones.)
     """
-    weight = settings.prior_dispersion_windows
-    if past.pairs == 0 or past.negative in (0, past.stories):
-        found = 0.0
-    else:
+    found = 0.0
+    if past.stories > past.windows and 0 < past.negative < past.stories:
         mean = past.negative / past.stories
-        found = (past.negative_pairs / past.pairs - mean * mean) / (mean * (1 - mean))
+        found = 1 - past.mixed / MILLION / ((past.stories - past.windows) * mean * (1 - mean))
+    weight = settings.prior_dispersion_windows
     pulled = (past.windows * max(found, 0.0) + weight * settings.prior_dispersion) / (past.windows + weight)
     return min(pulled, 0.5)
 
@@ -120,7 +131,6 @@ class _Cell:
 
     start: int
     calm: int
-    slot: int
     moments: Moments
 
 
@@ -135,45 +145,44 @@ class History:
         self._length = length
         self._cell = max(length, HOUR)
         self._horizon = int(settings.history_days * DAY)
-        self._season_weeks = settings.season_weeks
+        self._least = settings.season_cells
         self._cells: deque[_Cell] = deque()
-        self._slots: dict[int, tuple[int, Moments]] = {}  # hour of week -> (cells, sums)
+        self._seasons: dict[tuple[str, int], tuple[int, Moments]] = {}  # (period, hour in it) -> (cells, sums)
 
     def add(self, start: int, calm: int, stories: int, negative: int) -> None:
-        """Takes the window [start, start + length); windows come in order of time."""
+        """Takes the window [start, start + length), which holds a story; windows come in order of time."""
         moments = Moments.of(stories, negative)
         place = start - start % self._cell if self._length < HOUR else start
         if self._cells and self._cells[-1].start == place:
-            cell = self._cells[-1]
-            cell.moments = cell.moments.plus(moments)
-            new = 0
+            self._cells[-1].moments = self._cells[-1].moments.plus(moments)
+            self._count(place, 0, moments)
         else:
-            cell = _Cell(place, calm, self._slot(place), moments)
-            self._cells.append(cell)
-            new = 1
-        self.total = self.total.plus(moments)
-        cells, sums = self._slots.get(cell.slot, (0, NOTHING))
-        self._slots[cell.slot] = (cells + new, sums.plus(moments))
+            self._cells.append(_Cell(place, calm, moments))
+            self._count(place, 1, moments)
         while self._cells[0].calm < calm - self._horizon:
-            self._expire(self._cells.popleft())
+            old = self._cells.popleft()
+            self._count(old.start, -1, NOTHING.minus(old.moments))
 
-    def season(self, start: int) -> Moments | None:
-        """The part of the past at the hour of the week of the window that begins at `start`, where there is enough.
+    def season(self, start: int) -> Season | None:
+        """The past at the hour of the week of the window that begins at `start`, or of the day, where it is enough.
 
         A window of a day or more has every hour in it: it has no season.
         """
-        if self._length >= DAY:
-            return None
-        cells, sums = self._slots.get(self._slot(start + self._length // 2), (0, NOTHING))
-        return sums if cells >= self._season_weeks else None
+        for period in PERIODS if self._length < DAY else ():
+            cells, moments = self._seasons.get(self._slot(period, start + self._length // 2), (0, NOTHING))
+            if cells >= self._least:
+                return Season(period, moments)
+        return None
 
-    def _slot(self, minute: int) -> int:
-        return minute % WEEK // self._cell
+    def _slot(self, period: str, minute: int) -> tuple[str, int]:
+        return period, minute % PERIODS[period] // self._cell
 
-    def _expire(self, cell: _Cell) -> None:
-        self.total = self.total.minus(cell.moments)
-        cells, sums = self._slots[cell.slot]
-        if cells == 1:
-            del self._slots[cell.slot]
-        else:
-            self._slots[cell.slot] = (cells - 1, sums.minus(cell.moments))
+    def _count(self, start: int, cells: int, moments: Moments) -> None:
+        self.total = self.total.plus(moments)
+        for period in PERIODS:
+            slot = self._slot(period, start)
+            known, sums = self._seasons.get(slot, (0, NOTHING))
+            if known + cells:
+                self._seasons[slot] = (known + cells, sums.plus(moments))
+            else:
+                del self._seasons[slot]

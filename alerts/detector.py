@@ -7,6 +7,7 @@ from statistics import NormalDist
 
 from alerts.baseline import Baseline
 from alerts.settings import AlertSettings, WindowSettings
+from alerts.words import length, rarity
 from stream.records import Severity
 from stream.windows import Counts
 
@@ -92,9 +93,11 @@ class Verdict:
     @cached_property
     def reason(self) -> str:
         """One sentence for a person who was just woken."""
-        stories = f"{self.negative} of {self.stories} stories in the last {spoken(self.length)} are negative"
+        stories = f"{self.negative} of {self.stories} stories in the last {length(self.length)} are negative"
         sure = f"{self.share:.0%}, at least {self.lower_bound:.0%} with {NormalDist().cdf(self.z):.0%} confidence"
-        usual = f"usual is {self.baseline.mean:.0%}" + (" at this hour of the week" if self.baseline.seasonal else "")
+        usual = f"usual is {self.baseline.mean:.0%}"
+        if self.baseline.season:
+            usual += f" at this hour of the {self.baseline.season}"
         return f"{self.topic}: {stories} ({sure}); {usual}{self._rarity()}."
 
     def _rarity(self) -> str:
@@ -105,29 +108,14 @@ class Verdict:
         return f", and chance alone does this in {rarity(self.chance)} windows"
 
 
-def rarity(chance: float) -> str:
-    """A probability as people say it: one in so many."""
-    if chance <= 1e-9:
-        return "less than one in a billion"
-    return f"one in {round(1 / chance, 1 - len(str(int(1 / chance)))):,.0f}"
-
-
-def spoken(minutes: int) -> str:
-    for size, one, many in ((7 * 24 * 60, "7 days", "weeks"), (60, "hour", "hours"), (1, "minute", "minutes")):
-        if minutes == size:
-            return one
-        if minutes % size == 0:
-            return f"{minutes // size} {many}"
-    raise AssertionError(minutes)
-
-
 def detect(
     topic: str, name: str, at: int, counts: Counts, baseline: Baseline, settings: AlertSettings, window: WindowSettings
 ) -> Verdict:
     """The verdict on the window `name` of `topic` that ends at the minute `at`."""
     stories, negative = counts.stories, counts.negative_stories
     lower = wilson_lower(negative, stories, settings.z)
-    bar = raised(baseline.mean, settings.lift)
+    usual = max(baseline.mean, settings.least_usual_share)
+    bar = raised(usual, settings.lift)
     judged = stories >= window.min_stories and baseline.stories >= settings.baseline.min_history_stories
     alpha = settings.alpha(window)
     chance = tail(negative, stories, baseline) if judged and lower > bar else None
@@ -148,6 +136,7 @@ def detect(
         alpha=alpha,
         judged=judged,
         fires=chance is not None and chance < alpha,
-        holds=stories >= window.min_stories and lower > raised(baseline.mean, settings.resolve_lift),
-        severity="critical" if lower > raised(baseline.mean, settings.critical_lift) else "warning",
+        # No lowest number of stories here: with few of them the bound comes down by itself.
+        holds=lower > raised(usual, settings.resolve_lift),
+        severity="critical" if lower > raised(usual, settings.critical_lift) else "warning",
     )

@@ -1,15 +1,17 @@
 """One alert from its beginning to its end, as the records that tell of it. Pure."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import blake2b
 
 from msgspec.structs import replace
 
-from alerts.detector import Verdict, rarity, spoken, wilson_lower
+from alerts.detector import Verdict, wilson_lower
 from alerts.drift import Cusum
 from alerts.lane import Lane
-from stream.records import Alert, Evidence
-from stream.windows import Counts, minute_of, moment_of
+from alerts.words import duration, rarity
+from alerts.words import length as spoken
+from stream.records import Alert, Evidence, Severity
+from stream.windows import minute_of, moment_of
 
 SPIKE = "spike"
 DRIFT = "drift"
@@ -23,25 +25,29 @@ def alert_id(topic: str, judge: str, started: int) -> str:
 
 @dataclass(slots=True)
 class Episode:
-    """An alert that stands."""
+    """An alert that stands, or stood."""
 
     alert: Alert
     """As it was last told."""
     lane: Lane
     """The window that decided."""
     started: int
-    holders: set[str] = field(default_factory=set)
+    told: int
+    """When it was last told."""
+    holders: set[str]
     """Windows that fired since it began: it ends when none of them holds any more."""
     calm: int = 0
     """Evaluations in a row in which none held."""
-    told: int = 0
-    """When it was last told."""
 
     @classmethod
-    def resumed(cls, alert: Alert, lane: Lane) -> "Episode":
-        """The alert as the topic has it."""
-        started = minute_of(alert.started_at)
-        return cls(alert, lane, started, {lane.name}, told=minute_of(alert.evaluated_at))
+    def of(cls, alert: Alert, lane: Lane) -> "Episode":
+        """The alert as its record has it."""
+        return cls(alert, lane, minute_of(alert.started_at), minute_of(alert.evaluated_at), {lane.name})
+
+    def tell(self, alert: Alert) -> Alert:
+        """Notes that this is told now."""
+        self.alert, self.told = alert, minute_of(alert.evaluated_at)
+        return alert
 
 
 def spike(verdict: Verdict, evidence: tuple[Evidence, ...]) -> Alert:
@@ -66,35 +72,32 @@ def spike(verdict: Verdict, evidence: tuple[Evidence, ...]) -> Alert:
     )
 
 
-def spike_goes_on(alert: Alert, verdict: Verdict, evidence: tuple[Evidence, ...]) -> Alert:
-    """The alert with the numbers of now; its severity may rise and never falls, so that nobody is paged twice."""
-    now = spike(verdict, evidence)
-    severity = "critical" if "critical" in (alert.severity, verdict.severity) else "warning"
+def goes_on(alert: Alert, now: Alert) -> Alert:
+    """The alert with the numbers of `now`; its severity may rise and never falls, so that nobody is paged twice."""
+    severity: Severity = "critical" if "critical" in (alert.severity, now.severity) else "warning"
     return replace(now, id=alert.id, started_at=alert.started_at, severity=severity, final=alert.final)
 
 
-def ended(alert: Alert, t: int, counts: Counts, mean: float, length: int, z: float) -> Alert:
+def ended(alert: Alert, verdict: Verdict) -> Alert:
     """The alert at its end: the numbers of the calm, and in the reason those of the alert."""
-    lasted = spoken(max(1, t - minute_of(alert.started_at)))
-    now = (
-        f"{counts.negative_stories} of {counts.stories} stories in the last {spoken(length)} are negative"
-        f" ({counts.share:.0%})"
-        if counts.stories
-        else f"no stories in the last {spoken(length)}"
-    )
-    reason = f"{alert.topic}: over after {lasted}; {now}, usual is {mean:.0%}. It was: {alert.reason}"
+    lasted = duration(max(1, verdict.at - minute_of(alert.started_at)))
+    window = f"in the last {spoken(verdict.length)}"
+    now = f"{verdict.negative} of {verdict.stories} stories {window} are negative ({verdict.share:.0%})"
+    if not verdict.stories:
+        now = f"no stories {window}"
+    usual = f"usual is {verdict.baseline.mean:.0%}"
     return replace(
         alert,
         state="resolved",
-        evaluated_at=moment_of(t),
-        ended_at=moment_of(t),
-        negative_stories=counts.negative_stories,
-        stories=counts.stories,
-        documents=counts.documents,
-        share=counts.share,
-        baseline=mean,
-        lower_bound=wilson_lower(counts.negative_stories, counts.stories, z),
-        reason=reason,
+        evaluated_at=moment_of(verdict.at),
+        ended_at=moment_of(verdict.at),
+        negative_stories=verdict.negative,
+        stories=verdict.stories,
+        documents=verdict.documents,
+        share=verdict.share,
+        baseline=verdict.baseline.mean,
+        lower_bound=verdict.lower_bound,
+        reason=f"{alert.topic}: over after {lasted}; {now}, {usual}. It was: {alert.reason}",
     )
 
 
@@ -112,7 +115,7 @@ def drift(topic: str, lane: Lane, t: int, cusum: Cusum, mean: float, z: float, e
     lower = wilson_lower(run.negative_stories, run.stories, z)
     reason = (
         f"{topic}: the negative share has crept up: {run.negative_stories} of {run.stories} stories in the last"
-        f" {spoken(t - cusum.since)} are negative ({run.share:.0%}, at least {lower:.0%}); usual is {mean:.0%}."
+        f" {duration(t - cusum.since)} are negative ({run.share:.0%}, at least {lower:.0%}); usual is {mean:.0%}."
     )
     return Alert(
         id=alert_id(topic, DRIFT, t),
@@ -132,8 +135,3 @@ def drift(topic: str, lane: Lane, t: int, cusum: Cusum, mean: float, z: float, e
         reason=reason,
         evidence=evidence,
     )
-
-
-def drift_goes_on(alert: Alert, now: Alert) -> Alert:
-    """The alert with the numbers of now."""
-    return replace(now, id=alert.id, started_at=alert.started_at, final=alert.final)

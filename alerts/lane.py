@@ -30,7 +30,7 @@ class Lane:
         self.step = pool.window.step_minutes
         self.counts: Counts = NOTHING
         self.verdict: Verdict | None = None
-        """Of the last evaluation; None where there were too few stories."""
+        """Of the last evaluation; None where there were too few stories to decide anything."""
         self.streak = 0
         """Evaluations in a row that fired."""
         self.due: int | None = None
@@ -39,10 +39,10 @@ class Lane:
         self._pool = pool
         self._settings = settings
 
-    def evaluate(self, table: WindowTable, t: int) -> None:
-        """Judges the window that ends at `t`."""
+    def evaluate(self, table: WindowTable, t: int, *, watched: bool) -> None:
+        """Judges the window that ends at `t`; with few stories only where a standing alert watches it."""
         self.counts = self.sliding.at(table, t)
-        enough = self.counts.stories >= self._pool.window.min_stories
+        enough = watched or self.counts.stories >= self._pool.window.min_stories
         self.verdict = self.judge(t, self.counts, self.baseline(t)) if enough else None
         self.streak = self.streak + 1 if self.verdict is not None and self.verdict.fires else 0
 

@@ -30,7 +30,9 @@ class BaselineSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     history_days: float = Field(
-        28, gt=0, description="Days outside alerts that are looked back on; no longer than `topics.windows_days`."
+        90,
+        gt=0,
+        description="Days outside alerts that are looked back on; after a restart, as far as `windows` reaches back.",
     )
     min_history_stories: int = Field(
         10, ge=0, description="A topic is judged once its past, before the window, holds so many stories."
@@ -43,11 +45,11 @@ class BaselineSettings(BaseModel):
         gt=0,
         description="How many stories the share of all topics is worth beside a topic's own past.",
     )
-    season_weeks: int = Field(
-        3, ge=1, description="The same hour of the week counts once so many weeks have stories in it."
+    season_cells: int = Field(
+        3, ge=1, description="The same hour of the week, or else of the day, counts once it was seen so many times."
     )
     season_stories: float = Field(
-        100, gt=0, description="How many stories the topic's whole past is worth beside the same hour of the week."
+        100, gt=0, description="How many stories the topic's whole past is worth beside the same hour."
     )
     prior_dispersion: float = Field(
         0.02,
@@ -107,6 +109,9 @@ class AlertSettings(BaseModel):
     critical_lift: float = Field(2.5, gt=1, description="The same for a critical alert.")
     resolve_lift: float = Field(
         1.0, ge=1, description="An alert holds while the lower bound lies above usual by this: the lower bar."
+    )
+    least_usual_share: float = Field(
+        0.1, ge=0, lt=1, description="A topic that is usually less negative is held to the bars of one at this share."
     )
     z: float = Field(1.645, gt=0, description="Quantile of the lower bound: 1.645 is 95 % confidence on one side.")
     false_alerts_per_topic_year: float = Field(

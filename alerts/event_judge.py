@@ -1,0 +1,76 @@
+"""What the judges of one topic have in common: one alert at a time, and alerts of another run that happen again."""
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+
+from alerts.episode import Episode
+from alerts.lane import Lane
+from alerts.told import Told
+from stream.records import Alert
+from stream.windows import WindowTable, minute_of
+
+
+class EventJudge(ABC):
+    """Watches one topic for one kind of event. At each moment `begin`, `observe` and `go_on` are called in this order.
+
+    After a restart, at moments that were judged before, `relive` takes the place of `begin` and `go_on`: what was told
+    stands, while `observe` brings the state up to date.
+    """
+
+    name: str
+
+    def __init__(self, topic: str, lanes: Mapping[str, Lane], told: Told) -> None:
+        self.topic = topic
+        self.lanes = lanes
+        """In order of their length."""
+        self.told = told
+        self.standing: Episode | None = None
+        self._past: deque[Alert] = deque()
+
+    @abstractmethod
+    def begin(self, table: WindowTable, t: int, evaluated: list[Lane]) -> Iterator[Alert]:
+        """Tells of an event that these evaluations at `t` alone show to begin."""
+
+    @abstractmethod
+    def observe(self, t: int, evaluated: list[Lane]) -> None:
+        """Takes note of the evaluations, whatever is told."""
+
+    @abstractmethod
+    def go_on(self, table: WindowTable, t: int, evaluated: list[Lane]) -> Iterator[Alert]:
+        """Tells of what changes, ends, or begins after what was observed."""
+
+    @abstractmethod
+    def watches(self, lane: Lane) -> bool:
+        """Whether a standing alert waits for the evaluations of this lane, whatever it holds."""
+
+    def resume(self, alerts: Iterable[Alert]) -> None:
+        """Takes the alerts of another run."""
+        self._past.extend(sorted(alerts, key=lambda alert: alert.started_at))
+
+    def relive_begin(self, table: WindowTable, t: int) -> None:
+        """Lets an alert of another run begin that had begun by `t`."""
+        if self.standing is None and self._past and minute_of(self._past[0].started_at) <= t:
+            alert = self._past.popleft()
+            self.started(alert, self.lanes.get(alert.window) or next(iter(self.lanes.values())), table, t)
+
+    def relive_end(self, table: WindowTable, t: int) -> None:
+        """Lets it end that had ended by `t`, and those between."""
+        while self.standing is not None:
+            ended_at = self.standing.alert.ended_at
+            if ended_at is None or minute_of(ended_at) > t:
+                break
+            self.ended(self.standing.alert, minute_of(ended_at))
+            self.relive_begin(table, t)
+
+    def started(self, alert: Alert, lane: Lane, table: WindowTable, t: int) -> None:  # noqa: ARG002
+        """From now on the alert stands; `t` is now, the alert may have begun before."""
+        self.standing = Episode.of(alert, lane)
+        self.told.begin(self.name, self.standing.started - lane.length, self.standing.started)
+
+    def ended(self, alert: Alert, t: int) -> None:
+        """From now on it does not."""
+        assert self.standing is not None
+        self.standing.tell(alert)
+        self.standing = None
+        self.told.end(self.name, t)
