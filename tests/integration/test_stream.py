@@ -19,8 +19,9 @@ from stream.aggregation import PartitionCounter
 from stream.broker import BrokerSettings
 from stream.records import Bucket, DeadLetter, Document, ScoredDocument, encode
 from stream.settings import StreamSettings
+from stream.snapshot import read_topic
 from stream.topics import Topics
-from tests.integration.logs import read_all, read_windows, wait_until
+from tests.integration.logs import read_windows, wait_until
 
 NOW = datetime.now(UTC)
 StartWorker = Callable[..., "subprocess.Popen[str]"]
@@ -81,7 +82,7 @@ def offline(broker: BrokerSettings, topics: Topics) -> dict[tuple[int, str], Buc
     settings = StreamSettings()
     counters: dict[int, PartitionCounter] = {}
     buckets = {}
-    for record in read_all(broker, topics.scored):
+    for record in read_topic(broker, topics.scored):
         counter = counters.setdefault(
             record.partition,
             PartitionCounter(
@@ -123,7 +124,7 @@ def test_workers_killed_at_random_leave_the_windows_of_an_offline_count(
     assert counts(buckets) == counts(offline(kafka, topics))
     assert Counter(c.late + c.dead for c in checkpoints.values()) == Counter({0: len(checkpoints)})
     kept = {
-        (record.partition, msgspec.json.decode(record.value)["origin"]) for record in read_all(kafka, topics.scored)
+        (record.partition, msgspec.json.decode(record.value)["origin"]) for record in read_topic(kafka, topics.scored)
     }
     assert len(kept) == total
 
@@ -157,7 +158,7 @@ def test_poison_goes_to_dead_letters_with_its_cause_and_the_rest_is_counted(
     start_worker()
     wait_until(lambda: accounted(kafka, topics) >= 305, seconds=60, what="305 documents accounted for")
 
-    letters = [msgspec.json.decode(record.value, type=DeadLetter) for record in read_all(kafka, topics.dead_letters)]
+    letters = [msgspec.json.decode(record.value, type=DeadLetter) for record in read_topic(kafka, topics.dead_letters)]
     by_value = {letter.value[:40]: letter for letter in letters}
     assert {(letter.stage, letter.error) for letter in letters} == {
         ("decode", "DecodeError"),
@@ -181,7 +182,7 @@ def test_input_that_is_all_bad_stops_the_worker_with_the_cause_and_takes_nothing
     assert "documents in a row cannot be processed" in log
     assert "DecodeError" in log
     assert "Traceback" not in log
-    assert read_all(kafka, topics.dead_letters) == []
+    assert list(read_topic(kafka, topics.dead_letters)) == []
 
 
 def test_a_worker_that_is_killed_is_replaced_within_ten_seconds(

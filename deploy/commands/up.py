@@ -1,0 +1,103 @@
+"""`finsentry up`: the whole pipeline on one machine."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from deploy.commands.options import log_as_command, with_settings
+from deploy.local.run import LocalRun, RunOptions
+from deploy.settings import Settings
+from ingest.replay import Speed
+
+
+class SpeedType(click.ParamType):
+    """A number above 0, or `max`."""
+
+    name = "speed"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Speed:
+        if value == "max":
+            return "max"
+        try:
+            speed = float(str(value))
+        except ValueError:
+            speed = 0.0
+        if not 0 < speed < float("inf"):
+            self.fail(f"{value!r} is neither a number above 0 nor max", param, ctx)
+        return speed
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  finsentry up --simulate
+  finsentry up --replay headlines.csv --speed max --for 240 --report out.json
+"""
+)
+@click.option("--replay", type=click.Path(path_type=Path), help="Publish this archive (CSV, JSONL, Parquet).")
+@click.option(
+    "--speed", type=SpeedType(), default="max", show_default=True, help="Times the archive's own pace, or max."
+)
+@click.option("--simulate", is_flag=True, help="Crawl a made-up web with a crisis in it.")
+@click.option("--for", "seconds", type=click.FloatRange(min=0, min_open=True), help="Stop after so many seconds.")
+@click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write what a replay did, as JSON.")
+@click.option("--crisis-start", type=click.FloatRange(min=0), help="Seconds until the made-up crisis.")
+@click.option("--crisis-end", type=click.FloatRange(min=0), help="Seconds until it is over.")
+@click.option("--crisis-every", type=click.FloatRange(min=0), help="Seconds from one crisis to the next.")
+@with_settings
+def up(
+    settings: Settings,
+    *,
+    replay: Path | None,
+    speed: Speed,
+    simulate: bool,
+    seconds: float | None,
+    report: Path | None,
+    crisis_start: float | None,
+    crisis_end: float | None,
+    crisis_every: float | None,
+) -> int:
+    """Run the whole pipeline on this machine until Ctrl-C.
+
+    Kafka (unless a broker is configured), Prometheus and Alertmanager (where they are installed), workers, alerts,
+    the console, and what they feed on: the configured sources, an archive, or a made-up web. With --for a replay
+    ends as soon as every row is accounted for. Exit code 1 where one is not.
+    """
+    if replay is not None and simulate:
+        raise click.UsageError("--replay and --simulate are two different runs")
+    if report is not None and replay is None:
+        raise click.UsageError("--report needs --replay FILE")
+    crisis = {"--crisis-start": crisis_start, "--crisis-end": crisis_end, "--crisis-every": crisis_every}
+    given = {name: value for name, value in crisis.items() if value is not None}
+    if given and not simulate:
+        raise click.UsageError(f"{next(iter(given))} needs --simulate")
+    log_as_command()
+    options = RunOptions(
+        replay=replay,
+        speed=speed,
+        simulate=simulate,
+        seconds=seconds,
+        report=report,
+        simulation=tuple(word for name, value in given.items() for word in (name, str(value))),
+    )
+    result = LocalRun(options, settings, _say, _progress if sys.stderr.isatty() else lambda _line: None).run()
+    if result is None or not result.gaps:
+        return 0
+    for gap in result.gaps:
+        click.echo(f"finsentry: not accounted for: {gap}", err=True)
+    return 1
+
+
+def _say(role: str, what: str) -> None:
+    _clear()
+    click.echo(f"{role:<14}{what}")
+
+
+def _progress(line: str) -> None:
+    click.echo(f"\r\033[K{line}", err=True, nl=False)
+
+
+def _clear() -> None:
+    if sys.stderr.isatty():
+        click.echo("\r\033[K", err=True, nl=False)

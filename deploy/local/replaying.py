@@ -1,0 +1,150 @@
+"""An archive going through the pipeline of a run: published in a thread, followed until every row is accounted for."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from deploy.errors import FinSentryError
+from deploy.local.plans import fetch_metrics
+from deploy.report import Report, Totals, gauge, latencies, latest_alerts
+from ingest.publisher import open_publisher
+from ingest.replay import ReplayResult, Speed, replay
+from ingest.settings import IngestSettings
+from stream.broker import BrokerSettings
+from stream.records import Alert, Checkpoint
+from stream.snapshot import TopicReader, furthest, read_topic
+from stream.topics import Topics
+
+JUDGED = "finsentry_judged_timestamp_seconds"
+
+
+class Replaying:
+    """A replay and what has become of it so far. A context manager: it ends the thread that publishes."""
+
+    def __init__(
+        self,
+        path: Path,
+        speed: Speed,
+        *,
+        ingest: IngestSettings,
+        broker: BrokerSettings,
+        topics: Topics,
+        worker_ports: list[int],
+        alerts_port: int,
+        settle_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`settle_seconds`: how long the judge must have been still after the last document for the alerts to stand."""
+        self._path = path
+        self._speed = speed
+        self._ingest = ingest
+        self._broker = broker
+        self._topics = topics
+        self._worker_ports = worker_ports
+        self._alerts_port = alerts_port
+        self._settle_seconds = settle_seconds
+        self._clock = clock
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._publish, name="replay", daemon=True)
+        self._reader: TopicReader | None = None
+        self._checkpoints: dict[int, Checkpoint] = {}
+        self._before = Totals()
+        self._began = self._accounted_at = self._judged_at = 0.0
+        self._judged: float | None = None
+        self._published = (0, 0)
+        self._peaks: dict[str, int] = {}
+        self.result: ReplayResult | None = None
+        """What was published; None until the thread has ended well."""
+        self._error: FinSentryError | None = None
+
+    def __enter__(self) -> Self:
+        self._reader = TopicReader(self._broker, self._topics.windows)
+        self._before = self._totals()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join(5.0)
+        if self._reader is not None:
+            self._reader.close()
+
+    def begin(self) -> None:
+        """Starts to publish; the workers are ready."""
+        self._began = self._clock()
+        self._thread.start()
+
+    def look(self, pids: Mapping[str, int]) -> str:
+        """Sees how far it has come, in a line for people. Raises what ended the publishing."""
+        if self._error is not None:
+            raise self._error
+        for name, pid in {"up": os.getpid(), **pids}.items():
+            self._peaks[name] = max(self._peaks.get(name, 0), peak_memory(pid))
+        done = self._totals().since(self._before)
+        if not self._accounted_at and self.result and done.all >= self.result.published - self.result.duplicates:
+            self._accounted_at = self._clock()
+        judged = gauge(fetch_metrics(self._alerts_port), JUDGED)
+        if judged != self._judged or not self._accounted_at:
+            self._judged, self._judged_at = judged, self._clock()
+        sent, total = self._published
+        seconds = max(self._clock() - self._began, 1e-9)
+        return f"published {sent:,} of {total:,}  counted {done.counted:,}  {done.all / seconds:,.0f} documents/s"
+
+    @property
+    def finished(self) -> bool:
+        """Whether every row is accounted for and the judge has nothing more to say."""
+        return bool(self._accounted_at) and self._clock() - self._judged_at >= self._settle_seconds
+
+    def report(self) -> Report:
+        """The numbers so far; whole once `finished`."""
+        result = self.result
+        done = self._totals().since(self._before)
+        seconds = (self._accounted_at or self._clock()) - self._began
+        alerts = (msgspec.json.decode(r.value, type=Alert) for r in read_topic(self._broker, self._topics.alerts))
+        return Report(
+            rows=result.rows if result else 0,
+            rejected=result.rejected if result else 0,
+            published=result.published if result else 0,
+            duplicates=result.duplicates if result else 0,
+            counted=done.counted,
+            late=done.late,
+            dead_lettered=done.dead,
+            documents_per_second=round(done.all / seconds, 1) if seconds > 0 else 0.0,
+            latency_seconds=latencies(fetch_metrics(port) for port in self._worker_ports),
+            peak_memory_bytes=self._peaks,
+            alerts=latest_alerts(alerts),
+        )
+
+    def _publish(self) -> None:
+        try:
+            with open_publisher(self._ingest, self._broker, self._topics) as publisher:
+                self.result = replay(
+                    self._path, publisher, self._ingest, speed=self._speed, progress=self._note, stop=self._stop
+                )
+        except FinSentryError as error:
+            self._error = error
+
+    def _note(self, done: int, total: int) -> None:
+        self._published = (done, total)
+
+    def _totals(self) -> Totals:
+        assert self._reader is not None
+        self._checkpoints = furthest(self._reader.read(), self._checkpoints)
+        return Totals.of(self._checkpoints.values())
+
+
+def peak_memory(pid: int) -> int:
+    """The largest resident set that a process has had, in bytes; 0 where it is gone or the system does not tell."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:")), 0)
