@@ -22,6 +22,19 @@ ROLES: Final = (
     "head of strategy",
 )
 METALS: Final = ("copper", "nickel", "zinc", "lithium", "aluminium", "tin", "cobalt")
+DATA: Final = (
+    "inflation data",
+    "jobs data",
+    "rate decision",
+    "factory orders",
+    "retail sales figures",
+    "trade figures",
+    "growth figures",
+)
+SECTORS: Final = (
+    *("banks", "chipmakers", "miners", "retailers", "airlines", "carmakers", "utilities"),
+    *("homebuilders", "drugmakers", "insurers", "brokers", "software makers"),
+)
 
 
 class Cast(Mapping[str, object]):
@@ -82,6 +95,10 @@ SLOTS: Final[dict[str, Draw]] = {
     "abroad": lambda rng, cast: rng.choice([c for c in world.names().countries if c != cast["country"]]),
     "city": lambda rng, _: rng.choice(world.names().cities),
     "metal": _one_of(METALS),
+    "data": _one_of(DATA),
+    "sector": _one_of(SECTORS),
+    "years": _one_of((2, 3, 5, 7, 10, 12, 20, 30)),
+    "weeks": _one_of(("weeks", "months", "a year", "two years")),
     "month": _one_of(MONTHS),
     "weekday": _one_of(WEEKDAYS),
     "day": lambda rng, _: rng.randint(1, 28),
