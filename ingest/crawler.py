@@ -189,15 +189,23 @@ def make_sources(settings: IngestSettings, publisher: Publisher, fetcher: Fetche
     return made
 
 
-def run_crawler(settings: IngestSettings, broker: BrokerSettings, topics: Topics, *, port: int, stop: Event) -> None:
-    """The role `crawl`: serves its metrics on `port`, and crawls until `stop` is set.
+def run_crawler(
+    settings: IngestSettings,
+    broker: BrokerSettings,
+    topics: Topics,
+    *,
+    port: int,
+    stop: Event,
+    metrics_host: str = "127.0.0.1",
+) -> None:
+    """The role `crawl`: serves its metrics on `port` of `metrics_host`, and crawls until `stop` is set.
 
     Ready once the memory has been read back. Raises `InputError` where nothing is to be crawled, `BrokerError` where
     Kafka cannot be reached or is lost.
     """
     if not settings.sources:
         raise InputError("no sources are configured", fix="list feeds or APIs under ingest.sources in finsentry.toml")
-    server = RoleServer(ROLE, port)
+    server = RoleServer(ROLE, port, host=metrics_host)
     server.start()
     try:
         with open_publisher(settings, broker, topics) as publisher:

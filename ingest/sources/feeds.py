@@ -95,7 +95,9 @@ class Feed:
 
 
 def parse_feed(page: Page) -> ParsedFeed:
-    """The entries of an RSS or Atom feed, as far as they can be read. No entity of a feed's own is expanded."""
+    """The entries of an RSS or Atom feed, as far as they can be read."""
+    if b"<!ENTITY" in page.body.replace(b"\0", b""):  # in UTF-16 too
+        return ParsedFeed((), "it declares XML entities, by which a few bytes can become gigabytes, or a local file")
     headers = {
         "content-location": page.url,
         "content-type": page.headers.get("content-type", "application/xml"),
@@ -108,7 +110,7 @@ def parse_feed(page: Page) -> ParsedFeed:
     problem = ""
     if isinstance(feed.get("bozo_exception"), SAXException):
         problem = str(feed.bozo_exception)
-    elif not feed.version and not feed.entries:
+    elif not feed.get("version") and not feed.entries:
         problem = "it is neither RSS nor Atom"
     language = str(feed.feed.get("language", ""))
     return ParsedFeed(tuple(_entry(entry, page.url, language) for entry in feed.entries), problem)

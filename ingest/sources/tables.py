@@ -63,10 +63,12 @@ def open_table(path: Path) -> Table:
         raise InputError(f"{path} does not exist", fix="check the path")
     if path.is_dir():
         raise InputError(f"{path} is a directory", fix="name one CSV, JSON Lines or Parquet file in it")
-    kind = _kinds().get(path.suffix.lower())
+    kinds = _kinds()
+    kind = kinds.get(path.suffix.lower())
     if kind is None:
+        extension = f"the extension {path.suffix}" if path.suffix else "no extension"
         raise InputError(
-            f"{path} has the extension {path.suffix!r}, which is none of {', '.join(_kinds())}",
+            f"{path} has {extension}: it is none of {', '.join(kinds)}",
             fix="save it as CSV, JSON Lines (one object a line) or Parquet, with that extension",
         )
     try:

@@ -1,0 +1,203 @@
+"""Sources are read on time, no one stops another, and a lost broker stops them all."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event
+
+import pytest
+from prometheus_client import REGISTRY
+
+from ingest.crawler import Crawler, Scheduled, make_sources, read_source, run_crawler
+from ingest.entries import Item, Rejected
+from ingest.errors import BrokerError, FetchError, InputError, StoppingError
+from ingest.memory import Memory
+from ingest.publisher import Publisher
+from ingest.settings import FeedSource, IngestSettings, JsonApiSource
+from stream.broker import BrokerSettings
+from stream.records import SourceKind
+from stream.topics import Topics, TopicSettings
+from tests.unit.ingest.documents import NOW, InMemoryProducer, document
+from tests.unit.ingest.web import Web
+
+Read = Callable[[int], Iterator[Item]]
+
+
+class FakeSource:
+    """Calls `read` with the number of the round."""
+
+    kind: SourceKind = "news"
+
+    def __init__(self, name: str, read: Read) -> None:
+        self.name = name
+        self.rounds = 0
+        self._read = read
+
+    def read(self) -> Iterator[Item]:
+        self.rounds += 1
+        yield from self._read(self.rounds)
+
+
+def gives(*items: Item) -> Read:
+    return lambda _: iter(items)
+
+
+def fails(error: BaseException, *before: Item) -> Read:
+    def read(_: int) -> Iterator[Item]:
+        yield from before
+        raise error
+
+    return read
+
+
+def publisher(producer: InMemoryProducer) -> Publisher:
+    return Publisher(producer, Memory(IngestSettings()), clock=lambda: NOW)
+
+
+def metric(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+def test_a_round_says_what_it_found() -> None:
+    source = FakeSource("round", gives(document(), Rejected("entry 2", "no text"), document()))
+    result = read_source(source, publisher(InMemoryProducer()), stop=Event())
+    assert (result.outcome, result.published, result.duplicates, result.rejected) == ("partial", 1, 1, 1)
+
+
+def test_what_came_before_an_error_is_published() -> None:
+    producer = InMemoryProducer()
+    source = FakeSource("half", fails(FetchError("gone", retry_after=7.0), document()))
+    result = read_source(source, publisher(producer), stop=Event())
+    assert (result.outcome, result.published, result.retry_after) == ("error", 1, 7.0)
+    assert len(producer.records) == 1
+
+
+@pytest.mark.parametrize("error", [FetchError("gone"), InputError("no token"), RuntimeError("a bug"), KeyError("x")])
+def test_any_error_of_a_source_is_its_own(error: Exception) -> None:
+    source = FakeSource("sick", fails(error))
+    assert read_source(source, publisher(InMemoryProducer()), stop=Event()).outcome == "error"
+    assert metric("finsentry_source_up", source="sick") == 0.0
+
+
+def test_a_lost_broker_is_everybodys_error() -> None:
+    producer = InMemoryProducer()
+    producer.fail()
+    with pytest.raises(BrokerError):
+        read_source(FakeSource("any", gives(document())), publisher(producer), stop=Event())
+
+
+def test_stopping_is_no_error() -> None:
+    source = FakeSource("stopped", fails(StoppingError("stops")))
+    assert read_source(source, publisher(InMemoryProducer()), stop=Event()).outcome == "ok"
+
+
+def test_a_stop_ends_a_round_after_the_document_at_hand() -> None:
+    stop = Event()
+    stop.set()
+    producer = InMemoryProducer()
+    source = FakeSource(
+        "long", gives(document("One of many stories of the day"), document("Two of many stories of it"))
+    )
+    read_source(source, publisher(producer), stop=stop)
+    assert len(producer.records) == 1
+
+
+def test_the_state_of_a_source_is_visible() -> None:
+    before = metric("finsentry_fetches_total", source="seen", outcome="ok")
+    read_source(FakeSource("seen", gives(document())), publisher(InMemoryProducer()), stop=Event())
+    assert metric("finsentry_fetches_total", source="seen", outcome="ok") == before + 1
+    assert metric("finsentry_source_up", source="seen") == 1.0
+
+
+@contextmanager
+def crawling(producer: InMemoryProducer, *sources: FakeSource, every: float = 0.01) -> Iterator[threading.Thread]:
+    stop = Event()
+    crawler = Crawler(
+        [Scheduled(source, every) for source in sources],
+        publisher(producer),
+        stop=stop,
+        workers=4,
+        max_backoff=0.02,
+        chance=lambda: 0.0,
+    )
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            crawler.run()
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    yield thread
+    stop.set()
+    thread.join(5.0)
+    assert not thread.is_alive()
+    if errors:
+        raise errors[0]
+
+
+def reached(rounds: int) -> tuple[Read, Event]:
+    """A read that sets the event in its round number `rounds`."""
+    event = Event()
+
+    def read(number: int) -> Iterator[Item]:
+        if number >= rounds:
+            event.set()
+        yield document(f"Story number {number} of a busy day in the markets")
+
+    return read, event
+
+
+def test_sources_are_read_again_and_again_beside_one_that_always_fails() -> None:
+    read, event = reached(5)
+    sick = FakeSource("sick", fails(RuntimeError("a bug")))
+    producer = InMemoryProducer()
+    with crawling(producer, sick, FakeSource("well", read)):
+        assert event.wait(5.0)
+    assert len(producer.records) >= 5
+    assert sick.rounds > 1
+
+
+def test_a_source_that_hangs_holds_up_no_other() -> None:
+    held = Event()
+
+    def hang(_: int) -> Iterator[Item]:
+        held.wait(10.0)
+        yield from ()
+
+    read, event = reached(5)
+    with crawling(InMemoryProducer(), FakeSource("slow", hang), FakeSource("well", read)):
+        assert event.wait(5.0)
+        held.set()
+
+
+def test_a_lost_broker_ends_the_crawler() -> None:
+    producer = InMemoryProducer()
+    producer.fail("Kafka lost it")
+    with (
+        pytest.raises(BrokerError, match="Kafka lost it"),
+        crawling(producer, FakeSource("any", gives(document()))) as thread,
+    ):
+        thread.join(5.0)
+
+
+def test_settings_become_sources() -> None:
+    web = Web()
+    settings = IngestSettings(
+        sources=(
+            FeedSource(name="wire", url="https://wire.example/rss", every_seconds=30),
+            JsonApiSource(name="chirp", url="https://social.example/api", every_seconds=5),
+        )
+    )
+    made = make_sources(settings, publisher(InMemoryProducer()), web.fetcher)
+    assert [(scheduled.source.name, scheduled.source.kind, scheduled.every) for scheduled in made] == [
+        ("wire", "news", 30.0),
+        ("chirp", "social", 5.0),
+    ]
+
+
+def test_a_crawler_without_sources_says_so() -> None:
+    with pytest.raises(InputError, match="no sources are configured"):
+        run_crawler(IngestSettings(), BrokerSettings(), Topics(TopicSettings()), port=0, stop=Event())

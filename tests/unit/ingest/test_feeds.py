@@ -1,0 +1,173 @@
+"""Feeds as sites write them, whole and broken, with and without their articles."""
+
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+from ingest.entries import Rejected
+from ingest.errors import FetchError, StoppingError
+from ingest.http import Page
+from ingest.settings import FeedSource
+from ingest.sources.feeds import Feed, parse_feed
+from stream.records import Document
+from tests.unit.ingest.documents import NOW
+from tests.unit.ingest.test_article import PAGE
+from tests.unit.ingest.web import Web
+
+URL = "https://wire.example/rss"
+
+RSS = """<?xml version="1.0" encoding="UTF-8"?>
+<rss version="2.0"><channel><title>Wire</title><link>https://wire.example/</link><language>en-gb</language>
+<item><title>Bank shut &amp; sold</title><link>https://wire.example/1?utm_source=rss</link><guid>g1</guid>
+<pubDate>Tue, 10 Mar 2026 11:00:00 +0100</pubDate>
+<description>&lt;p&gt;Depositors &lt;b&gt;queue&lt;/b&gt;.&lt;/p&gt;&lt;p&gt;More soon.&lt;/p&gt;</description></item>
+<item><title>Shares fall</title><link>/2</link></item>
+</channel></rss>"""
+
+ATOM = """<?xml version="1.0" encoding="utf-8"?>
+<feed xmlns="http://www.w3.org/2005/Atom" xml:lang="de"><title>Wire</title><id>urn:wire</id>
+<entry><title type="html">Bank &lt;i&gt;shut&lt;/i&gt;</title><id>urn:wire:1</id>
+<link href="https://wire.example/1"/><updated>2026-03-10T10:00:00Z</updated>
+<summary>Short.</summary><content type="html">&lt;p&gt;The whole of it.&lt;/p&gt;</content></entry></feed>"""
+
+
+def feed(web: Web, **values: object) -> Feed:
+    source = FeedSource.model_validate({"name": "wire", "url": URL, **values})
+    return Feed(source, web.settings, web.fetcher, clock=lambda: NOW)
+
+
+def answer(text: str | bytes, content_type: str = "application/rss+xml", **headers: str) -> httpx.Response:
+    content = text.encode() if isinstance(text, str) else text
+    return httpx.Response(200, headers={"content-type": content_type, **headers}, content=content)
+
+
+def documents(source: Feed) -> list[Document]:
+    return [item for item in source.read() if isinstance(item, Document)]
+
+
+def test_an_rss_feed_becomes_documents() -> None:
+    first, second = documents(feed(Web({URL: answer(RSS)})))
+    assert (first.title, first.text) == ("Bank shut & sold", "Depositors queue. More soon.")
+    assert first.published_at == datetime(2026, 3, 10, 10, tzinfo=UTC)
+    assert (first.source, first.source_kind, first.language) == ("wire", "news", "en")
+    assert (second.text, second.url) == ("Shares fall", "https://wire.example/2")
+
+
+def test_an_atom_feed_becomes_documents() -> None:
+    (document,) = documents(feed(Web({URL: answer(ATOM, "application/atom+xml")})))
+    assert (document.title, document.text) == ("Bank shut", "The whole of it.")
+    assert document.published_at == datetime(2026, 3, 10, 10, tzinfo=UTC)
+
+
+def test_an_entry_without_a_date_is_new() -> None:
+    assert documents(feed(Web({URL: answer(RSS)})))[1].published_at == NOW
+
+
+def test_a_feed_that_has_not_changed_is_not_read_again() -> None:
+    web = Web({URL: answer(RSS, etag='"1"')})
+    source = feed(web)
+    assert len(list(source.read())) == 2
+    web.answers[URL] = lambda request: httpx.Response(304 if request.headers.get("if-none-match") == '"1"' else 500)
+    assert list(source.read()) == []
+
+
+def test_a_feed_that_was_not_read_to_its_end_is_read_again() -> None:
+    web = Web({URL: answer(RSS, etag='"1"')})
+    source = feed(web)
+    next(iter(source.read()))
+    list(source.read())
+    assert "if-none-match" not in web.requests[-1].headers
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "neither RSS nor Atom"),
+        (b"<html><body>Not found</body></html>", "neither RSS nor Atom"),
+        (b"<rss", "unclosed token|not well-formed|neither RSS nor Atom"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0", "not well-formed|neither RSS nor Atom"),
+        (b"{}", "not well-formed|neither RSS nor Atom"),
+    ],
+)
+def test_what_is_no_feed_is_an_error_that_names_it(body: bytes, reason: str) -> None:
+    with pytest.raises(FetchError, match=f"{URL} is no feed: .*({reason})"):
+        list(feed(Web({URL: answer(body)})).read())
+
+
+def test_a_feed_that_breaks_off_keeps_what_came_before() -> None:
+    items = list(feed(Web({URL: answer(RSS[: RSS.index("<item><title>Shares")] + "<item><title>Sha")})).read())
+    assert isinstance(items[0], Document)
+    assert items[0].title == "Bank shut & sold"
+    problem = items[-1]
+    assert isinstance(problem, Rejected)
+    assert "it is broken, what could be read was kept" in problem.reason
+
+
+def test_a_broken_entry_costs_itself_alone() -> None:
+    body = RSS.replace("<title>Shares fall</title>", "<title> </title>").replace("+0100", "+0100 sometime")
+    items = list(feed(Web({URL: answer(body)})).read())
+    assert [str(item) for item in items if isinstance(item, Rejected)][-1] == "entry 2: no text"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("entity", ['x SYSTEM "file:///etc/passwd"', 'x "lol"', '% x "lol"'])
+def test_a_feed_that_declares_entities_is_refused(entity: str, encoding: str) -> None:
+    body = (
+        f"<?xml version='1.0' encoding='{encoding}'?><!DOCTYPE rss [<!ENTITY {entity}>]>"
+        "<rss version='2.0'><channel><item><title>a &x; b</title></item></channel></rss>"
+    )
+    with pytest.raises(FetchError, match="declares XML entities"):
+        list(feed(Web({URL: answer(body.encode(encoding))})).read())
+
+
+def test_no_file_is_opened_whatever_the_feed_says() -> None:
+    assert parse_feed(Page(URL, 200, b"/etc/passwd")).entries == ()
+    assert parse_feed(Page(URL, 200, b"https://wire.example/other")).entries == ()
+
+
+def article_web(article: httpx.Response | Exception) -> Web:
+    return Web({URL: answer(RSS), "https://wire.example/1?utm_source=rss": article})
+
+
+def test_an_article_gives_the_full_text() -> None:
+    web = article_web(answer(PAGE, "text/html"))
+    document = documents(feed(web, articles=True))[0]
+    assert "depositors withdrew a quarter" in document.text
+    assert document.title == "Bank shut & sold"
+    assert document.id == documents(feed(web))[0].id
+
+
+@pytest.mark.parametrize(
+    "article",
+    [
+        httpx.Response(404),
+        httpx.ConnectError("refused"),
+        answer("<html></html>", "text/html"),
+        answer(b"%PDF-1.4", "application/pdf"),
+    ],
+)
+def test_the_summary_stands_in_for_an_article_that_cannot_be_had(article: httpx.Response | Exception) -> None:
+    assert documents(feed(article_web(article), articles=True))[0].text == "Depositors queue. More soon."
+
+
+def test_the_page_of_a_known_document_is_not_fetched_again() -> None:
+    web = article_web(answer(PAGE, "text/html"))
+    source = Feed(
+        FeedSource(name="wire", url=URL, articles=True),
+        web.settings,
+        web.fetcher,
+        knows=lambda _: True,
+        clock=lambda: NOW,
+    )
+    list(source.read())
+    assert [url for url in web.asked if "robots" not in url] == [URL]
+
+
+def test_a_crawler_that_stops_decides_nothing_about_an_article() -> None:
+    web = article_web(answer(PAGE, "text/html"))
+    source = feed(web, articles=True)
+    items = source.read()
+    web.answers["https://wire.example/1?utm_source=rss"] = StoppingError("the crawler stops")
+    with pytest.raises(StoppingError):
+        list(items)

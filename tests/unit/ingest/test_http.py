@@ -1,0 +1,247 @@
+"""The fetcher is polite, and no server makes it fetch what it must not, or for ever."""
+
+import gzip
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+from ingest.errors import FetchError, StoppingError
+from ingest.http import Validators, retry_after
+from ingest.settings import IngestSettings
+from tests.unit.ingest.documents import NOW
+from tests.unit.ingest.web import Web, raw
+
+URL = "http://a.example/page"
+ROBOTS = "http://a.example/robots.txt"
+
+
+def settings(**values: object) -> IngestSettings:
+    return IngestSettings.model_validate({"host_delay_seconds": 0.0, **values})
+
+
+def test_a_page_comes_with_its_headers() -> None:
+    web = Web({URL: httpx.Response(200, headers={"ETag": '"1"'}, text="hello")})
+    page = web.fetcher.fetch(URL)
+    assert (page.url, page.body, page.headers["etag"], page.unchanged) == (URL, b"hello", '"1"', False)
+
+
+def test_the_crawler_says_who_it_is() -> None:
+    web = Web({URL: httpx.Response(200)}, settings(user_agent="FinSentry/9", contact="ops@bank.example"))
+    web.fetcher.fetch(URL)
+    assert web.requests[-1].headers["user-agent"] == "FinSentry/9 (ops@bank.example)"
+
+
+def test_a_page_that_has_not_changed_is_not_sent_again() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert request.headers["if-none-match"] == '"1"'
+        assert request.headers["if-modified-since"] == "Sun, 19 Jul 2020 10:11:00 GMT"
+        return httpx.Response(304)
+
+    web = Web({URL: answer})
+    assert web.fetcher.fetch(URL, validators=Validators('"1"', "Sun, 19 Jul 2020 10:11:00 GMT")).unchanged
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 418, 429, 500, 503])
+def test_an_error_status_is_an_error_that_names_the_page(status: int) -> None:
+    with pytest.raises(FetchError, match=f"{URL} answered with status {status}"):
+        Web({URL: httpx.Response(status)}).fetcher.fetch(URL)
+
+
+@pytest.mark.parametrize(
+    "error", [httpx.ConnectError("refused"), httpx.ReadTimeout("slow"), httpx.RemoteProtocolError("?")]
+)
+def test_a_broken_connection_is_an_error_that_names_the_page(error: Exception) -> None:
+    with pytest.raises(FetchError, match="could not be fetched"):
+        Web({ROBOTS: httpx.Response(404), URL: error}).fetcher.fetch(URL)
+
+
+@pytest.mark.parametrize("url", ["ftp://a.example/x", "file:///etc/passwd", "http://", "a.example", "http://[::1"])
+def test_only_web_addresses_are_fetched(url: str) -> None:
+    with pytest.raises(FetchError):
+        Web().fetcher.fetch(url)
+
+
+def test_redirects_are_followed_to_the_page() -> None:
+    web = Web(
+        {
+            URL: httpx.Response(301, headers={"location": "/other"}),
+            "http://a.example/other": httpx.Response(302, headers={"location": "https://b.example/last"}),
+            "https://b.example/last": httpx.Response(200, text="there"),
+        }
+    )
+    page = web.fetcher.fetch(URL, headers={"Authorization": "Bearer secret"})
+    assert (page.url, page.body) == ("https://b.example/last", b"there")
+    assert "authorization" not in web.requests[-1].headers
+
+
+@pytest.mark.parametrize("location", ["file:///etc/passwd", "ftp://a.example/x", "gopher://a.example"])
+def test_a_redirect_leads_nowhere_but_to_the_web(location: str) -> None:
+    web = Web({URL: httpx.Response(302, headers={"location": location})})
+    with pytest.raises(FetchError):
+        web.fetcher.fetch(URL)
+
+
+def test_redirects_end() -> None:
+    web = Web({URL: httpx.Response(302, headers={"location": URL})}, settings(max_redirects=3))
+    with pytest.raises(FetchError, match="redirects more than 3 times"):
+        web.fetcher.fetch(URL)
+    assert web.asked.count(URL) == 4
+
+
+def test_a_redirect_into_a_forbidden_path_is_not_followed() -> None:
+    web = Web(
+        {
+            URL: httpx.Response(302, headers={"location": "http://b.example/private/x"}),
+            "http://b.example/robots.txt": httpx.Response(200, text="User-agent: *\nDisallow: /private/"),
+        }
+    )
+    with pytest.raises(FetchError, match=r"http://b\.example/private/x is forbidden by its site's robots\.txt"):
+        web.fetcher.fetch(URL)
+    assert "http://b.example/private/x" not in web.asked
+
+
+def test_an_announced_length_above_the_limit_is_refused_before_it_is_read() -> None:
+    web = Web({URL: raw(b"x", content_length="1001")}, settings(max_response_bytes=1000))
+    with pytest.raises(FetchError, match="longer than 1,000 bytes"):
+        web.fetcher.fetch(URL)
+
+
+def test_a_body_above_the_limit_is_cut_off() -> None:
+    web = Web({URL: raw(b"x" * 100_000)}, settings(max_response_bytes=1000))
+    with pytest.raises(FetchError, match="longer than 1,000 bytes"):
+        web.fetcher.fetch(URL)
+
+
+def test_packed_pages_are_unpacked() -> None:
+    web = Web({URL: raw(gzip.compress(b"hello" * 10_000), content_encoding="gzip")})
+    assert web.fetcher.fetch(URL).body == b"hello" * 10_000
+
+
+def test_a_packed_bomb_is_cut_off_while_it_is_unpacked() -> None:
+    web = Web({URL: raw(gzip.compress(b"\0" * 50_000_000), content_encoding="gzip")}, settings(max_response_bytes=1000))
+    with pytest.raises(FetchError, match="longer than 1,000 bytes"):
+        web.fetcher.fetch(URL)
+
+
+@pytest.mark.parametrize(("encoding", "reason"), [("gzip", "no valid gzip"), ("br", "which was not asked for")])
+def test_an_encoding_that_cannot_be_read_is_an_error(encoding: str, reason: str) -> None:
+    with pytest.raises(FetchError, match=reason):
+        Web({URL: raw(b"hello", content_encoding=encoding)}).fetcher.fetch(URL)
+
+
+def test_requests_to_one_host_keep_their_distance() -> None:
+    web = Web({URL: httpx.Response(200)}, settings(host_delay_seconds=2.0))
+    for _ in range(3):
+        web.fetcher.fetch(URL)
+    assert web.time.waits == [2.0, 2.0, 2.0]  # robots.txt was first
+
+
+def test_hosts_do_not_wait_for_each_other() -> None:
+    other = "http://b.example/page"
+    web = Web({URL: httpx.Response(200), other: httpx.Response(200)}, settings(host_delay_seconds=2.0, robots_hours=1))
+    web.fetcher.fetch(URL, robots=False)
+    web.fetcher.fetch(other, robots=False)
+    assert web.time.waits == []
+
+
+def test_a_site_may_ask_for_more_distance() -> None:
+    web = Web({URL: httpx.Response(200), ROBOTS: httpx.Response(200, text="User-agent: *\nCrawl-delay: 7")})
+    web.fetcher.fetch(URL)
+    web.fetcher.fetch(URL)
+    assert web.time.waits == [7.0]
+
+
+def test_a_host_that_asks_for_quiet_gets_it() -> None:
+    web = Web({URL: httpx.Response(429, headers={"Retry-After": "120"})})
+    with pytest.raises(FetchError) as caught:
+        web.fetcher.fetch(URL)
+    assert caught.value.retry_after == 120.0
+    asked = len(web.asked)
+    with pytest.raises(FetchError, match="left alone for 120 s") as caught:
+        web.fetcher.fetch("http://a.example/another")
+    assert caught.value.retry_after == 120.0
+    assert len(web.asked) == asked
+    web.time.now += 121
+    web.answers[URL] = httpx.Response(200)
+    assert web.fetcher.fetch(URL).status == 200
+
+
+def test_a_crawler_that_stops_does_not_wait_for_its_turn() -> None:
+    web = Web({URL: httpx.Response(200)}, settings(host_delay_seconds=5.0))
+    web.fetcher.fetch(URL)
+    web.time.stopping = True
+    with pytest.raises(StoppingError):
+        web.fetcher.fetch(URL)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("120", 120.0),
+        ("0", 0.0),
+        ("Tue, 10 Mar 2026 12:02:00 GMT", 120.0),
+        ("Tue, 10 Mar 2026 11:00:00 GMT", 0.0),
+        ("", 0.0),
+        ("soon", 0.0),
+        ("-5", 0.0),
+    ],
+)
+def test_retry_after_is_a_number_or_a_date(value: str, seconds: float) -> None:
+    assert retry_after(value, NOW) == seconds
+
+
+def test_robots_are_asked_once_and_then_believed() -> None:
+    web = Web({URL: httpx.Response(200), ROBOTS: httpx.Response(200, text="")}, settings(robots_hours=1))
+    for _ in range(3):
+        web.fetcher.fetch(URL)
+    assert web.asked.count(ROBOTS) == 1
+    web.time.now += 3601
+    web.fetcher.fetch(URL)
+    assert web.asked.count(ROBOTS) == 2
+
+
+def test_robots_may_name_this_crawler() -> None:
+    rules = "User-agent: FinSentry\nDisallow: /\n\nUser-agent: *\nAllow: /"
+    web = Web({URL: httpx.Response(200), ROBOTS: httpx.Response(200, text=rules)})
+    with pytest.raises(FetchError, match=r"forbidden by its site's robots\.txt"):
+        web.fetcher.fetch(URL)
+    assert web.asked == [ROBOTS]
+
+
+@pytest.mark.parametrize("status", [404, 403, 401, 410])
+def test_a_site_without_robots_allows_all(status: int) -> None:
+    web = Web({URL: httpx.Response(200), ROBOTS: httpx.Response(status)})
+    assert web.fetcher.fetch(URL).status == 200
+
+
+def test_a_site_whose_robots_fail_is_left_alone_for_a_while() -> None:
+    web = Web({URL: httpx.Response(200), ROBOTS: httpx.Response(503)})
+    for _ in range(2):
+        with pytest.raises(FetchError, match=r"robots\.txt cannot be: status 503"):
+            web.fetcher.fetch(URL)
+    assert web.asked == [ROBOTS]
+    web.answers[ROBOTS] = httpx.Response(404)
+    web.time.now += 61
+    assert web.fetcher.fetch(URL).status == 200
+
+
+def test_a_server_that_comes_up_is_fetched_at_once() -> None:
+    web = Web({URL: httpx.Response(200), ROBOTS: httpx.ConnectError("refused")})
+    with pytest.raises(FetchError, match="refused"):
+        web.fetcher.fetch(URL)
+    web.answers[ROBOTS] = httpx.Response(404)
+    assert web.fetcher.fetch(URL).status == 200
+
+
+def test_an_api_may_be_exempt_from_robots() -> None:
+    web = Web({URL: httpx.Response(200), ROBOTS: httpx.Response(200, text="User-agent: *\nDisallow: /")})
+    assert web.fetcher.fetch(URL, robots=False).status == 200
+
+
+def test_the_clock_of_retry_after_is_the_fetchers() -> None:
+    web = Web({URL: httpx.Response(503, headers={"Retry-After": "Tue, 10 Mar 2026 12:02:00 GMT"})})
+    web.clock = lambda: datetime(2026, 3, 10, 12, 1, tzinfo=UTC)
+    with pytest.raises(FetchError) as caught:
+        web.fetcher.fetch(URL)
+    assert caught.value.retry_after == 60.0
