@@ -38,7 +38,6 @@ class MetricsSettings(BaseModel):
     crawl: int = Field(9102, ge=0, le=65535, description="Port of the crawler.")
     alerts: int = Field(9103, ge=0, le=65535, description="Port of the alert service.")
     console: int = Field(9104, ge=0, le=65535, description="Port of the console's metrics, not of its page.")
-    replay: int = Field(9105, ge=0, le=65535, description="Port of a replay.")
 
 
 class LocalSettings(BaseModel):

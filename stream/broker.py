@@ -162,6 +162,16 @@ def ensure_topics(settings: BrokerSettings, topics: tuple[Topic, ...]) -> list[s
         return created
 
 
+def missing_topics(settings: BrokerSettings, topics: tuple[Topic, ...]) -> list[str]:
+    """The names of the topics that do not stand yet; creates nothing. Raises as `ensure_topics` does."""
+    with admin_client(settings) as client:
+        standing = set(client.list_topics())
+        to_check = [topic for topic in topics if topic.name in standing]
+        _check_partitions(client, to_check)
+        _check_config(client, to_check)
+        return [topic.name for topic in topics if topic.name not in standing]
+
+
 def _check_partitions(client: Any, topics: list[Topic]) -> None:
     if not topics:
         return

@@ -6,7 +6,7 @@ import kafka as client
 import pytest
 
 from deploy.local.processes import free_ports
-from stream.broker import BrokerSettings, admin_client, ensure_topics
+from stream.broker import BrokerSettings, admin_client, ensure_topics, missing_topics
 from stream.errors import BrokerError, TopicMismatchError
 from stream.topics import Topic, Topics, TopicSettings
 
@@ -33,6 +33,16 @@ def test_missing_topics_are_created_as_asked(kafka: BrokerSettings, topic_settin
 
 def test_running_again_changes_nothing(kafka: BrokerSettings, topics: Topics) -> None:
     assert ensure_topics(kafka, topics.all()) == []
+
+
+def test_looking_creates_nothing(kafka: BrokerSettings, topic_settings: TopicSettings) -> None:
+    topics = Topics(topic_settings).all()
+    names = [topic.name for topic in topics]
+
+    assert missing_topics(kafka, topics) == names
+    assert missing_topics(kafka, topics) == names
+    ensure_topics(kafka, topics[:2])
+    assert missing_topics(kafka, topics) == names[2:]
 
 
 def test_processes_that_start_together_agree(kafka: BrokerSettings, topic_settings: TopicSettings) -> None:

@@ -1,0 +1,74 @@
+"""`finsentry classify`: texts in, JSON lines out."""
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from deploy.commands.options import log_as_command, with_settings
+from deploy.settings import Settings
+
+if TYPE_CHECKING:
+    from deploy.texts import Format
+    from model.classifier import Prediction
+
+AT_ONCE = 512
+"""Texts that are classified together: enough to fill batches, few enough that the first answers come at once."""
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True), default="-")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["auto", "lines", "csv", "jsonl", "parquet"]),
+    default="auto",
+    show_default=True,
+    help="What the input is; auto goes by the file's extension, and takes standard input as lines.",
+)
+@click.option("--column", default="", metavar="NAME", help="The column or key with the text, where it is not found.")
+@with_settings
+def classify(settings: Settings, file: Path, form: "Format", column: str) -> None:
+    """Say topic and sentiment of each text, as JSON lines.
+
+    FILE holds a text a line, or is CSV, JSON Lines or Parquet with a column for the text; - is standard input. What
+    is no readable text is reported and passed over.
+
+    \b
+    Example:
+      echo "Regulator shuts down lender after run on deposits" | finsentry classify -
+    """
+    from deploy.texts import Unreadable, read_texts
+    from model.classifier import Classifier
+
+    log_as_command()
+    found = read_texts(None if str(file) == "-" else file, form, column)
+    with Classifier.load(settings.model) as classifier:
+        while some := list(islice(found, AT_ONCE)):
+            texts = [text for text in some if isinstance(text, str)]
+            for one in some:
+                if isinstance(one, Unreadable):
+                    click.echo(f"finsentry: {one}", err=True)
+            for line in _lines(texts, classifier.classify(texts), classifier.version):
+                click.echo(line)
+
+
+def _lines(texts: list[str], predictions: "list[Prediction]", version: str) -> Iterator[str]:
+    import msgspec
+
+    from model.labels import SENTIMENTS
+
+    for text, prediction in zip(texts, predictions, strict=True):
+        answer = {
+            "text": text,
+            "topic": prediction.topic,
+            "topic_probability": round(prediction.topic_probability, 6),
+            "sentiment": prediction.sentiment,
+            "probabilities": {
+                name: round(value, 6) for name, value in zip(SENTIMENTS, prediction.probabilities, strict=True)
+            },
+            "model": version,
+        }
+        yield msgspec.json.encode(answer).decode()

@@ -1,0 +1,74 @@
+"""Options that several commands share."""
+
+import functools
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Concatenate, Literal, ParamSpec, TypeVar
+
+import click
+
+from deploy.settings import FILE_VARIABLE, Settings, load_settings
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
+CHATTY = {"kafka": logging.CRITICAL, "aiokafka": logging.ERROR, "faust": logging.WARNING, "httpx": logging.WARNING}
+"""Libraries log every lost connection as an error; what it means for the user is in our own errors."""
+
+
+class SpeedType(click.ParamType):
+    """How many times faster than its own dates an archive is replayed: a number above 0, or `max`."""
+
+    name = "N|max"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float | Literal["max"]:
+        if value == "max":
+            return "max"
+        try:
+            speed = float(str(value))
+        except ValueError:
+            speed = 0.0
+        if not 0 < speed < float("inf"):
+            self.fail(f"{value!r} is neither a number above 0 nor max", param, ctx)
+        return speed
+
+
+def with_settings(function: Callable[Concatenate[Settings, P], R]) -> Callable[P, R]:
+    """Adds `--settings FILE` and hands the checked settings to the command as its first argument."""
+
+    @click.option(
+        "--settings",
+        "settings_file",
+        type=click.Path(path_type=Path),
+        help=f"Settings file; default: {FILE_VARIABLE}, else ./finsentry.toml if there is one.",
+    )
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        file = kwargs.pop("settings_file")
+        assert file is None or isinstance(file, Path)
+        if file is not None:  # what the command starts reads the same file
+            os.environ[FILE_VARIABLE] = str(file.absolute())
+        return function(load_settings(file), *args, **kwargs)
+
+    return call
+
+
+def log_as_role() -> None:
+    """A long-running role logs what it does, a line an event."""
+    _log(logging.INFO)
+
+
+def log_as_command() -> None:
+    """A command that answers and ends logs what a user must know."""
+    _log(logging.WARNING)
+
+
+def _log(level: int) -> None:
+    logging.basicConfig(level=level, format=LOG_FORMAT)
+    for name, least in CHATTY.items():
+        logging.getLogger(name).setLevel(least)

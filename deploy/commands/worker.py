@@ -1,0 +1,32 @@
+"""`finsentry worker`: scores documents and counts them into windows."""
+
+import click
+
+from deploy.commands.options import log_as_role, with_settings
+from deploy.settings import Settings
+
+
+@click.command()
+@with_settings
+def worker(settings: Settings) -> None:
+    """Score documents and count them into windows, until it is told to stop.
+
+    Run as many as there are partitions; they share them. Needs a broker: the configured one, or that of a running
+    `finsentry up`.
+
+    \b
+    Example:
+      FINSENTRY_KAFKA__BOOTSTRAP_SERVERS=localhost:9092 finsentry worker
+    """
+    from deploy.local.broker import open_broker
+    from model.classifier import Classifier
+    from stream.app import run_worker
+    from stream.roles import RoleServer
+    from stream.topics import Topics
+
+    log_as_role()
+    server = RoleServer("worker", settings.metrics.worker, host=settings.metrics.host)
+    with Classifier.load(settings.model) as classifier, open_broker(settings) as broker:
+        run_worker(
+            broker, Topics(settings.topics), settings.stream, classifier, server, provider=settings.model.provider
+        )

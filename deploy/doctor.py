@@ -1,0 +1,158 @@
+"""What a run needs: is it there, does it work, is it fast enough, and what to do about it where not."""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from deploy.errors import FinSentryError
+from deploy.local.folders import latest_folder
+from deploy.local.jars import default_cache, find_java, find_maven, jars_folder
+from deploy.local.kafka import find_running
+from deploy.local.processes import port_is_taken
+from deploy.settings import Settings, variable
+from stream.broker import BrokerSettings, admin_client, missing_topics
+from stream.topics import Topics
+
+State = Literal["ok", "note", "broken"]
+
+GIGABYTE = 1_000_000_000
+LEAST_DISK_BYTES = 1 * GIGABYTE
+"""A week of headlines and Kafka's own files; with less than this a run may stop in the middle."""
+SLOW_TEXTS_PER_SECOND = 100.0
+"""A desk with thousands of sources publishes a few documents a second; a tenth of two cores' pace hints at a fault."""
+BROKER_SECONDS = 5.0
+
+SAMPLE = (
+    "Regulator shuts down lender after run on deposits",
+    "Chipmaker raises its outlook as orders for data centres pile up",
+    "Central bank leaves interest rates where they are, as expected",
+    "Airline warns of a deeper loss and suspends its dividend for the rest of the year",
+)
+MEASURED = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at. Only `broken` keeps a run from working."""
+
+    name: str
+    state: State
+    found: str
+    fix: str = ""
+
+
+def examine(settings: Settings) -> Iterator[Check]:
+    """Every check, each given as soon as it is done. Starts no server and changes nothing."""
+    yield from _kafka(settings)
+    yield _guarded("bundle", lambda: _bundle(settings))
+    yield from _ports(settings)
+    yield from _programs()
+    yield _disk(settings.data_folder)
+
+
+def _kafka(settings: Settings) -> Iterator[Check]:
+    if settings.kafka.bootstrap_servers:
+        yield from _broker(settings, settings.kafka)
+        return
+    yield _guarded("java", lambda: Check("java", "ok", str(find_java())))
+    jars = jars_folder(default_cache())
+    if jars.is_dir():
+        yield Check("kafka jars", "ok", str(jars))
+    else:
+        yield _guarded("kafka jars", _maven)
+    latest = latest_folder(settings.data_folder)
+    running = find_running(latest.kafka) if latest else None
+    if running:
+        yield from _broker(settings, running)
+    else:
+        key = variable("kafka.bootstrap_servers")
+        yield Check("broker", "note", "none is configured or runs", f"`finsentry up` brings its own; or set {key}")
+
+
+def _maven() -> Check:
+    maven = find_maven()
+    return Check("kafka jars", "note", f"not copied yet, {maven} will do it", "run `finsentry up` once with a network")
+
+
+def _broker(settings: Settings, broker: BrokerSettings) -> Iterator[Check]:
+    def reach() -> Check:
+        started = time.monotonic()
+        with admin_client(broker, timeout_seconds=BROKER_SECONDS) as client:
+            client.list_topics()
+        return Check("broker", "ok", f"{broker.bootstrap_servers} answered in {time.monotonic() - started:.2f} s")
+
+    def compare() -> Check:
+        topics = Topics(settings.topics).all()
+        missing = missing_topics(broker, topics)
+        if missing:
+            return Check("topics", "note", f"not there yet: {', '.join(missing)}", "the first worker creates them")
+        return Check("topics", "ok", f"all {len(topics)} are there, as asked")
+
+    reached = _guarded("broker", reach)
+    yield reached
+    if reached.state == "ok":
+        yield _guarded("topics", compare)
+
+
+def _bundle(settings: Settings) -> Check:
+    from model.classifier import Classifier
+
+    with Classifier.load(settings.model) as classifier:
+        texts = SAMPLE * (MEASURED // len(SAMPLE))
+        classifier.classify(SAMPLE)  # the first run allocates
+        started = time.monotonic()
+        classifier.classify(texts)
+        speed = len(texts) / (time.monotonic() - started)
+        found = f"{classifier.version}, verified, {speed:,.0f} texts/s"
+    if speed < SLOW_TEXTS_PER_SECOND:
+        return Check("bundle", "note", found, "that is slow: is the machine busy? See model.threads and model.provider")
+    return Check("bundle", "ok", found)
+
+
+def _ports(settings: Settings) -> Iterator[Check]:
+    local = settings.local
+    wanted = {
+        "console.port": settings.console.port,
+        "local.kafka_port": local.kafka_port,
+        "local.prometheus_port": local.prometheus_port,
+        "local.alertmanager_port": local.alertmanager_port,
+    }
+    for key, port in wanted.items():
+        if port == 0:
+            continue
+        if port_is_taken(port):
+            yield Check(key, "note", f"port {port} is taken", f"by a running `finsentry up`? Otherwise set {key}")
+        else:
+            yield Check(key, "ok", f"port {port} is free")
+
+
+def _programs() -> Iterator[Check]:
+    for name, programs, package, what in (
+        ("prometheus", ("prometheus",), "prometheus", "rules and boards"),
+        ("alertmanager", ("prometheus-alertmanager", "alertmanager"), "prometheus-alertmanager", "notifications"),
+        ("chromium", ("chromium", "chromium-browser"), "chromium", "the browser tests"),
+    ):
+        found = next((path for program in programs if (path := shutil.which(program))), None)
+        if found:
+            yield Check(name, "ok", found)
+        else:
+            yield Check(name, "note", f"not installed; only {what} need it", f"Debian: apt-get install {package}")
+
+
+def _disk(folder: Path) -> Check:
+    standing = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
+    free = shutil.disk_usage(standing).free
+    found = f"{free / GIGABYTE:.1f} GB free for {folder}"
+    if free < LEAST_DISK_BYTES:
+        return Check("disk", "broken", found, "free some space, or put data_folder on another disk")
+    return Check("disk", "ok", found)
+
+
+def _guarded(name: str, look: Callable[[], Check]) -> Check:
+    try:
+        return look()
+    except FinSentryError as error:
+        return Check(name, "broken", error.message, error.fix)

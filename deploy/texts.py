@@ -1,0 +1,105 @@
+"""Texts out of a file or standard input, one at a time: lines, CSV, JSON Lines or Parquet."""
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from deploy.errors import InputError
+from ingest.sources.archive import ROLES
+from ingest.sources.tables import Table, open_table
+
+Format = Literal["auto", "lines", "csv", "jsonl", "parquet"]
+TABLES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+SNIFFED_BYTES = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A row or line that holds no text, and why. Never fatal."""
+
+    where: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.reason}"
+
+
+def read_texts(file: Path | None, form: Format = "auto", column: str = "") -> Iterator[str | Unreadable]:
+    """The texts of `file`, or of standard input for None.
+
+    A table is known by the file's extension or by `form`; its text stands in `column`, else in the first column with
+    a usual name. Raises `InputError` where the input is no text or has no such column.
+    """
+    if file is None:
+        yield from _read_standard_input(form, column)
+        return
+    if form == "auto":
+        form = TABLES.get(file.suffix.lower(), "lines")  # type: ignore[assignment] # its values are formats
+    if form != "lines":
+        yield from _read_table(_open_as(file, form), str(file), column)
+        return
+    if file.is_dir():
+        raise InputError(f"{file} is a directory", fix="name one file in it")
+    try:
+        with file.open("rb") as lines:
+            yield from _read_lines(lines, str(file))
+    except OSError as error:
+        raise InputError(f"{file}: {error.strerror}", fix="check the path and its permissions") from error
+
+
+def _read_standard_input(form: Format, column: str) -> Iterator[str | Unreadable]:
+    if form in ("auto", "lines"):
+        yield from _read_lines(sys.stdin.buffer, "standard input")
+        return
+    with tempfile.NamedTemporaryFile(suffix=f".{form}") as copy:  # tables are read twice: columns first
+        while chunk := sys.stdin.buffer.read(1 << 20):
+            copy.write(chunk)
+        copy.flush()
+        yield from _read_table(open_table(Path(copy.name)), "standard input", column)
+
+
+def _open_as(file: Path, form: str) -> Table:
+    if TABLES.get(file.suffix.lower()) != form:
+        raise InputError(f"{file} is not called .{form}", fix=f"name it .{form}, or leave --format out")
+    return open_table(file)
+
+
+def _read_table(table: Table, name: str, column: str) -> Iterator[str | Unreadable]:
+    index = _text_column(table, name, column)
+    for row in table.rows():
+        text = row.cells[index] if not row.problem else None
+        if isinstance(text, str) and text.strip():
+            yield text
+        else:
+            yield Unreadable(f"{name}, {row.where}", row.problem or "it has no text")
+
+
+def _text_column(table: Table, name: str, column: str) -> int:
+    wanted = [column] if column else ROLES["text"]
+    places = {known.strip().casefold(): index for index, known in enumerate(table.columns)}
+    for one in wanted:
+        if one.casefold() in places:
+            return places[one.casefold()]
+    what = f"column {column!r}" if column else "text column"
+    listed = ", ".join(table.columns)
+    raise InputError(f"{name} has no {what}; its columns are: {listed}", fix="say which it is with --column NAME")
+
+
+def _read_lines(lines: BinaryIO, name: str) -> Iterator[str | Unreadable]:
+    seen = False
+    for number, line in enumerate(lines, start=1):
+        if number == 1 and b"\0" in line[:SNIFFED_BYTES]:
+            raise InputError(f"{name} is a binary file", fix="give text in UTF-8, a line a text, or CSV or JSON Lines")
+        if not line.strip():
+            continue
+        seen = True
+        try:
+            yield line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+        except UnicodeDecodeError as error:
+            broken = f"0x{line[error.start]:02X}"
+            yield Unreadable(f"{name}, line {number}", f"it is not valid UTF-8: byte {broken}")
+    if not seen:
+        raise InputError(f"{name} is empty", fix="give one text a line")

@@ -1,0 +1,121 @@
+"""The command line: help without waiting, errors for people, exit codes for programs."""
+
+import subprocess
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from deploy import cli
+from deploy.errors import FinSentryError, InputError
+
+HEAVY = ("numpy", "kafka", "aiokafka", "onnxruntime", "pydantic", "pandas", "faust", "torch")
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    """Makes every command fail like this."""
+
+    @click.command()
+    def command() -> None:
+        raise error
+
+    monkeypatch.setattr(cli.LazyCommands, "get_command", lambda *_: command)
+
+
+def test_help_imports_nothing_heavy(checkout: Path) -> None:
+    script = f"""
+import sys
+from deploy.cli import run
+assert run(["--help"]) == 0
+print("HEAVY", [name for name in {HEAVY!r} if name in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=checkout, timeout=60
+    )
+
+    assert done.stdout.endswith("HEAVY []\n")
+    assert all(name in done.stdout for name in cli.COMMANDS)
+
+
+@pytest.mark.parametrize("name", list(cli.COMMANDS))
+def test_every_command_that_is_listed_has_help_with_an_example(name: str) -> None:
+    assert find_spec(f"deploy.commands.{name}") is not None
+    command = getattr(import_module(f"deploy.commands.{name}"), name)
+
+    help_text = CliRunner().invoke(command, ["--help"], prog_name=f"finsentry {name}").output
+
+    assert command.name == name
+    assert "\n  Example" in help_text
+    assert f"finsentry {name}" in help_text.partition("\n  Example")[2]
+
+
+def test_an_error_is_said_with_what_to_do_and_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing(monkeypatch, FinSentryError("the broker is gone", fix="start it"))
+
+    assert cli.run(["worker"]) == 1
+
+    assert capsys.readouterr().err == "finsentry: the broker is gone\n  start it\n"
+
+
+def test_wrong_input_has_an_exit_code_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing(monkeypatch, InputError("row 3 has no text"))
+
+    assert cli.run(["replay"]) == 2
+
+    assert capsys.readouterr().err == "finsentry: row 3 has no text\n"
+
+
+def test_an_error_of_the_system_names_the_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing(monkeypatch, PermissionError(13, "Permission denied", "/data"))
+
+    assert cli.run(["up"]) == 1
+
+    assert "/data: Permission denied" in capsys.readouterr().err
+
+
+def test_a_fault_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(monkeypatch, ZeroDivisionError())
+
+    with pytest.raises(ZeroDivisionError):
+        cli.run(["up"])
+
+
+def test_ctrl_c_ends_quietly(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    failing(monkeypatch, KeyboardInterrupt())
+
+    assert cli.run(["up"]) == 130
+
+    assert capsys.readouterr().err.strip() == ""
+
+
+def test_an_unknown_command_is_an_error_of_use(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["watch"]) == 2
+
+    assert "No such command 'watch'" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_enough_is_no_error(checkout: Path) -> None:
+    script = "from deploy.cli import run; import click, deploy.cli as c, sys\n" + (
+        "command = click.command()(lambda: [click.echo('x' * 1000) for _ in range(1000)] and None)\n"
+        "c.LazyCommands.get_command = lambda *_: command\n"
+        "sys.exit(run(['dump']))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=checkout
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(30) == 1  # as click has it
+        assert process.stderr.read() == ""

@@ -1,0 +1,99 @@
+"""Texts are read from whatever a user gives, and what is no text is said by its place."""
+
+import io
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploy.errors import InputError
+from deploy.texts import Format, read_texts
+
+
+def texts(file: Path | None, form: Format = "auto", column: str = "") -> list[str]:
+    return [str(one) for one in read_texts(file, form, column)]
+
+
+def stdin(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+
+
+def written(folder: Path, name: str, content: bytes) -> Path:
+    path = folder / name
+    path.write_bytes(content)
+    return path
+
+
+def test_lines_are_texts_and_blank_ones_are_passed_over(tmp_path: Path) -> None:
+    file = written(tmp_path, "texts.txt", b"\xef\xbb\xbfFirst\r\n\n  Second \n")
+
+    assert texts(file) == ["First", "Second"]
+
+
+def test_standard_input_is_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    stdin(monkeypatch, b"One\nTwo\n")
+
+    assert texts(None) == ["One", "Two"]
+
+
+def test_standard_input_can_be_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    stdin(monkeypatch, b'Time,Headlines\n1 May 2020,"Two\nlines"\n')
+
+    assert texts(None, "csv") == ["Two\nlines"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("t.csv", b"id,text\n1,Hello\n"), ("t.jsonl", b'{"id": 1, "text": "Hello"}\n')],
+)
+def test_the_text_column_of_a_table_is_found(tmp_path: Path, name: str, content: bytes) -> None:
+    assert texts(written(tmp_path, name, content)) == ["Hello"]
+
+
+def test_another_column_can_be_named(tmp_path: Path) -> None:
+    file = written(tmp_path, "t.csv", b"text,Quote\na,b\n")
+
+    assert texts(file, column="quote") == ["b"]
+
+
+def test_a_missing_column_lists_those_that_there_are(tmp_path: Path) -> None:
+    file = written(tmp_path, "t.csv", b"id,number\n1,2\n")
+
+    with pytest.raises(InputError, match=r"t\.csv has no text column; its columns are: id, number") as caught:
+        texts(file)
+
+    assert "--column" in caught.value.fix
+
+
+def test_a_row_without_text_is_named_and_passed_over(tmp_path: Path) -> None:
+    file = written(tmp_path, "t.csv", b"id,text\n1,\n2,Hello\n")
+
+    assert texts(file) == [f"{file}, row 2: it has no text", "Hello"]
+
+
+def test_a_line_that_is_not_utf_8_is_named_and_passed_over(tmp_path: Path) -> None:
+    file = written(tmp_path, "t.txt", b"Caf\xe9\nHello\n")
+
+    assert texts(file) == [f"{file}, line 1: it is not valid UTF-8: byte 0xE9", "Hello"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("empty.txt", b"", "is empty"),
+        ("blank.txt", b"\n \n", "is empty"),
+        ("binary.txt", b"\x7fELF\x00\x01", "is a binary file"),
+        ("empty.csv", b"", "is empty"),
+        ("binary.csv", b"a\x00b", "is a binary file"),
+    ],
+)
+def test_input_that_is_no_text_is_refused_by_name(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+    with pytest.raises(InputError, match=f"{name} {said}"):
+        texts(written(tmp_path, name, content))
+
+
+def test_a_directory_and_a_missing_file_are_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is a directory"):
+        texts(tmp_path)
+    with pytest.raises(InputError, match="No such file"):
+        texts(tmp_path / "nowhere.txt")
