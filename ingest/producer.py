@@ -23,6 +23,9 @@ LINGER_MS = 5
 IN_FLIGHT_BYTES = 32 * 1024 * 1024
 """kafka-python's own buffer has no bound; with a slow broker an archive would grow into it."""
 
+DELIVERY_SECONDS = 120.0
+"""How long a record is tried before it counts as lost: a broker that restarts is back by then."""
+
 CLOSE_SECONDS = 10.0
 
 
@@ -52,8 +55,18 @@ class KafkaDocuments:
     The constructor raises `BrokerError` where no broker answers.
     """
 
-    def __init__(self, broker: BrokerSettings, topic: Topic) -> None:
+    def __init__(
+        self,
+        broker: BrokerSettings,
+        topic: Topic,
+        *,
+        in_flight_bytes: int = IN_FLIGHT_BYTES,
+        delivery_seconds: float = DELIVERY_SECONDS,
+        close_seconds: float = CLOSE_SECONDS,
+    ) -> None:
         self._topic = topic.name
+        self._room = in_flight_bytes
+        self._close_seconds = close_seconds
         self._largest = int(topic.config.get("max.message.bytes", 1_000_000))
         self._in_flight = 0
         self._failure: BaseException | None = None
@@ -66,6 +79,7 @@ class KafkaDocuments:
                 enable_idempotence=True,
                 batch_size=BATCH_BYTES,
                 linger_ms=LINGER_MS,
+                delivery_timeout_ms=int(delivery_seconds * 1000),
                 max_request_size=self._largest,
                 bootstrap_timeout_ms=10_000,
                 allow_auto_create_topics=False,
@@ -77,7 +91,10 @@ class KafkaDocuments:
     def send(self, key: bytes, value: bytes, acknowledged: Callable[[], None]) -> None:
         size = len(key) + len(value)
         with self._changed:
-            self._changed.wait_for(lambda: self._failure is not None or self._in_flight + size <= self._room(size))
+            # A record above the bound goes alone.
+            self._changed.wait_for(
+                lambda: self._failure is not None or not self._in_flight or self._in_flight + size <= self._room
+            )
             self._raise_failure()
             self._in_flight += size
 
@@ -106,12 +123,9 @@ class KafkaDocuments:
 
     def close(self) -> None:
         try:
-            self._producer.close(timeout=CLOSE_SECONDS)
+            self._producer.close(timeout=self._close_seconds)
         except kafka.errors.KafkaError as error:
             log.warning("event=producer_close_failed topic=%s error=%s", self._topic, error)
-
-    def _room(self, size: int) -> int:
-        return max(IN_FLIGHT_BYTES, size)  # one record above the bound goes alone
 
     def _settle(self, size: int, error: BaseException | None) -> None:
         with self._changed:
