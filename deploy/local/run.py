@@ -128,7 +128,7 @@ class LocalRun:
             self._folder.clear()
         remember(self._settings.data_folder, self._folder)
         stack.callback(server.stop)
-        if not self._supervisor.start(Plan("kafka", server.launch, server.is_ready)):
+        if not self._supervisor.start(Plan("kafka", server.launch, server.is_ready, failure=server.failure)):
             return None
         return server.settings
 

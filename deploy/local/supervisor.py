@@ -49,6 +49,8 @@ class Plan:
     """A loaded machine may take ten times as long as an idle one, which needs 2 to 6 s."""
     shown: str = ""
     """What a person may want to know once it is ready: an address."""
+    failure: Callable[[], LocalServerError] | None = None
+    """Why its process ended, where that takes more than the last line of its log."""
 
 
 @dataclass(slots=True)
@@ -159,7 +161,7 @@ class Supervisor:
         if pause is None:
             raise self._failure(role)
         role.due, role.ready = now + pause, False
-        said = _last_line(role.process)
+        said = _last_words(role)
         self._say(
             role.plan.name, f"ended ({_describe(code)}), starts again in {pause:.1f} s{': ' if said else ''}{said}"
         )
@@ -167,10 +169,11 @@ class Supervisor:
     def _failure(self, role: _Role) -> LocalServerError:
         code = role.process.exit_code
         times = f" {len(role.ended)} times in a row" if len(role.ended) > 1 else ""
-        said = _last_line(role.process)
+        said = _last_words(role)
+        known = role.plan.failure().fix if role.plan.failure else ""
         return LocalServerError(
             f"{role.plan.name} ended{times} ({_describe(code or 0)}){': ' if said else ''}{said}",
-            fix=f"its log is {role.process.log}",
+            fix=known or f"its log is {role.process.log}",
         )
 
 
@@ -178,6 +181,8 @@ def _describe(code: int) -> str:
     return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
-def _last_line(process: Process) -> str:
-    lines = [line.strip() for line in process.output().splitlines() if line.strip()]
+def _last_words(role: _Role) -> str:
+    if role.plan.failure:
+        return role.plan.failure().message
+    lines = [line.strip() for line in role.process.output().splitlines() if line.strip()]
     return lines[-1][:300] if lines else ""

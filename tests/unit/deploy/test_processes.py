@@ -74,7 +74,8 @@ def test_a_command_that_does_not_exist_says_so(tmp_path: Path) -> None:
     process = Process(["/nowhere/server"], log=tmp_path / "log")
 
     assert output(process) == "/nowhere/server: No such file or directory\n"
-    process.stop()
+    while process.running:
+        time.sleep(0.01)
     assert process.exit_code == 1
 
 

@@ -1,5 +1,6 @@
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,16 @@ def test_a_role_that_was_given_something_wrong_is_not_tried_again(crew: Crew) ->
     with pytest.raises(LocalServerError, match="no such key"):
         crew.supervisor.start(plan)
     assert crew.told.lines == []
+
+
+def test_a_role_that_knows_why_it_failed_says_so_and_what_to_do(crew: Crew) -> None:
+    plan = crew.plan("kafka", "import sys; sys.exit('at java.base/java.lang.Thread.run')", lambda: False)
+    full = LocalServerError("Kafka cannot run: the disk is full", fix="free some space")
+
+    with pytest.raises(LocalServerError, match=r"kafka ended 3 times .*: Kafka cannot run: the disk") as caught:
+        crew.supervisor.start(replace(plan, failure=lambda: full))
+
+    assert caught.value.fix == "free some space"
 
 
 def test_a_run_that_was_stopped_does_not_wait_for_the_next_role(tmp_path: Path) -> None:
