@@ -32,6 +32,7 @@ from deploy.local.supervisor import Plan, Say, Supervisor
 from deploy.report import Report
 from deploy.settings import Settings, to_environment, variable
 from ingest.replay import Speed
+from ingest.sources.archive import ArchiveSource
 from stream.broker import BrokerSettings, ensure_topics
 from stream.topics import Topics
 
@@ -68,6 +69,8 @@ class LocalRun:
                 "there is nothing to read: no sources are configured",
                 fix="list feeds or APIs under ingest.sources in finsentry.toml, or use --simulate or --replay FILE",
             )
+        if options.replay is not None:
+            ArchiveSource(options.replay, settings.ingest)  # says what is wrong with the file before anything starts
         self._options = options
         self._settings = settings
         self._say = say
