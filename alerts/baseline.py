@@ -35,10 +35,12 @@ class Moments(NamedTuple):
         return cls(1, stories, negative, stories * (stories - 1), mixed)
 
     def plus(self, other: "Moments") -> "Moments":
-        return Moments(*(a + b for a, b in zip(self, other, strict=True)))
+        windows, stories, negative, pairs, mixed = self
+        return Moments(windows + other[0], stories + other[1], negative + other[2], pairs + other[3], mixed + other[4])
 
-    def minus(self, other: "Moments") -> "Moments":
-        return Moments(*(a - b for a, b in zip(self, other, strict=True)))
+    def negated(self) -> "Moments":
+        """What `plus` takes away."""
+        return Moments(*(-value for value in self))
 
 
 NOTHING = Moments()
@@ -161,7 +163,7 @@ class History:
             self._count(place, 1, moments)
         while self._cells[0].calm < calm - self._horizon:
             old = self._cells.popleft()
-            self._count(old.start, -1, NOTHING.minus(old.moments))
+            self._count(old.start, -1, old.moments.negated())
 
     def season(self, start: int) -> Season | None:
         """The past at the hour of the week of the window that begins at `start`, or of the day, where it is enough.

@@ -63,7 +63,7 @@ class Lane:
         """Adds the window that began at `start` to the past."""
         before = self.history.total
         self.history.add(start, calm, counts.stories, counts.negative_stories)
-        self._pool.overall = self._pool.overall.plus(self.history.total.minus(before))
+        self._pool.overall = self._pool.overall.plus(before.negated()).plus(self.history.total)
 
     def first_due(self, judged: int, minutes: Sequence[int], *, watched: bool) -> int | None:
         """The first moment after `judged` at which the window may hold something, or is `watched`.

@@ -92,7 +92,7 @@ class DriftSettings(BaseModel):
 
 
 DEFAULT_WINDOWS = {
-    "15m": WindowSettings(minutes=15, step_minutes=1, min_stories=20),
+    "5m": WindowSettings(minutes=5, step_minutes=1, min_stories=20),
     "1h": WindowSettings(minutes=60, step_minutes=5, min_stories=15),
     "24h": WindowSettings(minutes=24 * 60, step_minutes=60, min_stories=12),
     "7d": WindowSettings(minutes=7 * 24 * 60, step_minutes=6 * 60, min_stories=10),
@@ -115,7 +115,7 @@ class AlertSettings(BaseModel):
     )
     z: float = Field(1.645, gt=0, description="Quantile of the lower bound: 1.645 is 95 % confidence on one side.")
     false_alerts_per_topic_year: float = Field(
-        0.1,
+        0.3,
         gt=0,
         description="How often chance alone may pass the test of a window: alpha is this times its length in years.",
     )

@@ -34,7 +34,7 @@ class Sliding:
 
     def at(self, table: WindowTable, t: int) -> Counts:
         """The counts of [t - length, t)."""
-        self.settle(table, t)
+        self._leave(t)
         return self._total.plus(table.window(self._topic, t, t - self.settled(t)))
 
     def evidence(self, table: WindowTable, t: int) -> tuple[Evidence, ...]:
@@ -57,10 +57,9 @@ class Sliding:
         return self._total
 
     def settle(self, table: WindowTable, t: int) -> None:
-        """Moves what can no longer change at the moment `t` out of the table, and drops what left the window."""
+        """Moves what can no longer change at the moment `t` out of the table."""
         t -= t % self._step
-        while self._parts and self._parts[0].end <= t - self._length:
-            self._total = self._total.minus(self._parts.popleft().counts)
+        self._leave(t)
         until = (t - self._lateness) // self._step * self._step
         for end in range(self.settled(t) + self._step, until + 1, self._step):
             counts = table.window(self._topic, end, self._step)
@@ -70,3 +69,8 @@ class Sliding:
                 self._total = self._total.plus(counts)
         if until > t - self._length:
             self._settled = until
+
+    def _leave(self, t: int) -> None:
+        """Drops what left the window."""
+        while self._parts and self._parts[0].end <= t - self._length:
+            self._total = self._total.minus(self._parts.popleft().counts)

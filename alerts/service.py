@@ -1,0 +1,291 @@
+"""The alert service: reads `windows`, judges every moment that the watermark passes, and tells `alerts`.
+
+It keeps nothing of its own but a mark of how far it had come: after a restart, or any trouble with the broker, it reads
+both topics from their start and judges again, in silence up to the mark.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+
+import msgspec
+import uvloop
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from alerts.gauges import Gauges
+from alerts.judge import Judge
+from alerts.mark import JudgedMark
+from alerts.settings import AlertSettings
+from alerts.windows_state import WindowsState
+from stream import metrics
+from stream.broker import BrokerSettings, ensure_topics
+from stream.errors import BrokerError
+from stream.records import SCHEMA, Alert, Bucket, Checkpoint, encode
+from stream.roles import RoleServer
+from stream.settings import StreamSettings
+from stream.topics import Topics
+from stream.windows_log import decode_window
+from stream.writing import Entry, append, open_producer
+
+logger = logging.getLogger(__name__)
+
+STAGE = "alerts"
+
+POLL_MS = 200
+POLL_RECORDS = 5000
+
+PROBE_SECONDS = 2.0
+PROBE_TIMEOUT_SECONDS = 5.0
+"""A consumer waits for a lost broker without a word, so the service asks it something that must be answered."""
+
+MARK_SECONDS = 1.0
+SHOW_SECONDS = 0.5
+"""A replay passes hundreds of moments a second: what is shown of them need not be fresher than this."""
+
+RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
+
+_alerts = msgspec.json.Decoder(Alert)
+
+
+def utc_now() -> datetime:
+    """The clock."""
+    return datetime.now(UTC)
+
+
+def run_alerts(
+    broker: BrokerSettings, topics: Topics, settings: AlertSettings, stream: StreamSettings, server: RoleServer
+) -> None:
+    """Judges until SIGINT or SIGTERM; starts and stops `server`.
+
+    Raises `BrokerError` where Kafka cannot be reached at the start; later it waits for it.
+    """
+    ensure_topics(broker, (topics.windows, topics.alerts))
+    server.start()
+    try:
+        uvloop.run(_until_signal(AlertService(broker, topics, settings, stream, ready=server.ready)))
+    finally:
+        server.stop()
+
+
+async def _until_signal(service: "AlertService") -> None:
+    stop = asyncio.Event()
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+    await service.run(stop)
+
+
+class AlertService:
+    """Runs rounds until it is told to stop; whatever fails in one is logged, counted and tried again."""
+
+    def __init__(
+        self,
+        broker: BrokerSettings,
+        topics: Topics,
+        settings: AlertSettings,
+        stream: StreamSettings,
+        *,
+        ready: Callable[[], None] = lambda: None,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.broker = broker
+        self.topics = topics
+        self.settings = settings
+        self.stream = stream
+        self.ready = ready
+        self.now = now
+        self.gauges = Gauges()
+        self.mark = JudgedMark(topics)
+        self.failures = 0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Judges until `stop` is set."""
+        stopped = asyncio.ensure_future(stop.wait())
+        while not stop.is_set():
+            round_ = asyncio.ensure_future(_Round(self).run())
+            await asyncio.wait({round_, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            round_.cancel()
+            await asyncio.wait({round_})
+            if round_.cancelled():
+                continue
+            error = round_.exception()
+            if not isinstance(error, KafkaError | BrokerError | OSError | TimeoutError):
+                round_.result()
+            wait = RETRY_SECONDS[min(self.failures, len(RETRY_SECONDS) - 1)]
+            self.failures += 1
+            metrics.STAGE_ERRORS.labels(STAGE, type(error).__name__).inc()
+            logger.warning("starting again stage=%s in=%.1fs error=%s: %s", STAGE, wait, type(error).__name__, error)
+            await asyncio.wait({stopped}, timeout=wait)
+
+
+class _Round:
+    """One life of the Kafka clients and of all that was read through them."""
+
+    def __init__(self, service: AlertService) -> None:
+        self._service = service
+        topics = service.topics
+        self._windows = [TopicPartition(topics.windows.name, p) for p in range(topics.windows.partitions)]
+        self._places = [
+            *self._windows,
+            *(TopicPartition(topics.alerts.name, p) for p in range(topics.alerts.partitions)),
+        ]
+        self._judge = Judge(service.settings, lateness_minutes=service.stream.lateness_minutes)
+        self._probed_at = self._marked_at = self._shown_at = monotonic()
+        self._marked: datetime | None = None
+        self._shown: datetime | None = None
+
+    async def run(self) -> None:
+        """Reads, judges and tells until something fails or it is cancelled."""
+        service = self._service
+        options = service.broker.client_options()
+        async with AsyncExitStack() as stack:
+            consumer = AIOKafkaConsumer(
+                **options,
+                client_id="finsentry-alerts",
+                group_id=service.mark.group,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                fetch_max_wait_ms=100,
+            )
+            stack.push_async_callback(_stop, consumer)
+            await consumer.start()
+            producer = open_producer(service.broker, client_id="finsentry-alerts")
+            stack.push_async_callback(producer.stop)
+            await producer.start()
+            consumer.assign(self._places)
+            marked = await self._read_mark()
+            state = await self._load(consumer, marked)
+            self._judge.resume(state.alerts.values(), marked)
+            logger.info("loaded stage=%s alerts=%d judged=%s", STAGE, len(state.alerts), marked)
+            service.ready()
+            while True:
+                await self._advance(consumer, producer, state)
+                await self._probe(consumer)
+                await self._take(consumer, state)
+
+    async def _read_mark(self) -> datetime | None:
+        service = self._service
+        admin = AIOKafkaAdminClient(**service.broker.client_options(), client_id="finsentry-alerts-admin")
+        try:
+            await admin.start()
+            return await service.mark.read(admin)
+        finally:
+            await admin.close()
+
+    async def _load(self, consumer: AIOKafkaConsumer, marked: datetime | None) -> WindowsState:
+        """Everything that stands in the topics when it is called."""
+        service = self._service
+        longest = timedelta(minutes=max(window.minutes for window in service.settings.windows.values()))
+        bare = marked - longest if marked is not None else None
+        state = WindowsState(service.topics.windows.partitions, service.stream, bare_before=bare)
+        await consumer.seek_to_beginning(*self._places)
+        goal = await self._ends(consumer)
+        # Compaction leaves holes: the position, not the last record, tells when the end is reached.
+        while any([await consumer.position(place) < goal[place] for place in self._places]):
+            await self._take(consumer, state)
+            await self._probe(consumer)
+        state.loaded()
+        return state
+
+    async def _take(self, consumer: AIOKafkaConsumer, state: WindowsState) -> None:
+        fetched = await consumer.getmany(timeout_ms=POLL_MS, max_records=POLL_RECORDS)
+        for place, records in fetched.items():
+            for record in records:
+                self._put(state, record, is_alert=place.topic == self._service.topics.alerts.name)
+
+    def _put(self, state: WindowsState, record: ConsumerRecord, *, is_alert: bool) -> None:
+        if not record.value:
+            return
+        try:
+            entry: Bucket | Checkpoint | Alert | None
+            entry = _alerts.decode(record.value) if is_alert else decode_window(record.key, record.value)
+            if entry is not None and entry.schema > SCHEMA:
+                raise ValueError(f"schema {entry.schema} is newer than {SCHEMA}: update the alert service")
+        except (msgspec.MsgspecError, ValueError) as error:
+            metrics.STAGE_ERRORS.labels(STAGE, type(error).__name__).inc()
+            logger.warning(
+                "record passed over topic=%s partition=%d offset=%d error=%s",
+                record.topic,
+                record.partition,
+                record.offset,
+                error,
+            )
+            return
+        if entry is not None:
+            state.put(entry, datetime.fromtimestamp(record.timestamp / 1000, UTC))
+
+    async def _advance(self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, state: WindowsState) -> None:
+        judge = self._judge
+        watermark = state.watermark(self._service.now())
+        before = judge.evaluations
+        told = judge.advance(state.table, watermark) if watermark is not None else []
+        metrics.EVALUATIONS.inc(judge.evaluations - before)
+        await self._tell(producer, state, told)
+        state.table.drop_before(judge.horizon)
+        self._show(state)
+        if judge.judged and judge.judged != self._marked and monotonic() - self._marked_at >= MARK_SECONDS:
+            await self._service.mark.write(consumer, judge.judged)
+            self._marked, self._marked_at = judge.judged, monotonic()
+        metrics.HEARTBEAT.labels(STAGE).set_to_current_time()
+        self._service.failures = 0
+
+    async def _tell(self, producer: AIOKafkaProducer, state: WindowsState, told: list[Alert]) -> None:
+        """Writes what is new, and returns when it is acknowledged."""
+        news = []
+        for alert in told:
+            known = state.alerts.get(alert.id)
+            if alert != known:
+                news.append(alert)
+                state.alerts[alert.id] = alert
+            if known is None:
+                metrics.ALERTS_STARTED.labels(alert.topic, alert.judge, alert.severity).inc()
+            logger.info(
+                "alert id=%s state=%s severity=%s reason=%s", alert.id, alert.state, alert.severity, alert.reason
+            )
+        entries = [Entry(alert.id.encode(), encode(alert)) for alert in news]
+        if entries:
+            await append(producer, self._service.topics.alerts.name, 0, entries)
+
+    def _show(self, state: WindowsState) -> None:
+        judge, gauges = self._judge, self._service.gauges
+        gauges.show_standing(judge.standing())
+        if judge.judged and judge.judged != self._shown and monotonic() - self._shown_at >= SHOW_SECONDS:
+            gauges.show_windows(judge.verdicts(state.table))
+            metrics.JUDGED.set(judge.judged.timestamp())
+            self._shown, self._shown_at = judge.judged, monotonic()
+
+    async def _probe(self, consumer: AIOKafkaConsumer) -> None:
+        """Sees whether the broker still answers. Raises `TimeoutError` or `BrokerError`."""
+        if monotonic() - self._probed_at < PROBE_SECONDS:
+            return
+        ends = await self._ends(consumer)
+        for place in self._windows:
+            position = await consumer.position(place)
+            if ends[place] < position:
+                raise BrokerError(f"topic {place.topic} was made anew")
+            metrics.LAG.labels(STAGE, str(place.partition)).set(ends[place] - position)
+        self._probed_at = monotonic()
+
+    async def _ends(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
+        ends: dict[TopicPartition, int] = await asyncio.wait_for(
+            consumer.end_offsets(self._places), PROBE_TIMEOUT_SECONDS
+        )
+        return ends
+
+
+async def _stop(consumer: AIOKafkaConsumer) -> None:
+    """Stops the consumer and closes its connections, whatever state they are in."""
+    try:
+        await consumer.stop()
+    except asyncio.CancelledError:
+        # aiokafka 0.14 lets the cancellation of its own tasks out when the broker is away, and then leaves its client
+        # open. Only where this task was told to end is the cancellation meant for it.
+        await consumer._client.close()
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise

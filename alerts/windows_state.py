@@ -1,0 +1,53 @@
+"""What the alert service has read: the windows, how far event time has come, and the alerts that were told. Pure."""
+
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from stream.records import Alert, Bucket, Checkpoint
+from stream.settings import StreamSettings
+from stream.watermarks import WholeWatermark
+from stream.windows import WindowTable
+
+
+class WindowsState:
+    """Filled from `windows` and `alerts`: first `put` everything that stands there, then call `loaded`, then go on.
+
+    Until `loaded` checkpoints only wait: compaction may have taken a bucket away that stood before one of them and left
+    its newer value behind it.
+    """
+
+    def __init__(self, partitions: int, settings: StreamSettings, *, bare_before: datetime | None) -> None:
+        """Buckets before `bare_before` are kept without headlines: what they were evidence of has been told."""
+        self.table = WindowTable()
+        self.alerts: dict[str, Alert] = {}
+        """The last record of each alert."""
+        self._bare_before = bare_before
+        self._waiting: dict[int, tuple[datetime, Checkpoint]] | None = {}
+        self._watermark = WholeWatermark(
+            partitions, idle=timedelta(seconds=settings.idle_seconds), follow_clock=settings.follow_clock
+        )
+
+    def put(self, record: Bucket | Checkpoint | Alert, written: datetime) -> None:
+        """Takes a record that was written at clock time `written`."""
+        if isinstance(record, Bucket):
+            bare = self._bare_before is not None and record.minute < self._bare_before
+            self.table.put(replace(record, evidence=()) if bare else record)
+        elif isinstance(record, Alert):
+            self.alerts[record.id] = record
+        elif self._waiting is None:
+            self._watermark.observe(record, written)
+        else:
+            known = self._waiting.get(record.partition)
+            if known is None or record.position >= known[1].position:
+                self._waiting[record.partition] = (written, record)
+
+    def loaded(self) -> None:
+        """Everything that stood in the topics at the start has been put in."""
+        for written, checkpoint in sorted((self._waiting or {}).values(), key=lambda entry: entry[0]):
+            self._watermark.observe(checkpoint, written)
+        self._waiting = None
+
+    def watermark(self, now: datetime) -> datetime | None:
+        """How far event time has come over all partitions at clock time `now`; None before the first document."""
+        return self._watermark.at(now) if self._waiting is None else None

@@ -1,0 +1,267 @@
+"""The judge as on-call staff meet it: one alert per event, none for noise, and the same ones however time is cut."""
+
+import random
+import time
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alerts.judge import Judge
+from alerts.settings import AlertSettings, DriftSettings, WindowSettings
+from stream.records import Alert, Bucket
+from stream.windows import WindowTable, minute_of, moment_of
+from tests.unit.alerts import synthetic
+from tests.unit.alerts.synthetic import EPOCH, bucket, even, table_of
+
+CALM, CRISIS = 0.2, 0.8
+DAY = 24 * 60
+
+
+def judged(buckets: list[Bucket], until: int, policy: AlertSettings | None = None) -> list[Alert]:
+    """All that is told when everything is judged at once."""
+    judge = Judge(policy or synthetic.settings(), lateness_minutes=10)
+    return judge.advance(table_of(buckets), moment_of(EPOCH + until))
+
+
+def crisis() -> list[Bucket]:
+    """Four hours of calm, one of crisis, three of calm, two stories a minute."""
+    return even(0, 240, 2, CALM) + even(240, 300, 2, CRISIS) + even(300, 480, 2, CALM)
+
+
+def test_a_crisis_is_one_alert_that_begins_and_ends() -> None:
+    alerts = judged(crisis(), 480)
+    assert len({alert.id for alert in alerts}) == 1
+    assert alerts[0].state == "firing"
+    assert alerts[-1].state == "resolved"
+    assert 240 < minute_of(alerts[0].started_at) - EPOCH <= 260
+    assert alerts[-1].ended_at is not None
+    assert 300 < minute_of(alerts[-1].ended_at) - EPOCH <= 380
+
+
+def test_calm_is_no_alert() -> None:
+    assert judged(even(0, 2 * DAY, 2, CALM), 2 * DAY) == []
+
+
+def test_a_crisis_in_one_topic_is_none_in_another() -> None:
+    alerts = judged(crisis() + even(0, 480, 2, CALM, topic="Macro"), 480)
+    assert {alert.topic for alert in alerts} == {"Financials"}
+
+
+def test_the_first_record_carries_numbers_reason_and_evidence() -> None:
+    first = judged(crisis(), 480)[0]
+    assert first.judge == "spike"
+    assert first.stories > 0
+    assert first.share > first.lower_bound > first.baseline
+    assert f"{first.negative_stories} of {first.stories} stories in the last 15 minutes are negative" in first.reason
+    assert len(first.evidence) == 5
+
+
+def test_a_crisis_without_any_past_waits_for_a_past() -> None:
+    assert judged(even(0, 60, 2, CRISIS), 60) == []
+
+
+def test_one_firing_evaluation_is_not_enough() -> None:
+    burst = even(0, 240, 2, CALM) + even(240, 245, 2, 1.0) + even(245, 480, 2, CALM)
+    assert judged(burst, 480) == [] or all(alert.window == "1h" for alert in judged(burst, 480))
+
+
+def test_a_lull_within_a_long_crisis_is_bridged() -> None:
+    buckets = even(0, 480, 2, CALM) + even(480, 560, 2, CRISIS) + even(560, 580, 2, CALM) + even(580, 660, 2, CRISIS)
+    alerts = judged(buckets, 660)
+    assert len({alert.id for alert in alerts}) == 1
+    assert alerts[-1].state == "firing"
+
+
+def test_an_alert_resolves_when_its_topic_falls_silent() -> None:
+    alerts = judged(even(0, 240, 2, CALM) + even(240, 300, 2, CRISIS) + [bucket(3 * DAY, 1, 0)], 4 * DAY)
+    assert alerts[-1].state == "resolved"
+    assert "no stories in the last 15 minutes" in alerts[-1].reason
+
+
+def test_what_was_told_does_not_fire_a_longer_window_later() -> None:
+    windows = {"15m": synthetic.QUARTER, "24h": WindowSettings(minutes=DAY, step_minutes=60, min_stories=10)}
+    day = even(0, 4 * DAY, 1, CALM)
+    buckets = [b for b in day if not 3 * DAY <= minute_of(b.minute) - EPOCH < 3 * DAY + 120]
+    buckets += even(3 * DAY, 3 * DAY + 120, 6, 0.9)
+    alerts = judged(buckets, 4 * DAY, synthetic.settings(windows))
+    assert len({alert.id for alert in alerts}) == 1
+    assert alerts[0].window == "15m"
+
+
+def test_severity_rises_with_the_share_and_never_falls() -> None:
+    buckets = even(0, 480, 4, CALM) + even(480, 540, 4, 0.5) + even(540, 600, 4, 0.95) + even(600, 660, 4, 0.6)
+    alerts = judged(buckets, 660)
+    severities = [alert.severity for alert in alerts]
+    assert severities[0] == "warning"
+    assert severities[-1] == "critical"
+    assert sorted(severities, reverse=True) == severities
+
+
+def test_a_gap_of_years_costs_nothing() -> None:
+    buckets = even(0, 240, 2, CALM) + even(20 * 365 * DAY, 20 * 365 * DAY + 240, 2, CALM)
+    table = table_of(buckets)
+    judge = Judge(synthetic.settings(), lateness_minutes=10)
+    judge.advance(table, moment_of(EPOCH + 21 * 365 * DAY))
+    assert judge.evaluations < 300
+
+
+def test_a_long_crisis_becomes_the_norm_only_after_days() -> None:
+    buckets = even(0, 2 * DAY, 1, CALM) + even(2 * DAY, 14 * DAY, 1, 0.6)
+    policy = synthetic.settings({"1h": synthetic.HOUR})
+    policy = policy.model_copy(update={"baseline": policy.baseline.model_copy(update={"adapt_days": 3.0})})
+    alerts = judged(buckets, 14 * DAY, policy)
+    assert len({alert.id for alert in alerts}) == 1
+    assert alerts[-1].ended_at is not None
+    assert 5 * DAY < minute_of(alerts[-1].ended_at) - EPOCH < 9 * DAY
+
+
+def test_the_final_verdict_counts_what_came_late() -> None:
+    judge = Judge(synthetic.settings(), lateness_minutes=30)
+    table = table_of(even(0, 240, 2, CALM) + even(240, 270, 2, CRISIS))
+    first = judge.advance(table, moment_of(EPOCH + 260))[0]
+    started = minute_of(first.started_at) - EPOCH
+    for late in even(started - 15, started, 30, 0.0):
+        table.put(bucket(minute_of(late.minute) - EPOCH, 30, 0, partition=1))
+    final = judge.advance(table, moment_of(EPOCH + started + 30))
+    told = [alert for alert in final if alert.final]
+    assert told[0].id == first.id
+    assert told[0].final.startswith(f"not confirmed: {first.negative_stories} of {first.stories + 450} stories")
+
+
+def test_the_final_verdict_of_a_stream_in_order_confirms() -> None:
+    alerts = judged(crisis(), 480)
+    assert alerts[0].final == ""
+    assert {alert.final for alert in alerts if alert.final} == {
+        f"confirmed: {alerts[0].negative_stories} of {alerts[0].stories} stories negative"
+        f" ({alerts[0].share:.0%}), chance less than one in a billion"
+    } or alerts[-1].final.startswith("confirmed: ")
+
+
+def test_a_slow_drift_is_noticed_by_its_own_judge() -> None:
+    hour = WindowSettings(minutes=60, step_minutes=60, min_stories=10)
+    shares = [0.2] * 48 + [0.2 + 0.004 * i for i in range(40)] + [0.36] * 30
+    buckets = [b for i, share in enumerate(shares) for b in even(60 * i, 60 * i + 60, 1, share)]
+    policy = synthetic.settings({"1h": hour}, drift=DriftSettings(window="1h", limit=5))
+    alerts = judged(buckets, 60 * len(shares), policy)
+    assert {alert.judge for alert in alerts} == {"drift"}
+    assert len({alert.id for alert in alerts}) == 1
+    assert "has crept up" in alerts[0].reason
+    assert alerts[0].share > alerts[0].baseline
+
+
+minute_counts = st.tuples(st.integers(0, 6), st.floats(0, 1))
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> list[Bucket]:
+    """Two topics in stretches of calm, crisis and silence, over two partitions, in any order."""
+    buckets: list[Bucket] = []
+    for topic in ("Financials", "Macro"):
+        at = draw(st.integers(0, 30))
+        for _ in range(draw(st.integers(1, 6))):
+            length, stories = draw(st.integers(10, 200)), draw(st.integers(0, 4))
+            share = draw(st.sampled_from([0.0, 0.1, 0.2, 0.5, 0.9]))
+            for minute, whole in enumerate(even(at, at + length, stories, share, topic=topic), at):
+                if whole.stories:
+                    buckets.append(bucket(minute, whole.stories, whole.negative, topic=topic, partition=minute % 2))
+            at += length
+    random.Random(draw(st.integers(0, 2**16))).shuffle(buckets)
+    return buckets
+
+
+def in_steps(buckets: list[Bucket], moments: list[int], *, prune: bool) -> list[Alert]:
+    """What is told when the buckets come as time goes on: those before each moment, then the moment."""
+    judge, table, told = Judge(synthetic.settings(), lateness_minutes=10), WindowTable(), []
+    for before, moment in pairwise([-(2**40), *moments]):
+        for item in buckets:
+            if before <= minute_of(item.minute) - EPOCH < moment:
+                table.put(item)
+        told += judge.advance(table, moment_of(EPOCH + moment))
+        if prune:
+            table.drop_before(judge.horizon)
+            judge.verdicts(table)
+    return told
+
+
+@settings(max_examples=60)
+@given(streams(), st.lists(st.integers(0, 1300), max_size=12), st.booleans())
+def test_the_steps_in_which_time_comes_change_nothing(buckets: list[Bucket], steps: list[int], prune: bool) -> None:
+    end = 1400
+    assert in_steps(buckets, [*sorted(steps), end], prune=prune) == judged(buckets, end)
+
+
+@settings(max_examples=30)
+@given(streams(), st.integers(0, 1300), st.integers(1, 1400))
+def test_a_restart_goes_on_as_if_there_had_been_none(buckets: list[Bucket], stop: int, end: int) -> None:
+    end = max(stop, end)
+    judge = Judge(synthetic.settings(), lateness_minutes=10)
+    told = judge.advance(table_of(buckets), moment_of(EPOCH + stop))
+    latest = {alert.id: alert for alert in told}
+    again = Judge(synthetic.settings(), lateness_minutes=10)
+    again.resume(latest.values(), judge.judged)
+    assert told + again.advance(table_of(buckets), moment_of(EPOCH + end)) == judged(buckets, end)
+
+
+@settings(max_examples=30)
+@given(streams())
+def test_a_topic_never_holds_two_alerts_of_one_judge(buckets: list[Bucket]) -> None:
+    standing: dict[tuple[str, str], str] = {}
+    for alert in judged(buckets, 1400):
+        if alert.evaluated_at == alert.started_at and not alert.final:
+            assert (alert.topic, alert.judge) not in standing
+            standing[alert.topic, alert.judge] = alert.id
+        if alert.state == "resolved" and alert.id in standing.values() and alert.final in ("", alert.final):
+            standing.pop((alert.topic, alert.judge), None)
+
+
+def test_three_years_of_an_archive_are_judged_in_seconds() -> None:
+    rng = random.Random(7)
+    buckets = []
+    for day in range(3 * 365):
+        for topic in range(20):
+            stories = rng.choice([0, 0, 1, 1, 2, 5])
+            if stories:
+                buckets.append(bucket(day * DAY, stories, rng.randint(0, stories), topic=f"topic {topic}"))
+    table, judge = table_of(buckets), Judge(AlertSettings(), lateness_minutes=60)
+    began = time.process_time()
+    judge.advance(table, moment_of(EPOCH + 3 * 365 * DAY))
+    assert time.process_time() - began < 10
+
+
+def test_a_restart_without_a_mark_tells_nothing_twice() -> None:
+    judge = Judge(synthetic.settings(), lateness_minutes=10)
+    told = judge.advance(table_of(crisis()), moment_of(EPOCH + 270))
+    again = Judge(synthetic.settings(), lateness_minutes=10)
+    again.resume([told[-1]], None)
+    later = again.advance(table_of(crisis()), moment_of(EPOCH + 480))
+    assert {alert.id for alert in later} == {told[0].id}
+    assert later[-1].state == "resolved"
+
+
+@pytest.mark.parametrize("window", ["15m", "gone"])
+def test_an_alert_whose_buckets_expired_resolves(window: str) -> None:
+    started = moment_of(EPOCH)
+    past = Alert(
+        id="f" * 32,
+        topic="Dividend",
+        judge="spike",
+        state="firing",
+        severity="warning",
+        window=window,
+        started_at=started,
+        evaluated_at=started,
+        negative_stories=9,
+        stories=10,
+        documents=10,
+        share=0.9,
+        baseline=0.2,
+        lower_bound=0.6,
+        reason="Dividend: bad.",
+    )
+    judge = Judge(synthetic.settings(), lateness_minutes=10)
+    judge.resume([past], started)
+    alerts = judge.advance(table_of(even(0, 240, 2, CALM)), moment_of(EPOCH + 240))
+    assert alerts[-1].id == past.id
+    assert alerts[-1].state == "resolved"
