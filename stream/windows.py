@@ -1,6 +1,7 @@
 """Windows: sums of buckets over minutes and partitions. Pure arithmetic on whole numbers, so no order matters."""
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left, insort
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from heapq import nsmallest
 from typing import NamedTuple
@@ -23,9 +24,6 @@ class Counts(NamedTuple):
 
     def plus(self, other: "Counts") -> "Counts":
         return Counts(*(a + b for a, b in zip(self, other, strict=True)))
-
-    def minus(self, other: "Counts") -> "Counts":
-        return Counts(*(a - b for a, b in zip(self, other, strict=True)))
 
     @property
     def share(self) -> float:
@@ -57,76 +55,90 @@ def moment_of(minute: int) -> datetime:
     return datetime.fromtimestamp(minute * 60, UTC)
 
 
+class _Sums:
+    """Counts by a span of time: minutes, hours or days. Changed in place: a topic of a month has 40,000 of them."""
+
+    def __init__(self, minutes: int) -> None:
+        self.minutes = minutes
+        self._cells: dict[int, list[int]] = {}
+
+    def add(self, minute: int, counts: Counts, sign: int) -> None:
+        span = minute // self.minutes
+        cell = self._cells.get(span)
+        if cell is None:
+            self._cells[span] = [sign * count for count in counts]
+            return
+        for place, count in enumerate(counts):
+            cell[place] += sign * count
+        if sign < 0 and not any(cell):
+            del self._cells[span]
+
+    def at(self, minute: int) -> list[int] | None:
+        """The counts of the span that begins at `minute`."""
+        return self._cells.get(minute // self.minutes)
+
+
 class _TopicTable:
-    """One topic's buckets, with partial sums by minute, hour and day so that a week is some 200 additions."""
+    """One topic's buckets, with sums by minute, hour and day so that a week is some 200 additions."""
 
     def __init__(self) -> None:
-        self.buckets: dict[tuple[int, int], Bucket] = {}  # (minute, partition)
-        self.minutes: dict[int, Counts] = {}
-        self.hours: dict[int, Counts] = {}
-        self.days: dict[int, Counts] = {}
-        self.partitions: dict[int, set[int]] = {}  # minute -> partitions that have it
+        self.minutes: list[int] = []
+        """The minutes that have a bucket, sorted."""
+        self._buckets: dict[int, dict[int, Bucket]] = {}  # minute -> partition -> bucket
+        self._sums = (_Sums(MINUTES_PER_DAY), _Sums(MINUTES_PER_HOUR), _Sums(1))
 
     def put(self, bucket: Bucket) -> bool:
         minute = minute_of(bucket.minute)
-        place = (minute, bucket.partition)
-        known = self.buckets.get(place)
-        if known is not None and known.applied > bucket.applied:
-            return False
-        change = Counts.of(bucket).minus(Counts.of(known) if known else NOTHING)
-        self.buckets[place] = bucket
-        self.partitions.setdefault(minute, set()).add(bucket.partition)
-        self._add(minute, change)
+        partitions = self._buckets.get(minute)
+        if partitions is None:
+            partitions = self._buckets[minute] = {}
+            if self.minutes and minute < self.minutes[-1]:
+                insort(self.minutes, minute)
+            else:
+                self.minutes.append(minute)
+        known = partitions.get(bucket.partition)
+        if known is not None:
+            if known.applied > bucket.applied:
+                return False
+            self._add(minute, Counts.of(known), -1)
+        partitions[bucket.partition] = bucket
+        self._add(minute, Counts.of(bucket), 1)
         return True
 
-    def _add(self, minute: int, change: Counts) -> None:
-        for table, key in (
-            (self.minutes, minute),
-            (self.hours, minute // MINUTES_PER_HOUR),
-            (self.days, minute // MINUTES_PER_DAY),
-        ):
-            total = table.get(key, NOTHING).plus(change)
-            if any(total):
-                table[key] = total
-            else:
-                table.pop(key, None)
+    def _add(self, minute: int, counts: Counts, sign: int) -> None:
+        for sums in self._sums:
+            sums.add(minute, counts, sign)
 
     def sum(self, start: int, end: int) -> Counts:
         total = [0] * len(NOTHING)
         for part in self._parts(start, end):
-            for index, value in enumerate(part):
-                total[index] += value
+            for place, count in enumerate(part):
+                total[place] += count
         return Counts(*total)
 
-    def _parts(self, start: int, end: int) -> Iterator[Counts]:
-        """The largest partial sums that tile [start, end), skipping what is empty."""
+    def _parts(self, start: int, end: int) -> Iterator[list[int]]:
+        """The largest sums that tile [start, end), skipping what is empty."""
         at = start
         while at < end:
-            if at % MINUTES_PER_DAY == 0 and at + MINUTES_PER_DAY <= end:
-                table, key, step = self.days, at // MINUTES_PER_DAY, MINUTES_PER_DAY
-            elif at % MINUTES_PER_HOUR == 0 and at + MINUTES_PER_HOUR <= end:
-                table, key, step = self.hours, at // MINUTES_PER_HOUR, MINUTES_PER_HOUR
-            else:
-                table, key, step = self.minutes, at, 1
-            part = table.get(key)
+            # The last kind, minutes, always fits.
+            sums = next(s for s in self._sums if at % s.minutes == 0 and at + s.minutes <= end)
+            part = sums.at(at)
             if part is not None:
                 yield part
-            at += step
+            at += sums.minutes
 
     def between(self, start: int, end: int) -> Iterator[Bucket]:
-        if end - start < len(self.partitions):
-            minutes: Iterable[int] = (minute for minute in range(start, end) if minute in self.partitions)
-        else:
-            minutes = sorted(minute for minute in self.partitions if start <= minute < end)
-        for minute in minutes:
-            for partition in sorted(self.partitions[minute]):
-                yield self.buckets[minute, partition]
+        """The buckets of [start, end), by minute and partition."""
+        for minute in self.minutes[bisect_left(self.minutes, start) : bisect_left(self.minutes, end)]:
+            for _, bucket in sorted(self._buckets[minute].items()):
+                yield bucket
 
     def drop_before(self, minute: int) -> None:
-        for old in [m for m in self.partitions if m < minute]:
-            for partition in self.partitions.pop(old):
-                bucket = self.buckets.pop((old, partition))
-                self._add(old, NOTHING.minus(Counts.of(bucket)))
+        old = bisect_left(self.minutes, minute)
+        for past in self.minutes[:old]:
+            for bucket in self._buckets.pop(past).values():
+                self._add(past, Counts.of(bucket), -1)
+        del self.minutes[:old]
 
 
 class WindowTable:
@@ -145,7 +157,12 @@ class WindowTable:
 
     def topics(self) -> list[str]:
         """The topics that have a bucket, sorted."""
-        return sorted(topic for topic, table in self._topics.items() if table.buckets)
+        return sorted(topic for topic, table in self._topics.items() if table.minutes)
+
+    def minutes(self, topic: str) -> Sequence[int]:
+        """The minutes in which the topic has a bucket, sorted: a live view, not to be changed."""
+        table = self._topics.get(topic)
+        return table.minutes if table else ()
 
     def window(self, topic: str, end: int, length: int) -> Counts:
         """The sum over the minutes [end - length, end) and every partition."""
@@ -168,13 +185,12 @@ class WindowTable:
         """Every bucket, by topic, minute and partition."""
         for topic in self.topics():
             table = self._topics[topic]
-            for place in sorted(table.buckets):
-                yield table.buckets[place]
+            yield from table.between(table.minutes[0], table.minutes[-1] + 1)
 
     def span(self) -> tuple[int, int] | None:
         """The first minute that has a bucket and the one after the last; None where there is none."""
-        minutes = [minute for table in self._topics.values() for minute in table.partitions]
-        return (min(minutes), max(minutes) + 1) if minutes else None
+        held = [table.minutes for table in self._topics.values() if table.minutes]
+        return (min(minutes[0] for minutes in held), max(minutes[-1] for minutes in held) + 1) if held else None
 
     def drop_before(self, minute: int) -> None:
         """Forgets the buckets of earlier minutes."""
