@@ -25,6 +25,9 @@ class Counts(NamedTuple):
     def plus(self, other: "Counts") -> "Counts":
         return Counts(*(a + b for a, b in zip(self, other, strict=True)))
 
+    def minus(self, other: "Counts") -> "Counts":
+        return Counts(*(a - b for a, b in zip(self, other, strict=True)))
+
     @property
     def share(self) -> float:
         """Negative stories among the stories, 0 where there are none."""
