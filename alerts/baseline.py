@@ -6,6 +6,7 @@ a window and dropping an old one are a few additions, and no order of adding cha
 
 from collections import deque
 from dataclasses import dataclass
+from math import sqrt
 from typing import NamedTuple
 
 from alerts.settings import BaselineSettings
@@ -64,6 +65,11 @@ class Baseline:
     @property
     def beta(self) -> float:
         return (1 - self.mean) * self.strength
+
+    def range(self, stories: int, z: float) -> tuple[float, float]:
+        """Between which shares `stories` stories usually lie: `z` standard deviations of the beta-binomial around."""
+        deviation = sqrt(self.mean * (1 - self.mean) * (1 + (stories - 1) / (self.strength + 1)) / stories)
+        return max(0.0, self.mean - z * deviation), min(1.0, self.mean + z * deviation)
 
 
 class Season(NamedTuple):

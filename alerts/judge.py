@@ -81,13 +81,15 @@ class Judge:
         """The alerts that stand, as they were last told, in order of their topics."""
         return [alert for _, topic in sorted(self._topics.items()) for alert in topic.standing()]
 
-    def verdicts(self, table: WindowTable) -> list[Verdict]:
-        """Every topic in every window at its last moment, however few stories it holds: for people, not for alerts."""
+    def verdicts(self, table: WindowTable, window: str | None = None) -> list[Verdict]:
+        """Every topic at the last moment of `window` or of each, however few stories: for people, not for alerts."""
         if self._judged is None:
             return []
-        for pool in self._pools.values():
-            self._remember(pool, _last(self._judged, pool.window.step_minutes))
-        return [lane.describe(table, _last(self._judged, lane.step)) for lane in self._lanes()]
+        for name, pool in self._pools.items():
+            if window in (None, name):
+                self._remember(pool, _last(self._judged, pool.window.step_minutes))
+        lanes = (lane for lane in self._lanes() if window in (None, lane.name))
+        return [lane.describe(table, _last(self._judged, lane.step)) for lane in lanes]
 
     def advance(self, table: WindowTable, watermark: datetime) -> list[Alert]:
         """Judges all moments up to `watermark` that were not judged before; returns what there is to tell, in order.
@@ -122,11 +124,11 @@ class Judge:
             lane.sliding.settle(table, until)
 
     def _schedule(self, table: WindowTable, judged: int) -> "_Schedule":
-        schedule = _Schedule(table)
-        for topic in schedule.minutes:
+        schedule = _Schedule()
+        for topic in table.topics():
             self._topic(topic)
         for topic, judge in self._topics.items():
-            minutes = schedule.minutes.get(topic, ())
+            minutes = table.minutes(topic)
             for final in judge.spikes.finals:
                 schedule.add(final.due, topic)
             for lane in judge.lanes.values():
@@ -152,9 +154,8 @@ class Judge:
                 judge.relive(table, t, evaluated)
             for final in judge.spikes.finals:
                 schedule.add(max(final.due, t + 1), topic)
-            minutes = schedule.minutes.get(topic, ())
             for lane in evaluated:
-                due = lane.next_due(t, minutes, watched=judge.watches(lane))
+                due = lane.next_due(t, table.minutes(topic), watched=judge.watches(lane))
                 if due is not None:
                     schedule.add(due, topic, lane.name)
 
@@ -187,11 +188,7 @@ class Judge:
 class _Schedule:
     """Which windows of which topics are due at which moment, the next one first."""
 
-    def __init__(self, table: WindowTable) -> None:
-        self.minutes: dict[str, list[int]] = {}
-        """The minutes of each topic's buckets, sorted."""
-        for bucket in table.buckets():
-            self.minutes.setdefault(bucket.topic, []).append(minute_of(bucket.minute))
+    def __init__(self) -> None:
         self._moments: list[int] = []
         self._due: dict[int, dict[str, set[str]]] = {}
 

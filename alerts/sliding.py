@@ -73,4 +73,5 @@ class Sliding:
     def _leave(self, t: int) -> None:
         """Drops what left the window."""
         while self._parts and self._parts[0].end <= t - self._length:
-            self._total = self._total.minus(self._parts.popleft().counts)
+            left = self._parts.popleft().counts
+            self._total = Counts(*(a - b for a, b in zip(self._total, left, strict=True)))
