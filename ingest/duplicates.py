@@ -95,7 +95,7 @@ class StoryIndex:
         self._threshold = threshold
         self._seconds = seconds
         self._stories: dict[int, _Story] = {}
-        self._bands: dict[int, list[int]] = {}
+        self._bands: dict[int, tuple[int, ...]] = {}  # tuples, as nearly all hold one number
         self._next = 0
 
     def __len__(self) -> int:
@@ -119,16 +119,15 @@ class StoryIndex:
         self._next += 1
         self._stories[number] = _Story(story, event, head)
         for band in head.bands:
-            self._bands.setdefault(band, []).append(number)
+            self._bands[band] = (*self._bands.get(band, ()), number)
         return number
 
     def remove(self, number: int) -> None:
         """Forgets what `add` gave the number for."""
         for band in self._stories.pop(number).signature.bands:
-            members = self._bands[band]
-            members.remove(number)
-            if not members:
-                del self._bands[band]
+            others = tuple(member for member in self._bands.pop(band) if member != number)
+            if others:
+                self._bands[band] = others
 
 
 def _bands(words: list[str]) -> tuple[int, ...]:

@@ -110,7 +110,7 @@ class IngestSettings(BaseModel):
     memory_hours: float = Field(
         72.0, gt=0, le=24 * 30, description="How long an id is known, and how far apart copies of one story may be."
     )
-    memory_documents: int = Field(200_000, ge=1, description="Most documents remembered; about 1 kB each.")
+    memory_documents: int = Field(200_000, ge=1, description="Most documents remembered; about 2 kB each.")
     near_duplicate: float = Field(
         0.8, gt=0.5, le=1, description="Share of word pairs that two texts must have in common to be one story."
     )
