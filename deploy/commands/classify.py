@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from deploy.commands.options import log_as_command, with_settings
+from deploy.commands.options import with_settings
+from deploy.logs import log_as_command
 from deploy.settings import Settings
 
 if TYPE_CHECKING:

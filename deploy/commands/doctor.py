@@ -5,7 +5,8 @@ from dataclasses import asdict
 
 import click
 
-from deploy.commands.options import log_as_command, with_settings
+from deploy.commands.options import with_settings
+from deploy.logs import log_as_command
 from deploy.settings import Settings
 
 SIGNS = {"ok": "ok", "note": "note", "broken": "BROKEN"}

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from deploy.commands.options import log_as_command, with_settings
+from deploy.commands.options import with_settings
 from deploy.errors import InputError
+from deploy.logs import log_as_command
 from deploy.settings import Settings
 from deploy.stopping import stop_on_signals
 

@@ -1,7 +1,6 @@
 """Options that several commands share."""
 
 import functools
-import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -13,10 +12,6 @@ from deploy.settings import FILE_VARIABLE, Settings, load_settings
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
-CHATTY = {"kafka": logging.CRITICAL, "aiokafka": logging.ERROR, "faust": logging.WARNING, "httpx": logging.WARNING}
-"""Libraries log every lost connection as an error; what it means for the user is in our own errors."""
 
 
 class SpeedType(click.ParamType):
@@ -56,19 +51,3 @@ def with_settings(function: Callable[Concatenate[Settings, P], R]) -> Callable[P
         return function(load_settings(file), *args, **kwargs)
 
     return call
-
-
-def log_as_role() -> None:
-    """A long-running role logs what it does, a line an event."""
-    _log(logging.INFO)
-
-
-def log_as_command() -> None:
-    """A command that answers and ends logs what a user must know."""
-    _log(logging.WARNING)
-
-
-def _log(level: int) -> None:
-    logging.basicConfig(level=level, format=LOG_FORMAT)
-    for name, least in CHATTY.items():
-        logging.getLogger(name).setLevel(least)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from deploy.commands.options import SpeedType, log_as_command, with_settings
+from deploy.commands.options import SpeedType, with_settings
+from deploy.logs import log_as_command
 from deploy.settings import Settings
 from deploy.stopping import stop_on_signals
 

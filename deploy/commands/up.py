@@ -5,8 +5,9 @@ from pathlib import Path
 
 import click
 
-from deploy.commands.options import log_as_command, with_settings
+from deploy.commands.options import with_settings
 from deploy.local.run import LocalRun, RunOptions
+from deploy.logs import log_as_command
 from deploy.settings import Settings
 from ingest.replay import Speed
 

@@ -2,7 +2,8 @@
 
 import click
 
-from deploy.commands.options import log_as_role, with_settings
+from deploy.commands.options import with_settings
+from deploy.logs import log_as_role
 from deploy.settings import Settings
 
 

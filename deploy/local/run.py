@@ -29,6 +29,7 @@ from deploy.local.processes import free_ports, port_is_taken
 from deploy.local.replaying import Replaying
 from deploy.local.simulation.sources import simulation_settings
 from deploy.local.supervisor import Plan, Say, Supervisor
+from deploy.logs import log_to
 from deploy.report import Report
 from deploy.settings import Settings, to_environment, variable
 from ingest.replay import Speed
@@ -40,6 +41,8 @@ STOP_SECONDS = 12.0
 """Leaves some of the 15 s in which everything must have ended to what follows."""
 
 LOOK_SECONDS = 0.2
+
+SHOWN_REJECTIONS = 3
 
 REPLAY_IDLE_SECONDS = 5.0
 """An archive at full speed has no pauses: a partition that was read to its end says nothing more."""
@@ -185,6 +188,7 @@ class LocalRun:
     def _replaying(self, broker: BrokerSettings) -> Replaying | None:
         if self._options.replay is None:
             return None
+        log_to(self._folder.log("replay"), "ingest")
         return Replaying(
             self._options.replay,
             self._options.speed,
@@ -224,8 +228,12 @@ class LocalRun:
 
     def _finish(self, replaying: Replaying) -> Report:
         report = replaying.report()
-        for rejected in replaying.result.rejections if replaying.result else ():
+        rejections = replaying.result.rejections if replaying.result else ()
+        for rejected in rejections[:SHOWN_REJECTIONS]:
             self._say("replay", f"passed over {rejected}")
+        if report.rejected > SHOWN_REJECTIONS:
+            more = report.rejected - SHOWN_REJECTIONS
+            self._say("replay", f"passed over {more:,} more rows; all are named in {self._folder.log('replay')}")
         self._say(
             "replay",
             f"{report.rows:,} rows: {report.rejected:,} rejected, {report.duplicates:,} duplicates,"
