@@ -56,8 +56,9 @@ class _Web:
         return self._html("index.html", scenario=scenario, elapsed=elapsed, phase=scenario.course.phase(elapsed))
 
     async def ready(self, _: Request) -> Response:
-        elapsed = self._timeline.elapsed()
-        return JSONResponse({"ready": True, "phase": self._timeline.scenario.course.phase(elapsed)})
+        scenario, elapsed = self._timeline.scenario, self._timeline.elapsed()
+        phase = scenario.course.phase(elapsed)
+        return JSONResponse({"ready": True, "seed": scenario.seed, "started": self._timeline.epoch, "phase": phase})
 
     async def robots(self, _: Request) -> Response:
         return PlainTextResponse(ROBOTS)

@@ -71,7 +71,12 @@ def copy_article(story: Story, credit: str, rng: Random) -> Story:
     title = story.title.replace(was, becomes, 1) if was else story.title
     title = rng.choice(("{}", "{}", "UPDATE 1-{}", "{} - {credit}")).format(title, credit=credit)
     summary = rng.choice(("{}", "({credit}) - {}", "{} ({credit})")).format(story.summary, credit=credit)
-    return replace(story, title=title, summary=summary, paragraphs=story.paragraphs[: -1 - rng.randrange(2)])
+    return replace(
+        story,
+        title=title,
+        summary=summary,
+        paragraphs=story.paragraphs[: max(1, len(story.paragraphs) - 1 - rng.randrange(2))],
+    )
 
 
 def copy_post(story: Story, author: str) -> Story:

@@ -41,11 +41,12 @@ class Timeline:
     def __init__(self, scenario: Scenario, started: datetime, clock: Clock) -> None:
         self.scenario = scenario
         self._clock = clock
-        self._epoch = floor(started.timestamp())
+        self.epoch = floor(started.timestamp())
+        """The second of the start since 1970."""
 
     def elapsed(self) -> float:
         """Seconds since the start."""
-        return self._clock().timestamp() - self._epoch
+        return self._clock().timestamp() - self.epoch
 
     def newest(self, outlet: str, limit: int) -> list[Publication]:
         """The newest items of an outlet, newest first."""
@@ -89,8 +90,8 @@ class Timeline:
         return [item for item in items(self.scenario, second) if item.draft.outlet == outlet]
 
     def _publish(self, item: Item) -> Publication:
-        token = f"{self._epoch + item.second}-{item.number}"
-        at = datetime.fromtimestamp(self._epoch + item.second, UTC)
+        token = f"{self.epoch + item.second}-{item.number}"
+        at = datetime.fromtimestamp(self.epoch + item.second, UTC)
         at += timedelta(milliseconds=floor(1000 * item.draft.offset))
         slug = _NO_SLUG.sub("-", item.draft.story.title.lower()).strip("-")
         path = f"/{SOCIAL}/{token}" if item.draft.outlet == SOCIAL else f"/{item.draft.outlet}/{token}/{slug}"
@@ -99,4 +100,4 @@ class Timeline:
     def _place(self, token: str) -> tuple[int, int] | None:
         """The second since the start and the number in it that a token means; None where it is no token."""
         match = _TOKEN.fullmatch(token)
-        return (int(match[1]) - self._epoch, int(match[2])) if match else None
+        return (int(match[1]) - self.epoch, int(match[2])) if match else None

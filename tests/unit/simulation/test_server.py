@@ -13,7 +13,7 @@ from deploy.local.simulation.phases import Course
 from deploy.local.simulation.scenario import Scenario
 from deploy.local.simulation.server import FEED_ITEMS, create_app
 from ingest.article import text_of_page
-from tests.unit.simulation.clock import FakeClock
+from tests.unit.simulation.clock import START, FakeClock
 from tests.unit.simulation.web import BASE, Web
 
 SCENARIO = Scenario(seed=8, course=Course(20, 80))
@@ -136,7 +136,8 @@ def test_robots_may_read_everything_but_accounts_and_search(web: Web) -> None:
 
 
 def test_it_says_when_it_is_ready_and_what_is_going_on(web: Web, clock: FakeClock) -> None:
-    assert web.get("/ready").json() == {"ready": True, "phase": "run"}
+    started = int(START.timestamp())
+    assert web.get("/ready").json() == {"ready": True, "seed": 8, "started": started, "phase": "run"}
     clock.forward(1000)
-    assert web.get("/ready").json() == {"ready": True, "phase": "calm"}
+    assert web.get("/ready").json()["phase"] == "calm"
     assert "The Northgate Ledger" in web.get("/").text
