@@ -1,10 +1,15 @@
 """What a reader does with the page: by mouse, by keyboard, on a phone, without scripts."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from deploy.local.kafka import EmbeddedKafka
+from stream.broker import ensure_topics
+from stream.topics import Topics, TopicSettings
 from stream.windows import WindowTable
 from tests.browser.conftest import OpenPage, StartConsole
 from tests.browser.feeding import ConsoleProcess, Writer, alert, story
@@ -16,18 +21,30 @@ HOSTILE = "<script>window.hacked = 1</script><img src=x onerror='window.hacked =
 PHONE = {"width": 360, "height": 740}
 
 
-@pytest.fixture
-def console(start_console: StartConsole, writer: Writer) -> ConsoleProcess:
-    """A console that shows a day of made-up news."""
+class News(NamedTuple):
+    """A console that shows a day of made-up news, and the way to more of it."""
+
+    url: str
+    writer: Writer
+
+
+@pytest.fixture(scope="module")
+def news(embedded_kafka: EmbeddedKafka, tmp_path_factory: pytest.TempPathFactory) -> Iterator[News]:
+    broker = embedded_kafka.settings
+    topics = Topics(TopicSettings(prefix="news."))
+    ensure_topics(broker, topics.all())
+    writer = Writer(broker, topics)
     world = World(end=datetime.now(UTC), days=1)
-    buckets = list(world.buckets())
     table = WindowTable()
-    for entry in buckets:
+    for entry in world.buckets():
         table.put(entry)
-    writer.buckets(buckets, world.end)
+    writer.buckets(table.buckets(), world.end)
     for alarm in world.alerts(table):
         writer.alert(alarm)
-    return start_console()
+    console = ConsoleProcess(broker, topics, tmp_path_factory.mktemp("news") / "console.log")
+    yield News(console.url, writer)
+    console.kill()
+    writer.close()
 
 
 def overflow(page: Page) -> int:
@@ -40,27 +57,27 @@ def overflow(page: Page) -> int:
     )
 
 
-def test_a_click_opens_a_topic_over_the_page(console: ConsoleProcess, open_page: OpenPage) -> None:
-    page = open_page(console.url)
+def test_a_click_opens_a_topic_over_the_page(news: News, open_page: OpenPage) -> None:
+    page = open_page(news.url)
     page.locator("#topic-financials a").click()
     dialog = page.get_by_role("dialog", name="Financials")
     expect(dialog).to_be_visible()
     expect(dialog.get_by_role("img", name="Negative share, now")).to_be_visible()
     expect(dialog).to_contain_text("Most negative headlines of the last hour")
     expect(dialog.locator(".headlines li").first).to_be_visible()
-    assert page.url == f"{console.url}?window=1h&topic=Financials"
+    assert page.url == f"{news.url}?window=1h&topic=Financials"
 
 
-def test_an_address_with_a_topic_opens_it(console: ConsoleProcess, open_page: OpenPage) -> None:
-    page = open_page(f"{console.url}?window=24h&topic=M%26A%20%7C%20Investments")
+def test_an_address_with_a_topic_opens_it(news: News, open_page: OpenPage) -> None:
+    page = open_page(f"{news.url}?window=24h&topic=M%26A%20%7C%20Investments")
     dialog = page.get_by_role("dialog", name="M&A | Investments")
     expect(dialog).to_be_visible()
     expect(dialog).to_contain_text("in the last 24 hours")
     expect(page.locator("#windows [aria-current]")).to_have_text("24h")
 
 
-def test_escape_closes_and_back_opens_again(console: ConsoleProcess, open_page: OpenPage) -> None:
-    page = open_page(console.url)
+def test_escape_closes_and_back_opens_again(news: News, open_page: OpenPage) -> None:
+    page = open_page(news.url)
     page.locator("#topic-macro a").click()
     expect(page.get_by_role("dialog", name="Macro")).to_be_visible()
     page.keyboard.press("Escape")
@@ -72,35 +89,33 @@ def test_escape_closes_and_back_opens_again(console: ConsoleProcess, open_page: 
     expect(page.locator("#dialog")).to_be_hidden()
 
 
-def test_a_click_beside_the_dialog_closes_it(console: ConsoleProcess, open_page: OpenPage) -> None:
-    page = open_page(f"{console.url}?topic=Macro")
+def test_a_click_beside_the_dialog_closes_it(news: News, open_page: OpenPage) -> None:
+    page = open_page(f"{news.url}?topic=Macro")
     expect(page.get_by_role("dialog", name="Macro")).to_be_visible()
     page.mouse.click(20, 300)
     expect(page.locator("#dialog")).to_be_hidden()
 
 
-def test_a_topic_can_be_opened_with_the_keyboard_and_stays_focused(
-    console: ConsoleProcess, open_page: OpenPage, writer: Writer
-) -> None:
-    page = open_page(console.url)
+def test_a_topic_can_be_opened_with_the_keyboard_and_stays_focused(news: News, open_page: OpenPage) -> None:
+    page = open_page(news.url)
     link = page.locator("#topic-macro a")
     link.focus()
-    writer.stories(story("Macro", "One more", ago=0), applied=99)
+    news.writer.stories(story("Macro", "One more", ago=0), applied=99)
     expect(page.locator("#headlines")).to_contain_text("One more")
     expect(link).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog", name="Macro")).to_be_visible()
 
 
-def test_an_opened_topic_stays_live(console: ConsoleProcess, open_page: OpenPage, writer: Writer) -> None:
-    page = open_page(f"{console.url}?topic=Dividend")
+def test_an_opened_topic_stays_live(news: News, open_page: OpenPage) -> None:
+    page = open_page(f"{news.url}?topic=Dividend")
     expect(page.get_by_role("dialog", name="Dividend")).to_be_visible()
-    writer.alert(alert("Dividend", "Payouts cut across the board"))
+    news.writer.alert(alert("Dividend", "Payouts cut across the board"))
     expect(page.get_by_role("dialog", name="Dividend")).to_contain_text("41 of 66 stories")
 
 
-def test_another_window_shows_other_numbers(console: ConsoleProcess, open_page: OpenPage) -> None:
-    page = open_page(console.url)
+def test_another_window_shows_other_numbers(news: News, open_page: OpenPage) -> None:
+    page = open_page(news.url)
     stories = page.locator("#topic-markets td.right").first
     expect(stories).to_be_visible()
     hour = int(stories.inner_text())
@@ -108,12 +123,12 @@ def test_another_window_shows_other_numbers(console: ConsoleProcess, open_page: 
     expect(page.locator("#windows [aria-current]")).to_have_text("24h")
     expect(stories).not_to_have_text(str(hour))
     assert int(stories.inner_text()) > 5 * hour
-    assert page.url == f"{console.url}?window=24h"
+    assert page.url == f"{news.url}?window=24h"
 
 
 @pytest.mark.parametrize("query", ["", "?topic=Financials", "?window=7d&topic=Treasuries%20%7C%20Corporate%20Debt"])
-def test_a_narrow_window_needs_no_scrolling_sideways(console: ConsoleProcess, open_page: OpenPage, query: str) -> None:
-    page = open_page(console.url + query, viewport=PHONE)
+def test_a_narrow_window_needs_no_scrolling_sideways(news: News, open_page: OpenPage, query: str) -> None:
+    page = open_page(news.url + query, viewport=PHONE)
     expect(page.locator("#topic-financials")).to_be_attached()
     assert overflow(page) <= 0
 
@@ -130,8 +145,8 @@ def test_what_strangers_wrote_stays_text(start_console: StartConsole, open_page:
     assert overflow(page) <= 0
 
 
-def test_times_are_the_readers_and_utc_is_kept(console: ConsoleProcess, open_page: OpenPage) -> None:
-    page = open_page(console.url, timezone_id="Asia/Tokyo", locale="en-GB")
+def test_times_are_the_readers_and_utc_is_kept(news: News, open_page: OpenPage) -> None:
+    page = open_page(news.url, timezone_id="Asia/Tokyo", locale="en-GB")
     since = page.locator("#alerts time").first
     expect(since).to_be_visible()
     moment = datetime.fromisoformat(since.get_attribute("datetime") or "")
@@ -140,11 +155,11 @@ def test_times_are_the_readers_and_utc_is_kept(console: ConsoleProcess, open_pag
     assert since.get_attribute("title") == f"{moment:%d %b %Y %H:%M} UTC"
 
 
-def test_without_scripts_the_page_shows_everything(console: ConsoleProcess, open_page: OpenPage) -> None:
-    with_scripts = open_page(console.url)
+def test_without_scripts_the_page_shows_everything(news: News, open_page: OpenPage) -> None:
+    with_scripts = open_page(news.url)
     expect(with_scripts.locator("#topic-financials")).to_be_visible()
-    page = open_page(f"{console.url}?topic=Financials", java_script_enabled=False)
-    assert "is firing" in page.locator("#status").inner_text()
+    page = open_page(f"{news.url}?topic=Financials", java_script_enabled=False)
+    assert "firing" in page.locator("#status").inner_text()
     assert page.locator("#topics tbody tr").count() == 20
     assert page.locator("#detail .headlines li").count() > 3
     page.get_by_role("link", name="Close", exact=True).click()
@@ -152,8 +167,8 @@ def test_without_scripts_the_page_shows_everything(console: ConsoleProcess, open
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_stands_out_from_its_ground(console: ConsoleProcess, open_page: OpenPage, scheme: str) -> None:
-    page = open_page(f"{console.url}?topic=Financials", color_scheme=scheme)
+def test_text_stands_out_from_its_ground(news: News, open_page: OpenPage, scheme: str) -> None:
+    page = open_page(f"{news.url}?topic=Financials", color_scheme=scheme)
     expect(page.get_by_role("dialog", name="Financials")).to_be_visible()
     assert page.evaluate(CONTRASTS) == []
 

@@ -13,6 +13,7 @@ class BoardQuery(NamedTuple):
 
     panel: str
     expression: str
+    legend: str
 
     def filled(self, *, window: str, interval: str, time_range: str) -> str:
         """The expression with Grafana's variables as for all topics."""
@@ -38,4 +39,4 @@ def _queries(panels: list[dict[str, Any]]) -> Iterator[BoardQuery]:
     for panel in panels:
         yield from _queries(panel.get("panels") or [])
         for target in panel.get("targets", []):
-            yield BoardQuery(panel["title"], target["expr"])
+            yield BoardQuery(panel["title"], target["expr"], target["legendFormat"])
