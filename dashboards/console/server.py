@@ -103,9 +103,8 @@ def run_console(
     topics: Topics,
     settings: ConsoleSettings,
     stream: StreamSettings,
+    role: RoleServer,
     *,
-    metrics_port: int = 0,
-    metrics_host: str = "127.0.0.1",
     listening: Callable[[str], None] = lambda _address: None,
 ) -> None:
     """Reads the topics and serves the page until SIGINT or SIGTERM; `listening` is told the page's address.
@@ -115,7 +114,6 @@ def run_console(
     """
     broker.servers()
     listener = open_socket(settings)
-    role = RoleServer("console", metrics_port, host=metrics_host)
     board = Board(empty_state(topics, settings, stream), now=utc_now)
     feed = Feed(broker, topics, board, lambda: empty_state(topics, settings, stream))
     with listener:

@@ -18,16 +18,17 @@ def console(settings: Settings) -> None:
     """
     from dashboards.console.server import run_console
     from deploy.local.broker import open_broker
+    from stream.roles import RoleServer
     from stream.topics import Topics
 
     log_as_role()
+    server = RoleServer("console", settings.metrics.console, host=settings.metrics.host)
     with open_broker(settings) as broker:
         run_console(
             broker,
             Topics(settings.topics),
             settings.console,
             settings.stream,
-            metrics_port=settings.metrics.console,
-            metrics_host=settings.metrics.host,
+            server,
             listening=lambda address: click.echo(f"The console is at {address}"),
         )

@@ -7,6 +7,7 @@ import sys
 from dashboards.console.server import run_console
 from dashboards.console.settings import ConsoleSettings
 from stream.broker import BrokerSettings
+from stream.roles import RoleServer
 from stream.settings import StreamSettings
 from stream.topics import Topics, TopicSettings
 
@@ -26,6 +27,7 @@ def main() -> None:
         ConsoleSettings(**given["console"]),
         # The tests' moments are those of the clock, and one silent partition holds nothing back for long.
         StreamSettings(idle_seconds=0.5),
+        RoleServer("console", 0),
         listening=announce,
     )
 
