@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
@@ -100,10 +101,11 @@ def test_documents_arrive_under_the_key_of_their_story(kafka: BrokerSettings, to
 def test_a_whole_archive_is_published_and_known_the_second_time(kafka: BrokerSettings, topics: Topics) -> None:
     path = shared("data/replay/guardian.csv")
     settings = IngestSettings()
+    begun = time.process_time()
     with open_publisher(settings, kafka, topics) as publisher:
         first = replay(path, publisher, settings)
+    assert time.process_time() - begun < 10  # 3.7 s of one core on the machine it was written on
     assert (first.rows, first.rejected, first.published, first.duplicates) == (17_800, 40, 17_760, 1)
-    assert first.seconds < 30  # 4 s on two idle cores
     with open_publisher(settings, kafka, topics) as publisher:
         second = replay(path, publisher, settings)
     assert (second.published, second.duplicates) == (17_760, 17_760)

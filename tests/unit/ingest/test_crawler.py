@@ -132,7 +132,7 @@ def crawling(producer: InMemoryProducer, *sources: FakeSource, every: float = 0.
     thread.start()
     yield thread
     stop.set()
-    thread.join(5.0)
+    thread.join(30.0)
     assert not thread.is_alive()
     if errors:
         raise errors[0]
@@ -155,21 +155,29 @@ def test_sources_are_read_again_and_again_beside_one_that_always_fails() -> None
     sick = FakeSource("sick", fails(RuntimeError("a bug")))
     producer = InMemoryProducer()
     with crawling(producer, sick, FakeSource("well", read)):
-        assert event.wait(5.0)
+        assert event.wait(30.0)
     assert len(producer.records) >= 5
     assert sick.rounds > 1
+
+
+def test_a_source_that_asks_for_quiet_gets_it() -> None:
+    read, event = reached(5)
+    busy = FakeSource("busy", fails(FetchError("429", retry_after=1000.0)))
+    with crawling(InMemoryProducer(), busy, FakeSource("well", read)):
+        assert event.wait(30.0)
+    assert busy.rounds == 1
 
 
 def test_a_source_that_hangs_holds_up_no_other() -> None:
     held = Event()
 
     def hang(_: int) -> Iterator[Item]:
-        held.wait(10.0)
+        held.wait(60.0)
         yield from ()
 
     read, event = reached(5)
     with crawling(InMemoryProducer(), FakeSource("slow", hang), FakeSource("well", read)):
-        assert event.wait(5.0)
+        assert event.wait(30.0)
         held.set()
 
 
@@ -180,7 +188,7 @@ def test_a_lost_broker_ends_the_crawler() -> None:
         pytest.raises(BrokerError, match="Kafka lost it"),
         crawling(producer, FakeSource("any", gives(document()))) as thread,
     ):
-        thread.join(5.0)
+        thread.join(30.0)
 
 
 def test_settings_become_sources() -> None:

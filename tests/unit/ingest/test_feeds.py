@@ -1,6 +1,7 @@
 """Feeds as sites write them, whole and broken, with and without their articles."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import httpx
 import pytest
@@ -121,8 +122,10 @@ def test_a_feed_that_declares_entities_is_refused(entity: str, encoding: str) ->
         list(feed(Web({URL: answer(body.encode(encoding))})).read())
 
 
-def test_no_file_is_opened_whatever_the_feed_says() -> None:
-    assert parse_feed(Page(URL, 200, b"/etc/passwd")).entries == ()
+def test_no_file_is_opened_whatever_the_feed_says(tmp_path: Path) -> None:
+    local = tmp_path / "feed.xml"
+    local.write_text(RSS)
+    assert parse_feed(Page(URL, 200, str(local).encode())).entries == ()
     assert parse_feed(Page(URL, 200, b"https://wire.example/other")).entries == ()
 
 

@@ -1,6 +1,7 @@
 """The fetcher is polite, and no server makes it fetch what it must not, or for ever."""
 
 import gzip
+import tracemalloc
 from datetime import UTC, datetime
 
 import httpx
@@ -120,8 +121,12 @@ def test_packed_pages_are_unpacked() -> None:
 
 def test_a_packed_bomb_is_cut_off_while_it_is_unpacked() -> None:
     web = Web({URL: raw(gzip.compress(b"\0" * 50_000_000), content_encoding="gzip")}, settings(max_response_bytes=1000))
+    tracemalloc.start()
     with pytest.raises(FetchError, match="longer than 1,000 bytes"):
-        web.fetcher.fetch(URL)
+        web.fetcher.fetch(URL, robots=False)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_000_000  # one piece of 4 kB would become 4 MB
 
 
 @pytest.mark.parametrize(("encoding", "reason"), [("gzip", "no valid gzip"), ("br", "which was not asked for")])
