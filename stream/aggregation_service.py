@@ -74,7 +74,7 @@ class _Partition:
         self.counter.count(record.offset, document)
         if self.counter.counted > before:
             self.appended.append(record.timestamp)
-            key = (document.topic, document.sentiment)
+            key = (document.topic, document.sentiment or "")
             self.tally[key] = self.tally.get(key, 0) + 1
 
     def measure(self, now_ms: float) -> None:

@@ -54,12 +54,12 @@ class ScoredDocument(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_d
     title: str = ""
     url: str = ""
     source: str = ""
-    source_kind: SourceKind = "news"
+    source_kind: SourceKind | None = None
     published_at: datetime | None = None
-    """Event time; absent only where `dead` is set."""
+    """Event time. This, `topic`, `sentiment` and what goes with them are absent only where `dead` is set."""
     topic: str = ""
     topic_probability: float = 0.0
-    sentiment: Sentiment = "neutral"
+    sentiment: Sentiment | None = None
     probabilities: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """Of negative, neutral, positive; they sum to 1 within rounding."""
     model: str = ""
