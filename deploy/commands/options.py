@@ -33,6 +33,17 @@ class SpeedType(click.ParamType):
         return speed
 
 
+def column_options(given: tuple[str, ...]) -> dict[str, str]:
+    """`("text=Headlines",)` as `{"text": "Headlines"}`."""
+    columns = {}
+    for one in given:
+        role, equals, name = one.partition("=")
+        if not equals or not name:
+            raise click.BadParameter(f"{one!r} is not ROLE=NAME, such as text=Headlines", param_hint="--column")
+        columns[role] = name
+    return columns
+
+
 def with_settings(function: Callable[Concatenate[Settings, P], R]) -> Callable[P, R]:
     """Adds `--settings FILE` and hands the checked settings to the command as its first argument."""
 

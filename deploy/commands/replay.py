@@ -9,24 +9,13 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from deploy.commands.options import SpeedType, with_settings
+from deploy.commands.options import SpeedType, column_options, with_settings
 from deploy.logs import log_as_command
 from deploy.settings import Settings
 from deploy.stopping import stop_on_signals
 
 if TYPE_CHECKING:
     from ingest.replay import ReplayResult
-
-
-def column_options(given: tuple[str, ...]) -> dict[str, str]:
-    """`("text=Headlines",)` as `{"text": "Headlines"}`."""
-    columns = {}
-    for one in given:
-        role, equals, name = one.partition("=")
-        if not equals or not name:
-            raise click.BadParameter(f"{one!r} is not ROLE=NAME, such as text=Headlines", param_hint="--column")
-        columns[role] = name
-    return columns
 
 
 @click.command()
