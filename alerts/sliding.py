@@ -4,6 +4,7 @@ What is older than the allowed lateness no longer changes: it is kept as one sum
 and the table beneath need not hold its minutes.
 """
 
+from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass
 from heapq import nsmallest
@@ -35,7 +36,7 @@ class Sliding:
     def at(self, table: WindowTable, t: int) -> Counts:
         """The counts of [t - length, t)."""
         self._leave(t)
-        return self._total.plus(table.window(self._topic, t, t - self.settled(t)))
+        return self._total.plus(self._sum(table, self.settled(t), t))
 
     def evidence(self, table: WindowTable, t: int) -> tuple[Evidence, ...]:
         """The most negative headlines of the window that `at` was last asked for."""
@@ -62,7 +63,7 @@ class Sliding:
         self._leave(t)
         until = (t - self._lateness) // self._step * self._step
         for end in range(self.settled(t) + self._step, until + 1, self._step):
-            counts = table.window(self._topic, end, self._step)
+            counts = self._sum(table, end - self._step, end)
             if counts.documents:
                 evidence = table.evidence(self._topic, end, self._step, self._evidence) if counts.negative else ()
                 self._parts.append(_Part(end, counts, evidence))
@@ -75,3 +76,12 @@ class Sliding:
         while self._parts and self._parts[0].end <= t - self._length:
             left = self._parts.popleft().counts
             self._total = Counts(*(a - b for a, b in zip(self._total, left, strict=True)))
+
+    def _sum(self, table: WindowTable, start: int, end: int) -> Counts:
+        """The counts of [start, end), asked for no wider than there are buckets: a sparse topic costs next to none."""
+        minutes = table.minutes(self._topic)
+        first, after = bisect_left(minutes, start), bisect_left(minutes, end)
+        if first == after:
+            return NOTHING
+        last = minutes[after - 1] + 1
+        return table.window(self._topic, last, last - minutes[first])

@@ -63,10 +63,9 @@ class Told:
 
     def calm(self, start: int, end: int) -> int:
         """The end of the window [start, end) on a clock that stands still during alerts."""
+        known = [stretch for stretch in self._stretches if stretch.started <= end + (end - start)]
         frozen, reached = 0, -(2**62)
-        for stretch in self._stretches:
-            if stretch.started > end + (end - start):
-                break
+        for stretch in sorted(known, key=lambda stretch: stretch.begin):
             until = min(end, stretch.started + self._adapt, end if stretch.ended is None else stretch.ended)
             frozen += max(0, until - max(stretch.begin, reached))
             reached = max(reached, until)

@@ -21,7 +21,8 @@ class TopicJudge:
         self.lanes = {pool.name: Lane(topic, pool, settings, lateness=lateness) for pool in pools}
         self.told = Told(int(settings.baseline.adapt_days * DAY))
         self.spikes = SpikeJudge(topic, self.lanes, self.told, settings, lateness=lateness)
-        self.judges: tuple[EventJudge, ...] = (self.spikes, DriftJudge(topic, self.lanes, self.told, settings))
+        self.drifts = DriftJudge(topic, self.lanes, self.told, settings)
+        self.judges: tuple[EventJudge, ...] = (self.spikes, self.drifts)
 
     def decide(self, table: WindowTable, t: int, evaluated: list[Lane]) -> Iterator[Alert]:
         """What there is to tell after these lanes were evaluated at the moment `t`."""
@@ -39,7 +40,7 @@ class TopicJudge:
 
     def watches(self, lane: Lane) -> bool:
         """Whether a standing alert waits for the evaluations of this lane, whatever it holds."""
-        return any(judge.watches(lane) for judge in self.judges)
+        return self.spikes.watches(lane) or self.drifts.watches(lane)
 
     def resume(self, alerts: Iterable[Alert]) -> None:
         """Takes the alerts of another run."""

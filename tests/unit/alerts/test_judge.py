@@ -1,7 +1,6 @@
 """The judge as on-call staff meet it: one alert per event, none for noise, and the same ones however time is cut."""
 
 import random
-import time
 from itertools import pairwise
 
 import pytest
@@ -62,9 +61,9 @@ def test_a_crisis_without_any_past_waits_for_a_past() -> None:
     assert judged(even(0, 60, 2, CRISIS), 60) == []
 
 
-def test_one_firing_evaluation_is_not_enough() -> None:
-    burst = even(0, 240, 2, CALM) + even(240, 245, 2, 1.0) + even(245, 480, 2, CALM)
-    assert judged(burst, 480) == [] or all(alert.window == "1h" for alert in judged(burst, 480))
+def test_an_alert_begins_only_after_enough_evaluations_in_a_row() -> None:
+    at_once, later = (judged(crisis(), 480, synthetic.settings(fire_after=count))[0] for count in (1, 3))
+    assert minute_of(later.started_at) - minute_of(at_once.started_at) == 2 * synthetic.QUARTER.step_minutes
 
 
 def test_a_lull_within_a_long_crisis_is_bridged() -> None:
@@ -91,7 +90,7 @@ def test_what_was_told_does_not_fire_a_longer_window_later() -> None:
 
 
 def test_severity_rises_with_the_share_and_never_falls() -> None:
-    buckets = even(0, 480, 4, CALM) + even(480, 540, 4, 0.5) + even(540, 600, 4, 0.95) + even(600, 660, 4, 0.6)
+    buckets = even(0, 480, 8, CALM) + even(480, 540, 8, 0.55) + even(540, 600, 8, 0.95) + even(600, 660, 8, 0.55)
     alerts = judged(buckets, 660)
     severities = [alert.severity for alert in alerts]
     assert severities[0] == "warning"
@@ -130,13 +129,12 @@ def test_the_final_verdict_counts_what_came_late() -> None:
     assert told[0].final.startswith(f"not confirmed: {first.negative_stories} of {first.stories + 450} stories")
 
 
-def test_the_final_verdict_of_a_stream_in_order_confirms() -> None:
+def test_the_final_verdict_of_a_stream_in_order_is_the_first_one() -> None:
     alerts = judged(crisis(), 480)
-    assert alerts[0].final == ""
-    assert {alert.final for alert in alerts if alert.final} == {
-        f"confirmed: {alerts[0].negative_stories} of {alerts[0].stories} stories negative"
-        f" ({alerts[0].share:.0%}), chance less than one in a billion"
-    } or alerts[-1].final.startswith("confirmed: ")
+    first, finals = alerts[0], [alert.final for alert in alerts if alert.final]
+    assert first.final == ""
+    assert finals[0].startswith(f"confirmed: {first.negative_stories} of {first.stories} stories negative")
+    assert set(finals) == {finals[0]}
 
 
 def test_a_slow_drift_is_noticed_by_its_own_judge() -> None:
@@ -185,14 +183,14 @@ def in_steps(buckets: list[Bucket], moments: list[int], *, prune: bool) -> list[
     return told
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(streams(), st.lists(st.integers(0, 1300), max_size=12), st.booleans())
 def test_the_steps_in_which_time_comes_change_nothing(buckets: list[Bucket], steps: list[int], prune: bool) -> None:
     end = 1400
     assert in_steps(buckets, [*sorted(steps), end], prune=prune) == judged(buckets, end)
 
 
-@settings(max_examples=30)
+@settings(max_examples=25)
 @given(streams(), st.integers(0, 1300), st.integers(1, 1400))
 def test_a_restart_goes_on_as_if_there_had_been_none(buckets: list[Bucket], stop: int, end: int) -> None:
     end = max(stop, end)
@@ -208,26 +206,27 @@ def test_a_restart_goes_on_as_if_there_had_been_none(buckets: list[Bucket], stop
 @given(streams())
 def test_a_topic_never_holds_two_alerts_of_one_judge(buckets: list[Bucket]) -> None:
     standing: dict[tuple[str, str], str] = {}
+    over: set[str] = set()
     for alert in judged(buckets, 1400):
-        if alert.evaluated_at == alert.started_at and not alert.final:
-            assert (alert.topic, alert.judge) not in standing
-            standing[alert.topic, alert.judge] = alert.id
-        if alert.state == "resolved" and alert.id in standing.values() and alert.final in ("", alert.final):
-            standing.pop((alert.topic, alert.judge), None)
+        if alert.id in over:
+            assert alert.final, "after its end an alert only gets its final verdict"
+            continue
+        assert standing.setdefault((alert.topic, alert.judge), alert.id) == alert.id
+        if alert.state == "resolved":
+            over.add(standing.pop((alert.topic, alert.judge)))
 
 
-def test_three_years_of_an_archive_are_judged_in_seconds() -> None:
+def test_the_work_grows_with_the_buckets_and_not_with_the_moments() -> None:
     rng = random.Random(7)
-    buckets = []
-    for day in range(3 * 365):
-        for topic in range(20):
-            stories = rng.choice([0, 0, 1, 1, 2, 5])
-            if stories:
-                buckets.append(bucket(day * DAY, stories, rng.randint(0, stories), topic=f"topic {topic}"))
-    table, judge = table_of(buckets), Judge(AlertSettings(), lateness_minutes=60)
-    began = time.process_time()
-    judge.advance(table, moment_of(EPOCH + 3 * 365 * DAY))
-    assert time.process_time() - began < 10
+    buckets = [
+        bucket(day * DAY, stories, rng.randint(0, stories) // 3, topic=f"topic {topic}")
+        for day in range(365)
+        for topic in range(20)
+        if (stories := rng.choice([0, 0, 1, 1, 2]))
+    ]
+    judge = Judge(AlertSettings(), lateness_minutes=60)
+    judge.advance(table_of(buckets), moment_of(EPOCH + 365 * DAY))
+    assert judge.evaluations < 12 * len(buckets)
 
 
 def test_a_restart_without_a_mark_tells_nothing_twice() -> None:

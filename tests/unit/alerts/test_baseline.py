@@ -1,0 +1,131 @@
+"""What is usual: fits of made-up pasts whose truth is known."""
+
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alerts.baseline import DAY, HOUR, NOTHING, WEEK, History, Moments, Season, dispersion_of, effective_stories, fit
+from alerts.settings import BaselineSettings
+
+SETTINGS = BaselineSettings()
+
+windows = st.lists(st.integers(1, 60).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n))), max_size=40)
+
+
+def sums(past: list[tuple[int, int]]) -> Moments:
+    total = NOTHING
+    for stories, negative in past:
+        total = total.plus(Moments.of(stories, negative))
+    return total
+
+
+def beta_binomial(rng: Random, count: int, stories: int, mean: float, dispersion: float) -> Moments:
+    strength = 1 / dispersion - 1
+    past = []
+    for _ in range(count):
+        share = rng.betavariate(mean * strength, (1 - mean) * strength)
+        past.append((stories, sum(rng.random() < share for _ in range(stories))))
+    return sums(past)
+
+
+@given(windows)
+def test_no_order_of_the_past_changes_a_digit(past: list[tuple[int, int]]) -> None:
+    assert sums(past) == sums(list(reversed(past)))
+
+
+@given(windows, windows)
+def test_what_is_taken_away_leaves_no_trace(kept: list[tuple[int, int]], gone: list[tuple[int, int]]) -> None:
+    assert sums(kept + gone).plus(sums(gone).negated()) == sums(kept)
+
+
+@given(windows, windows, st.none() | windows)
+def test_every_baseline_is_a_proper_beta(
+    own: list[tuple[int, int]], overall: list[tuple[int, int]], season: list[tuple[int, int]] | None
+) -> None:
+    hour = Season("week", sums(season)) if season is not None else None
+    found = fit(sums(own), hour, sums(overall), SETTINGS)
+    assert 0 < found.mean < 1
+    assert found.strength > 0
+    low, high = found.range(10, 2)
+    assert 0 <= low <= found.mean <= high <= 1
+
+
+def test_without_any_past_the_prior_stands() -> None:
+    assert fit(NOTHING, None, NOTHING, SETTINGS).mean == pytest.approx(SETTINGS.prior_share)
+
+
+def test_a_new_topic_is_expected_to_be_like_the_others() -> None:
+    others = sums([(50, 30)] * 100)
+    assert fit(NOTHING, None, others, SETTINGS).mean == pytest.approx(0.6, abs=0.01)
+
+
+def test_a_long_past_outweighs_the_others() -> None:
+    found = fit(sums([(50, 5)] * 100), None, sums([(50, 30)] * 100), SETTINGS)
+    assert found.mean == pytest.approx(0.1, abs=0.005)
+
+
+def test_a_short_past_makes_a_wide_baseline() -> None:
+    short, long = (fit(sums([(10, 2)] * count), None, NOTHING, SETTINGS) for count in (1, 100))
+    assert short.strength < long.strength / 3
+
+
+@pytest.mark.parametrize("dispersion", [0.01, 0.05, 0.2])
+def test_the_dispersion_of_a_long_past_is_found(dispersion: float) -> None:
+    past = beta_binomial(Random(3), 2000, 30, 0.25, dispersion)
+    assert dispersion_of(past, SETTINGS) == pytest.approx(dispersion, rel=0.15)
+
+
+def test_busy_windows_that_are_calmer_do_not_hide_the_dispersion() -> None:
+    mixed = sums([(300, 60), (20, 12)] * 200)
+    assert dispersion_of(mixed, SETTINGS) > 0.02
+
+
+def test_a_past_of_one_mood_has_no_dispersion_of_its_own() -> None:
+    assert dispersion_of(sums([(10, 0)] * 500), SETTINGS) < 0.001
+
+
+def test_correlated_stories_tell_less() -> None:
+    past = sums([(100, 20)] * 10)
+    assert effective_stories(past, 0.0) == 1000
+    assert effective_stories(past, 0.02) == pytest.approx(1000 / (1 + 99 * 0.02))
+
+
+def filled(length: int, days: int, settings: BaselineSettings = SETTINGS) -> History:
+    history = History(length, settings)
+    for start in range(0, days * DAY, length):
+        busy = start % DAY // HOUR == 9
+        history.add(start, start + length, 20, 12 if busy else 4)
+    return history
+
+
+def test_a_past_forgets_what_is_older_than_its_horizon() -> None:
+    history = filled(HOUR, 200)
+    assert history.total.windows == pytest.approx(SETTINGS.history_days * 24, abs=2)
+
+
+def test_short_windows_are_kept_by_the_hour() -> None:
+    history = filled(5, 3)
+    assert history.total.windows == 3 * DAY // 5
+    assert len(history._cells) == 3 * 24
+
+
+def test_the_same_hour_of_the_week_counts_once_there_is_enough_of_it() -> None:
+    assert filled(HOUR, 1).season(DAY + 9 * HOUR) is None
+    day, week = filled(HOUR, 5).season(WEEK + 9 * HOUR), filled(HOUR, 25).season(4 * WEEK + 9 * HOUR)
+    assert day is not None
+    assert week is not None
+    assert (day.period, week.period) == ("day", "week")
+    assert week.moments.negative / week.moments.stories == 0.6
+
+
+def test_the_season_moves_the_mean() -> None:
+    history = filled(HOUR, 25)
+    busy, quiet = (fit(history.total, history.season(4 * WEEK + h * HOUR), NOTHING, SETTINGS).mean for h in (9, 3))
+    assert busy > 0.35
+    assert quiet < 0.22
+
+
+def test_a_day_has_no_season() -> None:
+    assert filled(DAY, 60).season(60 * DAY) is None

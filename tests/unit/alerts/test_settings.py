@@ -1,0 +1,26 @@
+"""The policy refuses what makes no sense, and names it."""
+
+import pytest
+from pydantic import ValidationError
+
+from alerts.settings import AlertSettings, DriftSettings, WindowSettings
+
+
+def test_a_step_must_tile_its_window() -> None:
+    with pytest.raises(ValidationError, match="step_minutes = 7 does not divide minutes = 60"):
+        WindowSettings(minutes=60, step_minutes=7, min_stories=1)
+
+
+def test_the_window_of_the_drift_judge_must_exist() -> None:
+    with pytest.raises(ValidationError, match=r'drift\.window = "3h" is none of the windows'):
+        AlertSettings(drift=DriftSettings(window="3h"))
+
+
+def test_an_unknown_key_is_refused() -> None:
+    with pytest.raises(ValidationError, match="lfit"):
+        AlertSettings.model_validate({"lfit": 2})
+
+
+def test_no_alpha_is_above_one_percent() -> None:
+    year = WindowSettings(minutes=525_960, step_minutes=525_960, min_stories=1)
+    assert AlertSettings(false_alerts_per_topic_year=5).alpha(year) == 0.01

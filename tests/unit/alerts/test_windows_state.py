@@ -1,0 +1,48 @@
+"""What the service has read."""
+
+from datetime import UTC, datetime, timedelta
+
+from alerts.windows_state import WindowsState
+from stream.records import Checkpoint
+from stream.settings import StreamSettings
+from tests.unit.alerts.synthetic import EPOCH, bucket
+
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+SETTINGS = StreamSettings(idle_seconds=30)
+
+
+def checkpoint(partition: int, position: int, watermark: datetime) -> Checkpoint:
+    return Checkpoint(partition=partition, position=position, watermark=watermark, caught_up=True)
+
+
+def test_checkpoints_wait_until_everything_is_loaded() -> None:
+    state = WindowsState(1, SETTINGS, bare_before=None)
+    state.put(checkpoint(0, 5, NOW), NOW)
+    assert state.watermark(NOW) is None
+    state.loaded()
+    assert state.watermark(NOW) == NOW
+
+
+def test_of_the_checkpoints_of_a_partition_the_furthest_counts() -> None:
+    state = WindowsState(1, SETTINGS, bare_before=None)
+    state.put(checkpoint(0, 9, NOW), NOW)
+    state.put(checkpoint(0, 5, NOW - timedelta(hours=1)), NOW)
+    state.loaded()
+    assert state.watermark(NOW) == NOW
+
+
+def test_a_partition_that_has_not_spoken_yet_holds_the_watermark_back() -> None:
+    state = WindowsState(2, SETTINGS, bare_before=None)
+    state.loaded()
+    state.put(checkpoint(0, 5, NOW), NOW)
+    assert state.watermark(NOW) is None
+    assert state.watermark(NOW + timedelta(seconds=31)) is not None
+
+
+def test_buckets_of_judged_times_are_kept_without_headlines() -> None:
+    old, new = bucket(0, 5, 2), bucket(100, 5, 2)
+    state = WindowsState(1, SETTINGS, bare_before=old.minute + timedelta(minutes=1))
+    state.put(old, NOW)
+    state.put(new, NOW)
+    assert [len(item.evidence) for item in state.table.buckets()] == [0, 2]
+    assert state.table.window("Financials", EPOCH + 200, 300).stories == 10
