@@ -181,7 +181,7 @@ def test_an_archive_with_a_header_alone_has_no_rows(write: Write) -> None:
         ("a.xml", b"<a/>", "the extension .xml: it is none of .csv, .jsonl", "save it as CSV"),
         ("a", b"Time,Headlines\n", "no extension: it is none of .csv, .jsonl", "save it as CSV"),
         ("a.csv", b"Time,Headlines\n\0\1\2", "binary file: byte 15 is zero", "UTF-8"),
-        ("a.csv", gzip.compress(b"Time,Headlines\n"), "no text file", "gzip"),
+        ("a.csv", gzip.compress(b"Time,Headlines\n", mtime=0), "no text file", "gzip"),
         ("a.csv", b"PK\x03\x04xl/workbook.xml", "no text file", "Excel"),
         ("a.jsonl", b"PAR1....PAR1", "no text file", "name it .parquet"),
         ("a.csv", "Time,Headlines\n".encode("utf-16"), "no text file", "iconv -f UTF-16"),
