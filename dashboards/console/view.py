@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from dashboards.console.history import Point, steps_of, trail
+from dashboards.console.history import Point, Steps, steps_of, trail
 from dashboards.console.settings import ConsoleSettings, minutes_in
 from dashboards.console.state import ConsoleState
 from stream.records import Alert, Evidence, Severity
@@ -134,14 +134,15 @@ def build_view(
     end = state.end(now)
     totals = state.totals()
     firing = firing_alerts(state)
+    steps = _steps(state, end, window, settings)
     return View(
         window=window,
         windows=settings.windows,
-        reach=steps_of(minutes_in(window), minutes_in(settings.history)).reach,
+        reach=steps.reach,
         waiting=end is None,
         firing=tuple(_card(alert, state.reached(now)) for alert in firing),
         resolved=tuple(_card(alert, None) for alert in _resolved(state.alerts.values())[: settings.resolved]),
-        topics=() if end is None else _rows(state, firing, end, window, settings),
+        topics=() if end is None else _rows(state, firing, end, steps, window, settings),
         headlines=tuple(_headline(found.evidence, found.topic) for found in state.headlines.latest(settings.headlines)),
         pipeline=Pipeline(
             connection=connection,
@@ -197,11 +198,16 @@ def _resolved(alerts: Iterable[Alert]) -> list[Alert]:
     return sorted(found, key=lambda a: (a.ended_at or a.evaluated_at, a.id), reverse=True)
 
 
+def _steps(state: ConsoleState, end: int | None, window: str, settings: ConsoleSettings) -> Steps:
+    span = state.table.span()
+    age = max(1, end - span[0]) if span and end else None
+    return steps_of(minutes_in(window), minutes_in(settings.history), age)
+
+
 def _rows(
-    state: ConsoleState, firing: list[Alert], end: int, window: str, settings: ConsoleSettings
+    state: ConsoleState, firing: list[Alert], end: int, steps: Steps, window: str, settings: ConsoleSettings
 ) -> tuple[TopicRow, ...]:
     length = minutes_in(window)
-    steps = steps_of(length, minutes_in(settings.history))
     alarms: dict[str, Alert] = {}
     for alert in firing:
         alarms.setdefault(alert.topic, alert)

@@ -120,15 +120,19 @@ def test_a_lost_broker_is_shown_and_found_again(
         expect(page.locator("#topic-macro")).to_contain_text("100%")
 
 
-def test_a_console_without_a_broker_waits_for_it(
+def test_a_console_without_a_broker_waits_for_it_and_stops_at_once(
     start_console: StartConsole, open_page: OpenPage, topics: Topics, tmp_path: Path
 ) -> None:
     with EmbeddedKafka(tmp_path / "own-kafka") as own:
         own.kill()
-        page = open_page(start_console(own.settings).url)
+        console = start_console(own.settings)
+        page = open_page(console.url)
         expect(page.locator("#banner")).to_contain_text("Kafka does not answer")
         own.start()
         expect(page.locator("#status")).to_have_text("Waiting for the first documents…")
+        own.kill()
+        expect(page.locator("#banner")).to_contain_text("Kafka does not answer")
+        assert console.stop() == 0
 
 
 def test_it_stops_within_seconds_with_pages_open(

@@ -61,6 +61,7 @@ def test_all_sparklines_share_a_scale_of_quarters(share: float, scale: float) ->
 
 def opened(**fields: Any) -> TopicView:
     state = new_state()
+    state.put_bucket(bucket("Macro", -800))  # old enough for the charts to have their full length
     state.put_bucket(bucket("Financials", 50, stories=20, negative=12))
     state.put_alert(alert(**fields))
     reach(state, 59)

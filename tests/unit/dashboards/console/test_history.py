@@ -15,7 +15,7 @@ counts = st.lists(
     st.tuples(st.integers(0, 400), st.integers(0, 5), st.integers(0, 5), st.integers(0, 1)), min_size=1, max_size=40
 )
 ends = st.integers(FIRST + 1, FIRST + 500)
-cuts = st.sampled_from([(60, Steps(15)), (15, Steps(5)), (60, Steps(30, 4)), (7, Steps(7, 5))])
+cuts = st.sampled_from([(60, Steps(15)), (15, Steps(5)), (60, Steps(30, 4)), (7, Steps(7, 5)), (WEEK, Steps(1, 9))])
 
 
 def table_of(entries: list[tuple[int, int, int, int]]) -> WindowTable:
@@ -31,6 +31,11 @@ def table_of(entries: list[tuple[int, int, int, int]]) -> WindowTable:
 def test_steps_are_round_and_reach_far_beyond_the_window(window: int, step: int, hours: float) -> None:
     steps = steps_of(window, WEEK)
     assert (steps.minutes, steps.reach / 60) == (step, hours)
+
+
+@pytest.mark.parametrize(("age", "reach"), [(1, 48), (48, 48), (49, 96), (300, 480), (800, 720), (9999, 720)])
+def test_a_young_stream_fills_its_charts(age: int, reach: int) -> None:
+    assert steps_of(60, WEEK, age).reach == reach
 
 
 @given(st.integers(1, 30 * 24 * 60))
