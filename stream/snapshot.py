@@ -22,7 +22,6 @@ class TopicReader:
     """
 
     def __init__(self, broker: BrokerSettings, topic: Topic) -> None:
-        self._places = [kafka.TopicPartition(topic.name, partition) for partition in range(topic.partitions)]
         try:
             self._consumer = kafka.KafkaConsumer(
                 **broker.client_options(),
@@ -32,6 +31,9 @@ class TopicReader:
             )
         except kafka.errors.KafkaError as error:
             raise unreachable(broker, error) from error
+        # As many as the topic has, whatever the settings say: what is not read would be missed in silence.
+        numbers = sorted(self._consumer.partitions_for_topic(topic.name) or range(topic.partitions))
+        self._places = [kafka.TopicPartition(topic.name, partition) for partition in numbers]
         self._consumer.assign(self._places)
         self._consumer.seek_to_beginning()
 

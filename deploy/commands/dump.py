@@ -1,6 +1,7 @@
 """`finsentry dump`: a topic's records as JSON lines."""
 
 import difflib
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from stream.broker import BrokerSettings
     from stream.topics import Topic, Topics
 
-POLL_MS = 500
+POLL_SECONDS = 0.2
 
 
 @click.command()
@@ -62,9 +63,8 @@ def read_lines(broker: "BrokerSettings", topic: "Topic", *, follow: bool, stoppe
 
     Raises `InputError` where the broker has no such topic, `BrokerError` where it does not answer.
     """
-    import kafka
-
     from stream.broker import admin_client
+    from stream.snapshot import TopicReader
 
     with admin_client(broker) as admin:
         if topic.name not in admin.list_topics():
@@ -72,17 +72,15 @@ def read_lines(broker: "BrokerSettings", topic: "Topic", *, follow: bool, stoppe
                 f"the broker has no topic {topic.name} yet",
                 fix="check topics.prefix; topics are made when a part of the pipeline first starts",
             )
-    consumer = kafka.KafkaConsumer(**broker.client_options(), enable_auto_commit=False)
-    try:
-        places = [kafka.TopicPartition(topic.name, number) for number in consumer.partitions_for_topic(topic.name)]
-        consumer.assign(places)
-        consumer.seek_to_beginning(*places)
-        ends = consumer.end_offsets(places)
-        while not stopped() and (follow or any(consumer.position(place) < ends[place] for place in places)):
-            for place, records in consumer.poll(timeout_ms=POLL_MS).items():
-                yield from (_line(record) for record in records if follow or record.offset < ends[place])
-    finally:
-        consumer.close()
+    with TopicReader(broker, topic) as reader:
+        while not stopped():
+            for record in reader.read():
+                if stopped():
+                    return
+                yield _line(record)
+            if not follow:
+                return
+            time.sleep(POLL_SECONDS)
 
 
 def _line(record: Any) -> str:
