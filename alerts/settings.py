@@ -92,8 +92,12 @@ class DriftSettings(BaseModel):
 
 
 DEFAULT_WINDOWS = {
+    # About four times as long from one to the next: whatever a topic's volume, one of them holds some tens of stories
+    # soon after an event began.
     "5m": WindowSettings(minutes=5, step_minutes=1, min_stories=20),
+    "15m": WindowSettings(minutes=15, step_minutes=1, min_stories=20),
     "1h": WindowSettings(minutes=60, step_minutes=5, min_stories=15),
+    "6h": WindowSettings(minutes=6 * 60, step_minutes=30, min_stories=12),
     "24h": WindowSettings(minutes=24 * 60, step_minutes=60, min_stories=12),
     "7d": WindowSettings(minutes=7 * 24 * 60, step_minutes=6 * 60, min_stories=10),
 }
