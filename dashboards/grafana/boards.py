@@ -1,46 +1,23 @@
 """The Grafana board as code. `python -m dashboards.grafana.boards` writes the JSON that stands beside this file."""
 
 from pathlib import Path
-from typing import NamedTuple
 
-from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat, statetimeline, timeseries
+from grafana_foundation_sdk.builders import dashboard, stat, statetimeline, timeseries
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
-from grafana_foundation_sdk.models.common import (
-    BigValueColorMode,
-    BigValueGraphMode,
-    BigValueTextMode,
-    GraphDrawStyle,
-    LegendDisplayMode,
-    LegendPlacement,
-    StackingMode,
-    TooltipDisplayMode,
-    VisibilityMode,
-)
 from grafana_foundation_sdk.models.dashboard import (
     DashboardCursorSync,
-    DataSourceRef,
     DynamicConfigValue,
-    Threshold,
-    ThresholdsMode,
-    ValueMap,
-    ValueMappingResult,
     VariableOption,
     VariableRefresh,
 )
 
+from dashboards.grafana.panels import SOURCE, Query, lines, number, states
+
 OUTPUT = Path(__file__).with_name("finsentry.json")
 
-SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
-
 RATE = "$__rate_interval"
+
 Panel = timeseries.Panel | stat.Panel | statetimeline.Panel
-
-
-class Query(NamedTuple):
-    """An expression and how Grafana names its series; `{{label}}` stands for a label's value."""
-
-    expression: str
-    legend: str
 
 
 def build() -> dashboard.Dashboard:
@@ -96,13 +73,13 @@ def _choice(label: str, title: str, default: str, *, several: bool = False) -> d
 
 def _alerts() -> list[Panel]:
     return [
-        _number(
+        number(
             "Firing",
             "Alerts that the judge holds now.",
             Query(f"sum({_each('alert_active', 'topic, judge, severity, window')}) or vector(0)", ""),
             thresholds=((None, "green"), (1, "red")),
         ).span(3),
-        _number(
+        number(
             "Began in this time range",
             "Alerts that began, all topics.",
             Query(
@@ -111,13 +88,13 @@ def _alerts() -> list[Panel]:
                 "",
             ),
         ).span(3),
-        _states(
+        states(
             "Alerts by topic",
             "When an alert was held, by topic and severity.",
             Query("max by (topic, severity) (finsentry_alert_active)", "{{topic}} ({{severity}})"),
             {0: ("calm", "green"), 1: ("firing", "red")},
         ).span(12),
-        _number(
+        number(
             "Behind the clock",
             "How far the moment that was judged last lies behind the clock. In a replay this is the archive's age.",
             Query("time() - max(finsentry_judged_timestamp_seconds)", ""),
@@ -128,24 +105,24 @@ def _alerts() -> list[Panel]:
 
 def _topics() -> list[Panel]:
     return [
-        _lines(
+        lines(
             "Negative share",
             "Negative stories among the stories of the window.",
             Query(_chosen("negative_share_ratio"), "{{topic}}"),
             unit="percentunit",
         ).span(12),
-        _lines(
+        lines(
             "Lower bound above usual",
             "Wilson lower bound of the share, less what the topic's own past expects. Above zero something is up.",
             Query(f"{_chosen('lower_bound_ratio')} - {_chosen('baseline_share_ratio')}", "{{topic}}"),
             unit="percentunit",
         ).span(12),
-        _lines(
+        lines(
             "Stories in the window",
             "Near-duplicates count as one story.",
             Query(_chosen("window_stories"), "{{topic}}"),
         ).span(12),
-        _lines(
+        lines(
             "Documents in the window",
             "Copies of a story included.",
             Query(_chosen("window_documents"), "{{topic}}"),
@@ -155,7 +132,7 @@ def _topics() -> list[Panel]:
 
 def _pipeline() -> list[Panel]:
     return [
-        _lines(
+        lines(
             "Documents a second",
             "Published, scored and counted: in a healthy pipeline the three lie on each other.",
             Query(f"sum(rate(finsentry_documents_published_total[{RATE}]))", "published"),
@@ -163,18 +140,18 @@ def _pipeline() -> list[Panel]:
             Query(f"sum(rate(finsentry_documents_counted_total[{RATE}]))", "counted"),
             unit="ops",
         ).span(12),
-        _lines(
+        lines(
             "Time from publishing to the window",
             "From a document's append until the bucket that counts it is acknowledged.",
             *(_quantile(q, "finsentry_document_to_window_seconds") for q in (0.5, 0.95, 0.99)),
             unit="s",
         ).span(12),
-        _lines(
+        lines(
             "Documents not read yet",
             "Lag of each stage, summed over partitions.",
             Query("sum by (stage) (finsentry_lag_documents)", "{{stage}}"),
         ).span(8),
-        _lines(
+        lines(
             "Set aside",
             "Dead letters by stage and error, documents too late for their window, and repeats passed over, a minute.",
             Query(
@@ -183,24 +160,24 @@ def _pipeline() -> list[Panel]:
             Query(f"60 * sum(rate(finsentry_documents_late_total[{RATE}]))", "late"),
             Query(f"60 * sum(rate(finsentry_scored_repeats_total[{RATE}]))", "repeated"),
         ).span(8),
-        _lines(
+        lines(
             "Errors recovered from",
             "A minute, by stage and class of error.",
             Query(f"60 * sum by (stage, error) (rate(finsentry_stage_errors_total[{RATE}]))", "{{stage}} {{error}}"),
         ).span(8),
-        _lines(
+        lines(
             "Age of the heartbeat",
             "Since each role last went round its loop.",
             Query("time() - max by (role) (finsentry_heartbeat_timestamp_seconds)", "{{role}}"),
             unit="s",
         ).span(8),
-        _lines(
+        lines(
             "Event time behind the clock",
             "By partition; a quiet partition may lie far behind.",
             Query("time() - max by (partition) (finsentry_watermark_timestamp_seconds)", "partition {{partition}}"),
             unit="s",
         ).span(8),
-        _lines(
+        lines(
             "Open buckets",
             "Minutes of a topic that may still change, and how long the last restore of partitions took.",
             Query("sum(finsentry_open_buckets)", "open buckets"),
@@ -211,24 +188,24 @@ def _pipeline() -> list[Panel]:
 
 def _sources() -> list[Panel]:
     return [
-        _states(
+        states(
             "Source up",
             "Whether the last fetch of each source succeeded.",
             Query("min by (source) (finsentry_source_up)", "{{source}}"),
             {0: ("down", "red"), 1: ("up", "green")},
         ).span(12),
-        _lines(
+        lines(
             "Fetches a minute",
             "By outcome.",
             Query(f"60 * sum by (outcome) (rate(finsentry_fetches_total[{RATE}]))", "{{outcome}}"),
         ).span(6),
-        _lines(
+        lines(
             "Time of a fetch, 95 %",
             "By source.",
             _quantile(0.95, "finsentry_fetch_seconds", by="source"),
             unit="s",
         ).span(6),
-        _lines(
+        lines(
             "What became of entries",
             "A minute: known before, copies of a known story, and what cannot become a document.",
             Query(f"60 * sum(rate(finsentry_documents_duplicate_total[{RATE}]))", "known before"),
@@ -240,19 +217,19 @@ def _sources() -> list[Panel]:
 
 def _model() -> list[Panel]:
     return [
-        _number(
+        number(
             "Bundle",
             "The bundles that score now, and on what.",
             Query("max by (model, provider) (finsentry_model_info)", "{{model}} on {{provider}}"),
             names=True,
         ).span(6),
-        _lines(
+        lines(
             "Time of a batch",
             "Classifier time.",
             *(_quantile(q, "finsentry_scoring_seconds", by="model") for q in (0.5, 0.95)),
             unit="s",
         ).span(9),
-        _lines(
+        lines(
             "Documents a batch",
             "Mean over the rate interval.",
             Query(
@@ -266,7 +243,7 @@ def _model() -> list[Panel]:
 
 def _each_topic() -> Panel:
     return (
-        _lines(
+        lines(
             "$topic",
             "The share with its lower bound, and what the topic's own past expects.",
             Query(_chosen("negative_share_ratio"), "share"),
@@ -281,7 +258,7 @@ def _each_topic() -> Panel:
     )
 
 
-# ---- panels
+# ---- expressions
 
 
 def _each(metric: str, labels: str) -> str:
@@ -298,86 +275,6 @@ def _quantile(quantile: float, metric: str, by: str = "") -> Query:
     labels = f"le, {by}" if by else "le"
     legend = f"{quantile:.0%}" + (f" {{{{{by}}}}}" if by else "")
     return Query(f"histogram_quantile({quantile}, sum by ({labels}) (rate({metric}_bucket[{RATE}])))", legend)
-
-
-def _targets(queries: tuple[Query, ...]) -> list[prometheus.Dataquery]:
-    return [
-        prometheus.Dataquery().ref_id(chr(ord("A") + index)).expr(query.expression).legend_format(query.legend)
-        for index, query in enumerate(queries)
-    ]
-
-
-def _lines(title: str, description: str, *queries: Query, unit: str = "short") -> timeseries.Panel:
-    panel = (
-        timeseries.Panel()
-        .title(title)
-        .description(description)
-        .datasource(SOURCE)
-        .unit(unit)
-        .height(8)
-        .draw_style(GraphDrawStyle.LINE)
-        .line_width(1)
-        .fill_opacity(8)
-        .show_points(VisibilityMode.NEVER)
-        .stacking(common.StackingConfig().mode(StackingMode.NONE))
-        .legend(
-            common.VizLegendOptions()
-            .show_legend(True)
-            .display_mode(LegendDisplayMode.LIST)
-            .placement(LegendPlacement.BOTTOM)
-        )
-        .tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI))
-    )
-    for target in _targets(queries):
-        panel.with_target(target)
-    return panel
-
-
-def _number(
-    title: str,
-    description: str,
-    *queries: Query,
-    unit: str = "short",
-    thresholds: tuple[tuple[float | None, str], ...] = ((None, "text"),),
-    names: bool = False,
-) -> stat.Panel:
-    panel = (
-        stat.Panel()
-        .title(title)
-        .description(description)
-        .datasource(SOURCE)
-        .unit(unit)
-        .height(8)
-        .graph_mode(BigValueGraphMode.NONE)
-        .color_mode(BigValueColorMode.VALUE)
-        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
-        .thresholds(
-            dashboard.ThresholdsConfig()
-            .mode(ThresholdsMode.ABSOLUTE)
-            .steps([Threshold(value, colour) for value, colour in thresholds])
-        )
-    )
-    if names:
-        panel.text_mode(BigValueTextMode.NAME)
-    for target in _targets(queries):
-        panel.with_target(target)
-    return panel
-
-
-def _states(title: str, description: str, query: Query, words: dict[int, tuple[str, str]]) -> statetimeline.Panel:
-    mapping = ValueMap({str(value): ValueMappingResult(text, colour) for value, (text, colour) in words.items()})
-    panel = (
-        statetimeline.Panel()
-        .title(title)
-        .description(description)
-        .datasource(SOURCE)
-        .height(8)
-        .show_value(VisibilityMode.NEVER)
-        .mappings([mapping])
-    )
-    for target in _targets((query,)):
-        panel.with_target(target)
-    return panel
 
 
 def main() -> None:

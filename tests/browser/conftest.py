@@ -71,7 +71,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
         page.on("console", note)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", request)
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(30_000)
         page.goto(url)
         pages.append(page)
         return page

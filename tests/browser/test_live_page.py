@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from deploy.local.kafka import EmbeddedKafka
@@ -13,7 +14,8 @@ from tests.browser.conftest import OpenPage, StartConsole
 from tests.browser.feeding import Writer, alert, resolved, story
 from tests.browser.made_up import PARTITIONS
 
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=30_000)
+pytestmark = pytest.mark.timeout(300)  # three servers start and stop beside the browser
 
 
 def mark(page: Page) -> None:

@@ -15,7 +15,7 @@ from tests.browser.conftest import OpenPage, StartConsole
 from tests.browser.feeding import ConsoleProcess, Writer, alert, story
 from tests.browser.made_up import World
 
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=30_000)
 
 HOSTILE = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>\"'&lt;b&gt;"
 PHONE = {"width": 360, "height": 740}
