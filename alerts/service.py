@@ -25,6 +25,7 @@ from alerts.settings import AlertSettings
 from alerts.windows_state import WindowsState
 from stream import metrics
 from stream.broker import BrokerSettings, ensure_topics
+from stream.closing import stop_consumer
 from stream.errors import BrokerError
 from stream.records import SCHEMA, Alert, Bucket, Checkpoint, encode
 from stream.roles import RoleServer
@@ -281,7 +282,7 @@ class _Round:
 async def _stop(consumer: AIOKafkaConsumer) -> None:
     """Stops the consumer and closes its connections, whatever state they are in."""
     try:
-        await consumer.stop()
+        await stop_consumer(consumer)
     except asyncio.CancelledError:
         # aiokafka 0.14 lets the cancellation of its own tasks out when the broker is away, and then leaves its client
         # open. Only where this task was told to end is the cancellation meant for it.

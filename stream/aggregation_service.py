@@ -5,6 +5,7 @@ The position to go on from is the checkpoint's: what the group commits is for wh
 
 import asyncio
 import logging
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from time import monotonic, time
 
@@ -13,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 
 from stream import metrics
 from stream.aggregation import PartitionCounter
+from stream.closing import stop_consumer
 from stream.hot_loop import LOST, Assignment, HotLoop
 from stream.records import CHECKPOINT_KEY, Bucket, ScoredDocument, WindowRecord, encode
 from stream.windows_log import decode_window, read_to_end
@@ -36,16 +38,15 @@ class AggregationService(HotLoop):
         consumer = self.open_consumer("aggregation")
         producer = open_producer(self.broker, client_id="finsentry-aggregation")
         counting = _Counting(self, consumer, producer)
-        try:
+        async with AsyncExitStack() as clients:
+            clients.push_async_callback(producer.stop)
             await producer.start()
+            clients.push_async_callback(stop_consumer, consumer)
             consumer.subscribe([self.topics.scored.name], listener=Assignment(counting.revoked, counting.assigned))
             await consumer.start()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(counting.run())
                 tasks.create_task(self.watch_lag(consumer, counting.done))
-        finally:
-            await consumer.stop()
-            await producer.stop()
 
     def counter(self, partition: int) -> PartitionCounter:
         """A counter that knows nothing yet of its partition."""

@@ -9,6 +9,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic, perf_counter
@@ -19,6 +20,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from model.classifier import TextClassifier
 from stream import metrics
 from stream.broker import BrokerSettings
+from stream.closing import stop_consumer
 from stream.dead_letters import PoisonGuard
 from stream.errors import ModelSickError
 from stream.hot_loop import LOST, Assignment, HotLoop, Outcome
@@ -79,9 +81,12 @@ class ScoringService(HotLoop):
         )
         admin = AIOKafkaAdminClient(**self.broker.client_options(), client_id="finsentry-scoring-admin")
         pipeline = _Pipeline(self, consumer, producer, admin)
-        try:
+        async with AsyncExitStack() as clients:
+            clients.push_async_callback(admin.close)
             await admin.start()
+            clients.push_async_callback(producer.stop)
             await producer.start()
+            clients.push_async_callback(stop_consumer, consumer)
             consumer.subscribe([self.topics.documents.name], listener=Assignment(pipeline.revoked, pipeline.assigned))
             await consumer.start()
             async with asyncio.TaskGroup() as tasks:
@@ -89,10 +94,6 @@ class ScoringService(HotLoop):
                 tasks.create_task(pipeline.classify())
                 tasks.create_task(pipeline.write())
                 tasks.create_task(self.watch_lag(consumer, pipeline.done))
-        finally:
-            await consumer.stop()
-            await producer.stop()
-            await admin.close()
 
     async def on_stop(self) -> None:
         """The thread ends with the batch it has."""

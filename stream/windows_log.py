@@ -6,6 +6,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from stream.broker import BrokerSettings
+from stream.closing import stop_consumer
 from stream.records import CHECKPOINT_KEY, Bucket, Checkpoint, WindowRecord
 
 _CHECKPOINT = CHECKPOINT_KEY.encode()
@@ -41,4 +42,4 @@ async def read_to_end(broker: BrokerSettings, places: Collection[TopicPartition]
             # Compaction leaves holes, the last offset among them: the position tells when the end is reached.
             unread = {place for place in unread if await consumer.position(place) < ends[place]}
     finally:
-        await consumer.stop()
+        await stop_consumer(consumer)

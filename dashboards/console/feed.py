@@ -16,6 +16,7 @@ from dashboards.console.settings import ConsoleSettings
 from dashboards.console.state import ConsoleState
 from stream import metrics
 from stream.broker import BrokerSettings, ensure_topics
+from stream.closing import stop_consumer
 from stream.errors import BrokerError
 from stream.records import SCHEMA, Alert, Bucket
 from stream.settings import StreamSettings
@@ -105,7 +106,7 @@ class Feed:
             self._board.connect("live")
             await self._go_on(consumer, state)
         finally:
-            await _stop(consumer)
+            await stop_consumer(consumer)
 
     async def _load(self, consumer: AIOKafkaConsumer, state: ConsoleState) -> None:
         """Reads up to where the topics ended when it began."""
@@ -177,19 +178,6 @@ class Feed:
                 record.offset,
                 error,
             )
-
-
-async def _stop(consumer: AIOKafkaConsumer) -> None:
-    """Stops the consumer and closes its connections, whatever state they are in."""
-    try:
-        await consumer.stop()
-    except asyncio.CancelledError:
-        # aiokafka 0.14 lets the cancellation of its own fetch tasks out when the broker is away, and then leaves its
-        # client open. Only where this task was told to end is the cancellation meant for it.
-        await consumer._client.close()
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise
 
 
 def _check_schema(schema: int) -> None:

@@ -161,6 +161,7 @@ class LocalRun:
         if self._options.replay is not None:
             environment[variable("stream.follow_clock")] = "false"
             environment[variable("stream.idle_seconds")] = str(REPLAY_IDLE_SECONDS)
+            environment[variable("console.window")] = "7d"  # most archives hold a few headlines a day and topic
         return environment
 
     def _monitoring(self) -> list[Plan]:
