@@ -36,7 +36,7 @@ class TwoHeads(nn.Module):
                 f"{run}: no trained network here", fix="Train one: python -m model.train RECIPE --out RUN."
             )
         config = AutoConfig.from_pretrained(run, local_files_only=True)
-        network = cls(AutoModel.from_config(config, attn_implementation="eager"))  # type: ignore[no-untyped-call]
+        network = cls(AutoModel.from_config(config, attn_implementation="eager"))
         network.load_state_dict(load_file(run / WEIGHTS_FILE))
         return network.eval()
 
