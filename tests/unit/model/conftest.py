@@ -124,6 +124,11 @@ def tiny_bundle(tiny_run: Path, tiny_data: Path, tmp_path_factory: pytest.TempPa
 
 
 @pytest.fixture(scope="session")
+def tiny_float_bundle(tiny_run: Path, tiny_splits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return release.release(tiny_run, tiny_splits, tmp_path_factory.mktemp("float-bundle"), "fp32")
+
+
+@pytest.fixture(scope="session")
 def shipped() -> Iterator[Classifier]:
     """The bundle that the project ships, as the stream loads it."""
     with Classifier.load(ModelSettings(threads=2)) as classifier:

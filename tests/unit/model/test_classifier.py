@@ -4,6 +4,7 @@ import random
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from model.classifier import LOOKAHEAD, Classifier, Prediction, TextClassifier, 
 from model.errors import BundleError
 from model.labels import SENTIMENTS, TOPICS
 from model.settings import ModelSettings
+from tests.unit.model.conftest import MOODS, THINGS
 
 COMPANIES = ("Acme", "Initech", "Globex", "Umbrella", "Hooli", "Vandelay", "Soylent", "Tyrell")
 EVENTS = (
@@ -28,8 +30,11 @@ EVENTS = (
 HEADLINES = [f"{company} {event}" for company in COMPANIES for event in EVENTS]
 
 
-def agreement(some: list[Prediction], others: list[Prediction]) -> float:
-    return sum((a.topic, a.sentiment) == (b.topic, b.sentiment) for a, b in zip(some, others, strict=True)) / len(some)
+def assert_alike(some: list[Prediction], others: list[Prediction]) -> None:
+    """The same labels wherever the first is sure: int8 scales a batch by its extremes, so an edge may tip over."""
+    sure = [(a, b) for a, b in zip(some, others, strict=True) if min(a.topic_probability, max(a.probabilities)) > 0.6]
+    assert len(sure) > len(some) / 2
+    assert [(a.topic, a.sentiment) for a, _ in sure] == [(b.topic, b.sentiment) for _, b in sure]
 
 
 def test_it_is_what_the_stream_asks_for(shipped: Classifier) -> None:
@@ -44,7 +49,7 @@ def test_it_is_what_the_stream_asks_for(shipped: Classifier) -> None:
         "Bank collapses as depositors flee",
         "Oil prices plunge as demand collapses",
         "Retailer files for bankruptcy, 4,000 jobs at risk",
-        "Coronavirus outbreak sends global markets into freefall",
+        "Pandemic deaths climb as hospitals overwhelmed",
         "Economy shrinks for second quarter in a row, entering recession",
         "Bank fined $2bn over money laundering failures",
         "Crypto exchange halts withdrawals after hack",
@@ -95,17 +100,22 @@ def test_plain_topics_are_found(shipped: Classifier, headline: str, topic: str) 
 
 
 def test_predictions_stand_in_the_order_of_the_texts(shipped: Classifier) -> None:
-    alone = [shipped.classify([headline])[0] for headline in HEADLINES]
-    together = shipped.classify(HEADLINES)
-    # int8 scales a whole batch by its extremes, so a label on the edge may change in company.
-    assert agreement(alone, together) >= 0.95
+    assert_alike([shipped.classify([headline])[0] for headline in HEADLINES], shipped.classify(HEADLINES))
 
 
 def test_the_order_of_the_texts_decides_nothing(shipped: Classifier) -> None:
     order = random.Random(7).sample(range(len(HEADLINES)), len(HEADLINES))
     shuffled = shipped.classify([HEADLINES[index] for index in order])
-    back = [shuffled[order.index(index)] for index in range(len(HEADLINES))]
-    assert agreement(shipped.classify(HEADLINES), back) >= 0.95
+    assert_alike(shipped.classify(HEADLINES), [shuffled[order.index(index)] for index in range(len(HEADLINES))])
+
+
+def test_in_float32_company_changes_nothing_at_all(tiny_float_bundle: Bundle) -> None:
+    texts = [f"{thing} {mood} {'today ' * (n % 9)}" for n, (thing, mood) in enumerate(product(THINGS, MOODS))]
+    with Classifier.load(ModelSettings(bundle=tiny_float_bundle.folder, threads=2, batch_tokens=40)) as classifier:
+        alone = [classifier.classify([text])[0] for text in texts]
+        for one, other in zip(alone, classifier.classify(texts), strict=True):
+            assert (one.topic, one.sentiment) == (other.topic, other.sentiment)
+            assert other.probabilities == pytest.approx(one.probabilities, abs=1e-5)
 
 
 def test_more_texts_than_one_lookahead_keep_their_order(tiny_bundle: Bundle) -> None:

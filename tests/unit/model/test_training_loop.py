@@ -51,12 +51,9 @@ def test_the_version_names_the_model_s_own_bytes(tiny_bundle: Bundle) -> None:
     assert manifest.version == f"tiny-int8-{manifest.files['model.onnx'].sha256[:8]}"
 
 
-def test_a_float32_bundle_computes_what_the_network_computes(
-    tiny_run: Path, tiny_splits: Splits, tmp_path: Path
-) -> None:
-    bundle = release(tiny_run, tiny_splits, tmp_path / "fp32", "fp32")
-    assert bundle.manifest.precision == "fp32"
-    assert largest_difference(TwoHeads.load(tiny_run), bundle.model_path) <= TOLERANCE
+def test_a_float32_bundle_computes_what_the_network_computes(tiny_run: Path, tiny_float_bundle: Bundle) -> None:
+    assert tiny_float_bundle.manifest.precision == "fp32"
+    assert largest_difference(TwoHeads.load(tiny_run), tiny_float_bundle.model_path) <= TOLERANCE
 
 
 def test_an_export_that_differs_by_more_than_the_tolerance_is_refused(tiny_run: Path, tmp_path: Path) -> None:
