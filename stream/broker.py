@@ -23,6 +23,10 @@ CHECKED_CONFIG = ("cleanup.policy", "message.timestamp.type")
 """What must be as asked for the promise to hold; retention and sizes are the operator's to change."""
 
 
+VISIBLE_SECONDS = 30.0
+"""A loaded broker was seen to take a second."""
+
+
 class BrokerSettings(BaseModel):
     """How to reach Kafka. Section `kafka`."""
 
@@ -156,10 +160,27 @@ def ensure_topics(settings: BrokerSettings, topics: tuple[Topic, ...]) -> list[s
                 created.append(topic.name)
             except kafka.errors.TopicAlreadyExistsError:
                 standing.add(topic.name)  # another process was quicker; it is checked below
+        _await_visible(client, topics)
         to_check = [topic for topic in topics if topic.name in standing]
         _check_partitions(client, to_check)
         _check_config(client, to_check)
         return created
+
+
+def _await_visible(client: Any, topics: tuple[Topic, ...]) -> None:
+    """Returns when the broker shows every topic: it acknowledges a new one before its own metadata has it."""
+    deadline = time.monotonic() + VISIBLE_SECONDS
+    while True:
+        described = client.describe_topics([topic.name for topic in topics])
+        hidden = [entry["name"] for entry in described if not entry["partitions"]]
+        if not hidden:
+            return
+        if time.monotonic() > deadline:
+            raise BrokerError(
+                f"topic {hidden[0]} was created, but the broker does not show it after {VISIBLE_SECONDS:.0f} s",
+                fix="is the broker overloaded? See its log, and try again",
+            )
+        time.sleep(0.05)
 
 
 def missing_topics(settings: BrokerSettings, topics: tuple[Topic, ...]) -> list[str]:

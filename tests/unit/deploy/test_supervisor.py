@@ -132,13 +132,12 @@ def test_a_run_that_was_stopped_does_not_wait_for_the_next_role(tmp_path: Path) 
     crew.supervisor.kill()
 
 
-def test_stopping_kills_what_does_not_stop_and_leaves_nothing(crew: Crew) -> None:
+def test_stopping_kills_what_does_not_stop_and_leaves_nothing(crew: Crew, tmp_path: Path) -> None:
     deaf = (
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
     )
     crew.supervisor.start(crew.plan("kafka", WAITS))
-    crew.supervisor.start(crew.plan("worker", deaf))
-    crew.supervisor._sleep(0.5)
+    crew.supervisor.start(crew.plan("worker", deaf, lambda: "deaf" in (tmp_path / "worker.log").read_text()))
     crew.supervisor.stop(seconds=1.0)
     assert crew.supervisor.pids == {}
     assert "worker does not stop, killed" in crew.told.lines
