@@ -106,13 +106,23 @@ def dispersion_of(past: Moments, settings: BaselineSettings) -> float:
     correlation for binary data", find among the best. A beta-binomial with this correlation has the strength
     1/rho - 1. (The pairwise estimator weighs windows by n², and is fooled where busy hours are calmer ones.)
     """
-    found = 0.0
-    if past.stories > past.windows and 0 < past.negative < past.stories:
+    if past.pairs == 0 or past.negative in (0, past.stories):
+        found = 0.0
+    else:
         mean = past.negative / past.stories
         found = 1 - past.mixed / MILLION / ((past.stories - past.windows) * mean * (1 - mean))
-    weight = settings.prior_dispersion_windows
-    pulled = (past.windows * max(found, 0.0) + weight * settings.prior_dispersion) / (past.windows + weight)
-    return min(pulled, 0.5)
+    seen, weight = _telling_windows(past, settings.prior_dispersion), settings.prior_dispersion_windows
+    return min((seen * max(found, 0.0) + weight * settings.prior_dispersion) / (seen + weight), 0.5)
+
+
+def _telling_windows(past: Moments, dispersion: float) -> float:
+    """How many large windows would tell as much about how windows differ: two stories of a window say next to nothing.
+
+    The estimate's variance is about 2 / pairs from chance within windows, and 2 rho² / windows from how few they are.
+    """
+    if past.pairs == 0:
+        return 0.0
+    return 1 / (1 / past.windows + 1 / (dispersion * dispersion * past.pairs))
 
 
 def effective_stories(past: Moments, dispersion: float) -> float:

@@ -53,12 +53,12 @@ class BaselineSettings(BaseModel):
     )
     prior_dispersion: float = Field(
         0.02,
-        ge=0,
+        gt=0,
         lt=1,
         description="Correlation beyond chance between stories of one window, while few windows have been seen.",
     )
     prior_dispersion_windows: float = Field(
-        10, gt=0, description="How many past windows that prior correlation is worth."
+        10, gt=0, description="How many past windows of many stories that prior correlation is worth."
     )
     adapt_days: float = Field(
         14, gt=0, description="An alert that lasts longer stops keeping its time out of the topic's past."
@@ -137,5 +137,8 @@ class AlertSettings(BaseModel):
         return self
 
     def alpha(self, window: WindowSettings) -> float:
-        """Highest probability of a chance result that may fire in this window, at most 1 %."""
-        return min(0.01, self.false_alerts_per_topic_year * window.minutes / MINUTES_PER_YEAR)
+        """Highest probability of a chance result that may fire in this window, from 1e-5 to 1 %.
+
+        Further out the tail says more of the beta's shape than of the news.
+        """
+        return min(0.01, max(1e-5, self.false_alerts_per_topic_year * window.minutes / MINUTES_PER_YEAR))

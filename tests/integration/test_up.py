@@ -140,7 +140,7 @@ def test_the_three_year_archive_is_through_in_a_minute_and_the_crash_of_2020_is_
 
 @pytest.mark.timeout(400)
 def test_a_made_up_crisis_raises_one_alert_in_its_topic_and_resolves(finsentry: Finsentry, tmp_path: Path) -> None:
-    process = finsentry.start("up", "--simulate", "--crisis-start", "40", "--crisis-end", "100")
+    process = finsentry.start("up", "--simulate", "--crisis-start", "30", "--crisis-end", "150")
     wait_until(lambda: bool(address(process, "finsentry")), seconds=120, what="up and running")
     page, alertmanager = address(process, "finsentry"), address(process, "alertmanager")
 

@@ -17,7 +17,7 @@ class Course:
     """When the bank run comes, in seconds since the start, and whether it comes back."""
 
     start: float = 45.0
-    end: float = 135.0
+    end: float = 165.0
     every: float | None = None
     """Seconds from one run's start to the next; None: it comes once. `inf` as `start`: it never comes."""
 
