@@ -22,6 +22,11 @@ def wilson_lower(negative: int, stories: int, z: float) -> float:
     return max(0.0, (centre - margin) / (1 + z * z / stories))
 
 
+def wilson_upper(negative: int, stories: int, z: float) -> float:
+    """The upper end of the same interval; 1 where there are no stories."""
+    return 1 - wilson_lower(stories - negative, stories, z)
+
+
 def tail(negative: int, stories: int, baseline: Baseline) -> float:
     """P(K >= negative) of `stories` under the baseline: the upper tail of the beta-binomial distribution.
 
@@ -87,7 +92,7 @@ class Verdict:
     """There were enough stories in the window and in the past."""
     fires: bool
     holds: bool
-    """An alert that stands is kept by this: the lower bar."""
+    """The lower bound lies above usual: an alert that stands is kept by this lower bar."""
     severity: Severity
 
     @cached_property
@@ -140,3 +145,16 @@ def detect(
         holds=lower > raised(usual, settings.resolve_lift),
         severity="critical" if lower > raised(usual, settings.critical_lift) else "warning",
     )
+
+
+def still_high(counts: Counts, baseline: Baseline, settings: AlertSettings) -> bool | None:
+    """Whether these stories, the newest part of a window, keep an alert up; None where they do not say.
+
+    They do where their lower bound lies above usual, and do not where their upper bound lies below what would fire.
+    """
+    usual = max(baseline.mean, settings.least_usual_share)
+    if wilson_lower(counts.negative_stories, counts.stories, settings.z) > raised(usual, settings.resolve_lift):
+        return True
+    if wilson_upper(counts.negative_stories, counts.stories, settings.z) < raised(usual, settings.lift):
+        return False
+    return None

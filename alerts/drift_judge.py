@@ -50,7 +50,7 @@ class DriftJudge(EventJudge):
         if self.standing is not None and (
             cusum.level < self._settings.limit / 2 or cusum.waited >= self._settings.patience
         ):
-            alert = episode.ended(self.standing.alert, lane.describe(table, t))
+            alert = episode.ended(self.standing.alert, lane.describe(table, t), t)
             self.ended(alert, t)
             yield alert
         elif self.standing is not None or cusum.level >= self._settings.limit:

@@ -78,9 +78,9 @@ def goes_on(alert: Alert, now: Alert) -> Alert:
     return replace(now, id=alert.id, started_at=alert.started_at, severity=severity, final=alert.final)
 
 
-def ended(alert: Alert, verdict: Verdict) -> Alert:
-    """The alert at its end: the numbers of the calm, and in the reason those of the alert."""
-    lasted = duration(max(1, verdict.at - minute_of(alert.started_at)))
+def ended(alert: Alert, verdict: Verdict, t: int) -> Alert:
+    """The alert at its end, `t`: the numbers of the calm, and in the reason those of the alert."""
+    lasted = duration(max(1, t - minute_of(alert.started_at)))
     window = f"in the last {spoken(verdict.length)}"
     now = f"{verdict.negative} of {verdict.stories} stories {window} are negative ({verdict.share:.0%})"
     if not verdict.stories:
@@ -89,8 +89,8 @@ def ended(alert: Alert, verdict: Verdict) -> Alert:
     return replace(
         alert,
         state="resolved",
-        evaluated_at=moment_of(verdict.at),
-        ended_at=moment_of(verdict.at),
+        evaluated_at=moment_of(t),
+        ended_at=moment_of(t),
         negative_stories=verdict.negative,
         stories=verdict.stories,
         documents=verdict.documents,

@@ -2,10 +2,11 @@
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from dataclasses import replace
 
 from alerts.baseline import NOTHING as NO_PAST
 from alerts.baseline import Baseline, History, Moments, fit
-from alerts.detector import Verdict, detect
+from alerts.detector import Verdict, detect, still_high
 from alerts.settings import AlertSettings, WindowSettings
 from alerts.sliding import Sliding
 from stream.windows import NOTHING, Counts, WindowTable
@@ -33,7 +34,10 @@ class Lane:
         """Of the last evaluation; None where there were too few stories to decide anything."""
         self.streak = 0
         """Evaluations in a row that fired."""
-        self.due: int | None = None
+        self.holds = False
+        """Whether the last evaluation keeps up an alert that stands."""
+        self.newest: Verdict | None = None
+        """On the newest part of the window, which said whether it does; the whole window where no part said."""
         self.sliding = Sliding(topic, self.length, self.step, lateness=lateness, evidence=settings.evidence)
         self.history = History(self.length, settings.baseline)
         self._pool = pool
@@ -45,10 +49,28 @@ class Lane:
         enough = watched or self.counts.stories >= self._pool.window.min_stories
         self.verdict = self.judge(t, self.counts, self.baseline(t)) if enough else None
         self.streak = self.streak + 1 if self.verdict is not None and self.verdict.fires else 0
+        self.newest = self.verdict
+        self.holds = self.verdict is not None and self._holds(table, t, self.verdict)
 
     def describe(self, table: WindowTable, t: int) -> Verdict:
         """The verdict at `t` however few stories there are, for people; changes nothing that is decided."""
         return self.judge(t, self.sliding.at(table, t), self.baseline(t))
+
+    def _holds(self, table: WindowTable, t: int, verdict: Verdict) -> bool:
+        """What the newest part of the window says that says anything, so that an event ends when it is over.
+
+        Parts grow by doubling from one step; where none says, the whole window decides.
+        """
+        length = self.step
+        while length < self.length:
+            part = self.sliding.newest(table, t, length)
+            if part.stories >= self._pool.window.min_stories:
+                said = still_high(part, verdict.baseline, self._settings)
+                if said is not None:
+                    self.newest = replace(self.judge(t, part, verdict.baseline), length=length)
+                    return said
+            length *= 2
+        return verdict.holds
 
     def judge(self, t: int, counts: Counts, baseline: Baseline) -> Verdict:
         """The detector's verdict on these counts."""

@@ -137,6 +137,8 @@ class _Round:
         ]
         self._judge = Judge(service.settings, lateness_minutes=service.stream.lateness_minutes)
         self._probed_at = self._marked_at = self._shown_at = monotonic()
+        self._is_new = False
+        self._spoke_at: float | None = None
         self._marked: datetime | None = None
         self._shown: datetime | None = None
 
@@ -153,7 +155,7 @@ class _Round:
                 auto_offset_reset="earliest",
                 fetch_max_wait_ms=100,
             )
-            stack.push_async_callback(_stop, consumer)
+            stack.push_async_callback(stop_consumer, consumer)
             await consumer.start()
             producer = open_producer(service.broker, client_id="finsentry-alerts")
             stack.push_async_callback(producer.stop)
@@ -162,6 +164,7 @@ class _Round:
             marked = await self._read_mark()
             state = await self._load(consumer, marked)
             self._judge.resume(state.alerts.values(), marked)
+            self._is_new = marked is None and service.stream.follow_clock
             logger.info("loaded stage=%s alerts=%d judged=%s", STAGE, len(state.alerts), marked)
             service.ready()
             while True:
@@ -222,7 +225,7 @@ class _Round:
 
     async def _advance(self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, state: WindowsState) -> None:
         judge = self._judge
-        watermark = state.watermark(self._service.now())
+        watermark = self._due(state.watermark(self._service.now()))
         before = judge.evaluations
         told = judge.advance(state.table, watermark) if watermark is not None else []
         metrics.EVALUATIONS.inc(judge.evaluations - before)
@@ -234,6 +237,19 @@ class _Round:
             self._marked, self._marked_at = judge.judged, monotonic()
         metrics.HEARTBEAT.labels(STAGE).set_to_current_time()
         self._service.failures = 0
+
+    def _due(self, watermark: datetime | None) -> datetime | None:
+        """The watermark to judge up to; None where there is none, or the past of a new stream is still coming in.
+
+        A feed lists its newest entries first, and what it listed of the last hours must be a topic's past and not be
+        passed over by a judge that has begun in the present.
+        """
+        if watermark is None or not self._is_new:
+            return watermark
+        if self._spoke_at is None:
+            self._spoke_at = monotonic()
+        self._is_new = monotonic() - self._spoke_at < self._service.settings.warm_up_seconds
+        return None if self._is_new else watermark
 
     async def _tell(self, producer: AIOKafkaProducer, state: WindowsState, told: list[Alert]) -> None:
         """Writes what is new, and returns when it is acknowledged."""
@@ -277,16 +293,3 @@ class _Round:
             consumer.end_offsets(self._places), PROBE_TIMEOUT_SECONDS
         )
         return ends
-
-
-async def _stop(consumer: AIOKafkaConsumer) -> None:
-    """Stops the consumer and closes its connections, whatever state they are in."""
-    try:
-        await stop_consumer(consumer)
-    except asyncio.CancelledError:
-        # aiokafka 0.14 lets the cancellation of its own tasks out when the broker is away, and then leaves its client
-        # open. Only where this task was told to end is the cancellation meant for it.
-        await consumer._client.close()
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise

@@ -125,6 +125,11 @@ class AlertSettings(BaseModel):
     )
     fire_after: int = Field(2, ge=1, description="Evaluations of a window in a row that must fire to begin an alert.")
     resolve_after: int = Field(3, ge=1, description="Evaluations in a row below the lower bar that end an alert.")
+    warm_up_seconds: float = Field(
+        20.0,
+        ge=0,
+        description="A live stream that was never judged is given this long to read the past that its sources list.",
+    )
     evidence: int = Field(5, ge=0, le=50, description="Headlines on an alert, most negative first.")
     baseline: BaselineSettings = BaselineSettings()
     drift: DriftSettings = DriftSettings()

@@ -38,6 +38,15 @@ class Sliding:
         self._leave(t)
         return self._total.plus(self._sum(table, self.settled(t), t))
 
+    def newest(self, table: WindowTable, t: int, length: int) -> Counts:
+        """The counts of the last `length` minutes, whole steps, of the window that `at` was last asked for."""
+        total = self._sum(table, max(self.settled(t), t - length), t)
+        for part in reversed(self._parts):
+            if part.end <= t - length:
+                break
+            total = total.plus(part.counts)
+        return total
+
     def evidence(self, table: WindowTable, t: int) -> tuple[Evidence, ...]:
         """The most negative headlines of the window that `at` was last asked for."""
         recent = table.evidence(self._topic, t, t - self.settled(t), self._evidence)

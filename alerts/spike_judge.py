@@ -15,9 +15,9 @@ from stream.records import Alert
 from stream.windows import NOTHING, Counts, WindowTable
 
 BRIDGED = 12
-"""A window that fires during an alert keeps it up if it is at most so many times as long as the one that decided: long
-enough to bridge a lull, not so long that an hour's alert stands for a week. The ratio is that of the long to the short
-window in chapter 5 of the Site Reliability Workbook."""
+"""A window that fires during an alert keeps it up too if it is at most so many times as long as the one that decided:
+long enough to bridge a silence, not so long that an hour's alert stands for a week. The ratio is that of the long to
+the short window in chapter 5 of the Site Reliability Workbook."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,7 @@ class SpikeJudge(EventJudge):
             if self._fires(lane) and lane.length <= BRIDGED * spike.lane.length:
                 spike.holders.add(lane.name)
         if any(lane.name in spike.holders for lane in evaluated):
-            verdicts = (self.lanes[name].verdict for name in spike.holders)
-            holds = any(verdict is not None and verdict.holds for verdict in verdicts)
+            holds = any(self.lanes[name].holds for name in spike.holders)
             spike.calm = 0 if holds else spike.calm + 1
 
     def go_on(self, table: WindowTable, t: int, evaluated: list[Lane]) -> Iterator[Alert]:
@@ -78,7 +77,8 @@ class SpikeJudge(EventJudge):
             return
         lane, settings = spike.lane, self._settings
         if spike.calm >= settings.resolve_after:
-            alert = episode.ended(spike.alert, lane.describe(table, t))
+            assert lane.newest is not None, "a standing alert has its window evaluated at every step"
+            alert = episode.ended(spike.alert, lane.newest, t)
             self.ended(alert, t)
             yield alert
         elif lane in evaluated and lane.verdict is not None and lane.verdict.fires:

@@ -11,6 +11,7 @@ from types import FrameType
 
 import msgspec
 
+from alerts.settings import AlertSettings, DriftSettings, WindowSettings
 from deploy.errors import InputError
 from deploy.local.broker import embedded_kafka
 from deploy.local.folders import live_folder, remember, replay_folder
@@ -43,6 +44,13 @@ STOP_SECONDS = 12.0
 LOOK_SECONDS = 0.2
 
 SHOWN_REJECTIONS = 3
+
+SIMULATED_ALERTS = AlertSettings(
+    windows={"2m": WindowSettings(minutes=2, step_minutes=1, min_stories=20)},
+    resolve_after=2,
+    drift=DriftSettings(window=""),
+)
+"""A made-up crisis lasts two minutes: longer windows would hold its alert for hours after it."""
 
 REPLAY_IDLE_SECONDS = 5.0
 """An archive at full speed has no pauses: a partition that was read to its end says nothing more."""
@@ -158,6 +166,8 @@ class LocalRun:
         environment = {} if self._settings.kafka.bootstrap_servers else to_environment("kafka", broker)
         if self._options.simulate:
             environment |= to_environment("ingest", simulation_settings(HOST, self._ports["simulation"]))
+            if self._settings.alerts == AlertSettings():
+                environment |= to_environment("alerts", SIMULATED_ALERTS)
         if self._options.replay is not None:
             environment[variable("stream.follow_clock")] = "false"
             environment[variable("stream.idle_seconds")] = str(REPLAY_IDLE_SECONDS)

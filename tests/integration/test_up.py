@@ -138,9 +138,9 @@ def test_the_three_year_archive_is_through_in_a_minute_and_the_crash_of_2020_is_
     assert any("2020-02-17" <= start <= "2020-03-10" for start in starts), starts
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_a_made_up_crisis_raises_one_alert_in_its_topic_and_resolves(finsentry: Finsentry, tmp_path: Path) -> None:
-    process = finsentry.start("up", "--simulate", "--crisis-start", "30", "--crisis-end", "150")
+    process = finsentry.start("up", "--simulate", "--crisis-start", "35", "--crisis-end", "135")
     wait_until(lambda: bool(address(process, "finsentry")), seconds=120, what="up and running")
     page, alertmanager = address(process, "finsentry"), address(process, "alertmanager")
 
@@ -160,7 +160,7 @@ def test_a_made_up_crisis_raises_one_alert_in_its_topic_and_resolves(finsentry: 
         }
 
     wait_until(lambda: held() == {"Financials"}, seconds=30, what="Alertmanager holds the alert of Financials alone")
-    wait_until(lambda: not firing(), seconds=180, what="the alert is resolved")
+    wait_until(lambda: not firing(), seconds=420, what="the alert is resolved")
     resolved = get(page + "api/state")["resolved"]
     assert {alert["topic"] for alert in resolved} == {"Financials"}
 

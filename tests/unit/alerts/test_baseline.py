@@ -82,8 +82,13 @@ def test_busy_windows_that_are_calmer_do_not_hide_the_dispersion() -> None:
     assert dispersion_of(mixed, SETTINGS) > 0.02
 
 
-def test_a_past_of_one_mood_has_no_dispersion_of_its_own() -> None:
-    assert dispersion_of(sums([(10, 0)] * 500), SETTINGS) < 0.001
+def test_windows_of_two_stories_hardly_move_the_dispersion() -> None:
+    extreme = sums([(2, 2), (2, 0)] * 6)
+    assert dispersion_of(extreme, SETTINGS) == pytest.approx(SETTINGS.prior_dispersion, rel=0.1)
+
+
+def test_a_past_without_mixed_windows_has_a_dispersion_still() -> None:
+    assert 0 < dispersion_of(sums([(10, 0)] * 500), SETTINGS) < SETTINGS.prior_dispersion
 
 
 def test_correlated_stories_tell_less() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import betabinom, binomtest
 
 from alerts.baseline import Baseline
-from alerts.detector import detect, raised, tail, wilson_lower
+from alerts.detector import detect, raised, still_high, tail, wilson_lower, wilson_upper
 from alerts.settings import AlertSettings
 from stream.windows import Counts
 
@@ -25,13 +25,14 @@ def verdict(negative: int, stories: int, usual: Baseline = USUAL):  # type: igno
 
 
 @given(counts)
-def test_the_bound_is_wilsons(pair: tuple[int, int]) -> None:
+def test_the_bounds_are_wilsons(pair: tuple[int, int]) -> None:
     negative, stories = pair
     if not stories:
         assert wilson_lower(negative, stories, 1.96) == 0
         return
     interval = binomtest(negative, stories).proportion_ci(confidence_level=0.95, method="wilson")
     assert wilson_lower(negative, stories, 1.959963984540054) == pytest.approx(interval.low, abs=1e-12)
+    assert wilson_upper(negative, stories, 1.959963984540054) == pytest.approx(interval.high, abs=1e-12)
 
 
 @given(counts, shares, st.floats(0.5, 5000))
@@ -112,3 +113,13 @@ def test_alpha_is_the_false_alerts_allowed_in_the_time_of_a_window() -> None:
 
 def test_the_season_is_named() -> None:
     assert "at this hour of the week" in verdict(41, 52, Baseline(0.21, 60, 4000, "week")).reason
+
+
+@pytest.mark.parametrize(
+    ("negative", "stories", "said"), [(30, 60, True), (12, 60, False), (4, 15, None), (0, 0, None)]
+)
+def test_the_newest_stories_keep_an_alert_up_or_end_it_or_do_not_say(
+    negative: int, stories: int, said: bool | None
+) -> None:
+    part = Counts(documents=stories, stories=stories, negative_stories=negative)
+    assert still_high(part, USUAL, SETTINGS) is said

@@ -24,6 +24,8 @@ def test_it_is_the_sum_of_the_window(stream: list[tuple[int, int, int]], asked: 
     for moment in sorted(asked):
         t = EPOCH + moment * STEP
         assert sliding.at(pruned, t) == whole.window("Financials", t, LENGTH)
+        for part in range(STEP, LENGTH, STEP):
+            assert sliding.newest(pruned, t, part) == whole.window("Financials", t, part)
         if whole.window("Financials", t, LENGTH).negative:
             assert sliding.evidence(pruned, t) == whole.evidence("Financials", t, LENGTH, 3)
         if settles:
