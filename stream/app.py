@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import tempfile
 
 import faust
 import uvloop
@@ -29,12 +30,16 @@ class LoopsOnly(BootStrategy):
     enable_sensors = False
 
 
-def build_app(broker: BrokerSettings, topics: Topics) -> faust.App:
-    """The Faust app, without services yet: what is added to it starts and stops with it."""
+def build_app(broker: BrokerSettings, topics: Topics, folder: str) -> faust.App:
+    """The Faust app, without services yet: what is added to it starts and stops with it.
+
+    Faust wants a `folder` for tables, of which there are none.
+    """
     app = faust.App(
         topics.group("worker"),
         broker=[f"kafka://{server}" for server in broker.servers()],
         store="memory://",
+        datadir=folder,
         web_enabled=False,
         # A worker that waits for its streams to empty was seen to hang at its end.
         stream_wait_empty=False,
@@ -82,14 +87,15 @@ async def _serve(
     ]
     for signum in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
-    app = build_app(broker, topics)
-    await app.start()
-    for loop in loops:
-        await app.add_runtime_dependency(loop)
-    announce = asyncio.ensure_future(_announce(loops, server))
-    await stop.wait()
-    announce.cancel()
-    await app.stop()
+    with tempfile.TemporaryDirectory(prefix="finsentry-") as folder:
+        app = build_app(broker, topics, folder)
+        await app.start()
+        for loop in loops:
+            await app.add_runtime_dependency(loop)
+        announce = asyncio.ensure_future(_announce(loops, server))
+        await stop.wait()
+        announce.cancel()
+        await app.stop()
     return outcome
 
 
