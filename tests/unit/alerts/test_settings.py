@@ -24,3 +24,8 @@ def test_an_unknown_key_is_refused() -> None:
 def test_no_alpha_is_above_one_percent() -> None:
     year = WindowSettings(minutes=525_960, step_minutes=525_960, min_stories=1)
     assert AlertSettings(false_alerts_per_topic_year=5).alpha(year) == 0.01
+
+
+def test_no_alpha_is_finer_than_the_tail_of_a_beta_is_true() -> None:
+    minute = WindowSettings(minutes=1, step_minutes=1, min_stories=1)
+    assert AlertSettings().alpha(minute) == 1e-5
