@@ -86,6 +86,7 @@ def ended(alert: Alert, verdict: Verdict, t: int) -> Alert:
     if not verdict.stories:
         now = f"no stories {window}"
     usual = f"usual is {verdict.baseline.mean:.0%}"
+    why = "" if verdict.judged else " for want of stories"
     return replace(
         alert,
         state="resolved",
@@ -97,7 +98,7 @@ def ended(alert: Alert, verdict: Verdict, t: int) -> Alert:
         share=verdict.share,
         baseline=verdict.baseline.mean,
         lower_bound=verdict.lower_bound,
-        reason=f"{alert.topic}: over after {lasted}; {now}, {usual}. It was: {alert.reason}",
+        reason=f"{alert.topic}: over after {lasted}{why}; {now}, {usual}. It was: {alert.reason}",
     )
 
 

@@ -91,7 +91,7 @@ def test_a_few_calm_stories_end_no_alert() -> None:
 def test_an_alert_resolves_when_its_topic_falls_silent() -> None:
     alerts = judged(even(0, 240, 2, CALM) + even(240, 300, 2, CRISIS) + [bucket(3 * DAY, 1, 0)], 4 * DAY)
     assert alerts[-1].state == "resolved"
-    assert "no stories in the last 15 minutes" in alerts[-1].reason
+    assert " for want of stories; no stories in the last 15 minutes" in alerts[-1].reason
 
 
 def test_what_was_told_does_not_fire_a_longer_window_later() -> None:
