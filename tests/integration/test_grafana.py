@@ -41,7 +41,7 @@ def asked(prometheus: str, path: str, **parameters: str | float) -> Any:
 
 def series(prometheus: str, query: BoardQuery) -> list[dict[str, str]]:
     """The labels of what a panel would draw of the last minutes: series with a number in them."""
-    expression = query.filled(window="1h", interval="20s", time_range="10m")
+    expression = query.filled(window="2m", interval="20s", time_range="10m")
     data = asked(prometheus, "query_range", query=expression, start=time() - 240, end=time(), step=5)
     return [found["metric"] for found in data["result"] if any(math.isfinite(float(v)) for _, v in found["values"])]
 
