@@ -5,28 +5,11 @@ from pathlib import Path
 
 import click
 
-from deploy.commands.options import with_settings
+from deploy.commands.options import SpeedType, with_settings
 from deploy.local.run import LocalRun, RunOptions
 from deploy.logs import log_as_command
 from deploy.settings import Settings
 from ingest.replay import Speed
-
-
-class SpeedType(click.ParamType):
-    """A number above 0, or `max`."""
-
-    name = "speed"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Speed:
-        if value == "max":
-            return "max"
-        try:
-            speed = float(str(value))
-        except ValueError:
-            speed = 0.0
-        if not 0 < speed < float("inf"):
-            self.fail(f"{value!r} is neither a number above 0 nor max", param, ctx)
-        return speed
 
 
 @click.command(
