@@ -40,7 +40,7 @@ unit:
 	$(PYTEST) tests/unit -n $(JOBS) -q
 
 integration: ## real Kafka, Prometheus, Alertmanager
-	$(PYTEST) tests/integration -n $(JOBS) --dist loadfile -q
+	$(PYTEST) tests/integration -n $(JOBS) --dist loadfile --no-loadscope-reorder -q
 
 browser: ## the console in Chromium
 	$(PYTEST) tests/browser -q

@@ -11,12 +11,11 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from time import monotonic
+from typing import NoReturn
 
-import msgspec
 import uvloop
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
 
 from alerts.gauges import Gauges
 from alerts.judge import Judge
@@ -25,33 +24,20 @@ from alerts.settings import AlertSettings
 from alerts.windows_state import WindowsState
 from stream import metrics
 from stream.broker import BrokerSettings, ensure_topics
-from stream.closing import stop_consumer
-from stream.errors import BrokerError
-from stream.records import SCHEMA, Alert, Bucket, Checkpoint, encode
+from stream.following import Follower, keep_following
+from stream.records import Alert, encode
 from stream.roles import RoleServer
 from stream.settings import StreamSettings
 from stream.topics import Topics
-from stream.windows_log import decode_window
 from stream.writing import Entry, append, open_producer
 
 logger = logging.getLogger(__name__)
 
 STAGE = "alerts"
 
-POLL_MS = 200
-POLL_RECORDS = 5000
-
-PROBE_SECONDS = 2.0
-PROBE_TIMEOUT_SECONDS = 5.0
-"""A consumer waits for a lost broker without a word, so the service asks it something that must be answered."""
-
 MARK_SECONDS = 1.0
 SHOW_SECONDS = 0.5
 """A replay passes hundreds of moments a second: what is shown of them need not be fresher than this."""
-
-RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
-
-_alerts = msgspec.json.Decoder(Alert)
 
 
 def utc_now() -> datetime:
@@ -102,26 +88,17 @@ class AlertService:
         self.now = now
         self.gauges = Gauges()
         self.mark = JudgedMark(topics)
-        self.failures = 0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Judges until `stop` is set."""
+        judging = asyncio.ensure_future(keep_following(STAGE, lambda: _Round(self).run()))
         stopped = asyncio.ensure_future(stop.wait())
-        while not stop.is_set():
-            round_ = asyncio.ensure_future(_Round(self).run())
-            await asyncio.wait({round_, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            round_.cancel()
-            await asyncio.wait({round_})
-            if round_.cancelled():
-                continue
-            error = round_.exception()
-            if not isinstance(error, KafkaError | BrokerError | OSError | TimeoutError):
-                round_.result()
-            wait = RETRY_SECONDS[min(self.failures, len(RETRY_SECONDS) - 1)]
-            self.failures += 1
-            metrics.STAGE_ERRORS.labels(STAGE, type(error).__name__).inc()
-            logger.warning("starting again stage=%s in=%.1fs error=%s: %s", STAGE, wait, type(error).__name__, error)
-            await asyncio.wait({stopped}, timeout=wait)
+        await asyncio.wait({judging, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        judging.cancel()
+        await asyncio.wait({judging})
+        if not judging.cancelled():
+            judging.result()
 
 
 class _Round:
@@ -129,48 +106,33 @@ class _Round:
 
     def __init__(self, service: AlertService) -> None:
         self._service = service
-        topics = service.topics
-        self._windows = [TopicPartition(topics.windows.name, p) for p in range(topics.windows.partitions)]
-        self._places = [
-            *self._windows,
-            *(TopicPartition(topics.alerts.name, p) for p in range(topics.alerts.partitions)),
-        ]
         self._judge = Judge(service.settings, lateness_minutes=service.stream.lateness_minutes)
-        self._probed_at = self._marked_at = self._shown_at = monotonic()
+        self._marked_at = self._shown_at = monotonic()
         self._is_new = False
         self._spoke_at: float | None = None
         self._marked: datetime | None = None
         self._shown: datetime | None = None
 
-    async def run(self) -> None:
+    async def run(self) -> NoReturn:
         """Reads, judges and tells until something fails or it is cancelled."""
         service = self._service
-        options = service.broker.client_options()
         async with AsyncExitStack() as stack:
-            consumer = AIOKafkaConsumer(
-                **options,
-                client_id="finsentry-alerts",
-                group_id=service.mark.group,
-                enable_auto_commit=False,
-                auto_offset_reset="earliest",
-                fetch_max_wait_ms=100,
+            log = await stack.enter_async_context(
+                Follower(service.broker, service.topics, role=STAGE, group=service.mark.group)
             )
-            stack.push_async_callback(stop_consumer, consumer)
-            await consumer.start()
             producer = open_producer(service.broker, client_id="finsentry-alerts")
             stack.push_async_callback(producer.stop)
             await producer.start()
-            consumer.assign(self._places)
             marked = await self._read_mark()
-            state = await self._load(consumer, marked)
+            state = await self._load(log, marked)
             self._judge.resume(state.alerts.values(), marked)
             self._is_new = marked is None and service.stream.follow_clock
             logger.info("loaded stage=%s alerts=%d judged=%s", STAGE, len(state.alerts), marked)
             service.ready()
             while True:
-                await self._advance(consumer, producer, state)
-                await self._probe(consumer)
-                await self._take(consumer, state)
+                await self._advance(log, producer, state)
+                for record in await log.read():
+                    state.put(*record)
 
     async def _read_mark(self) -> datetime | None:
         service = self._service
@@ -181,49 +143,19 @@ class _Round:
         finally:
             await admin.close()
 
-    async def _load(self, consumer: AIOKafkaConsumer, marked: datetime | None) -> WindowsState:
+    async def _load(self, log: Follower, marked: datetime | None) -> WindowsState:
         """Everything that stands in the topics when it is called."""
         service = self._service
         longest = timedelta(minutes=max(window.minutes for window in service.settings.windows.values()))
         bare = marked - longest if marked is not None else None
         state = WindowsState(service.topics.windows.partitions, service.stream, bare_before=bare)
-        await consumer.seek_to_beginning(*self._places)
-        goal = await self._ends(consumer)
-        # Compaction leaves holes: the position, not the last record, tells when the end is reached.
-        while any([await consumer.position(place) < goal[place] for place in self._places]):
-            await self._take(consumer, state)
-            await self._probe(consumer)
+        async for _share, records in log.load():
+            for record in records:
+                state.put(*record)
         state.loaded()
         return state
 
-    async def _take(self, consumer: AIOKafkaConsumer, state: WindowsState) -> None:
-        fetched = await consumer.getmany(timeout_ms=POLL_MS, max_records=POLL_RECORDS)
-        for place, records in fetched.items():
-            for record in records:
-                self._put(state, record, is_alert=place.topic == self._service.topics.alerts.name)
-
-    def _put(self, state: WindowsState, record: ConsumerRecord, *, is_alert: bool) -> None:
-        if not record.value:
-            return
-        try:
-            entry: Bucket | Checkpoint | Alert | None
-            entry = _alerts.decode(record.value) if is_alert else decode_window(record.key, record.value)
-            if entry is not None and entry.schema > SCHEMA:
-                raise ValueError(f"schema {entry.schema} is newer than {SCHEMA}: update the alert service")
-        except (msgspec.MsgspecError, ValueError) as error:
-            metrics.STAGE_ERRORS.labels(STAGE, type(error).__name__).inc()
-            logger.warning(
-                "record passed over topic=%s partition=%d offset=%d error=%s",
-                record.topic,
-                record.partition,
-                record.offset,
-                error,
-            )
-            return
-        if entry is not None:
-            state.put(entry, datetime.fromtimestamp(record.timestamp / 1000, UTC))
-
-    async def _advance(self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, state: WindowsState) -> None:
+    async def _advance(self, log: Follower, producer: AIOKafkaProducer, state: WindowsState) -> None:
         judge = self._judge
         watermark = self._due(state.watermark(self._service.now()))
         before = judge.evaluations
@@ -233,10 +165,9 @@ class _Round:
         state.table.drop_before(judge.horizon)
         self._show(state)
         if judge.judged and judge.judged != self._marked and monotonic() - self._marked_at >= MARK_SECONDS:
-            await self._service.mark.write(consumer, judge.judged)
+            await self._service.mark.write(log.consumer, judge.judged)
             self._marked, self._marked_at = judge.judged, monotonic()
         metrics.HEARTBEAT.labels(STAGE).set_to_current_time()
-        self._service.failures = 0
 
     def _due(self, watermark: datetime | None) -> datetime | None:
         """The watermark to judge up to; None where there is none, or the past of a new stream is still coming in.
@@ -275,21 +206,3 @@ class _Round:
             gauges.show_windows(judge.verdicts(state.table))
             metrics.JUDGED.set(judge.judged.timestamp())
             self._shown, self._shown_at = judge.judged, monotonic()
-
-    async def _probe(self, consumer: AIOKafkaConsumer) -> None:
-        """Sees whether the broker still answers. Raises `TimeoutError` or `BrokerError`."""
-        if monotonic() - self._probed_at < PROBE_SECONDS:
-            return
-        ends = await self._ends(consumer)
-        for place in self._windows:
-            position = await consumer.position(place)
-            if ends[place] < position:
-                raise BrokerError(f"topic {place.topic} was made anew")
-            metrics.LAG.labels(STAGE, str(place.partition)).set(ends[place] - position)
-        self._probed_at = monotonic()
-
-    async def _ends(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
-        ends: dict[TopicPartition, int] = await asyncio.wait_for(
-            consumer.end_offsets(self._places), PROBE_TIMEOUT_SECONDS
-        )
-        return ends

@@ -11,9 +11,6 @@ from stream.broker import BrokerSettings
 from stream.topics import Topics
 from tests.browser.chromium import ARGUMENTS, EXECUTABLE
 from tests.browser.feeding import ConsoleProcess, Writer
-from tests.integration.conftest import embedded_kafka, kafka, topic_settings, topics
-
-__all__ = ["embedded_kafka", "kafka", "topic_settings", "topics"]
 
 StartConsole = Callable[..., ConsoleProcess]
 OpenPage = Callable[..., Page]

@@ -1,4 +1,4 @@
-"""`finsentry` as a user runs it: a process, bounded in time."""
+"""`finsentry` as a user runs it: a process, bounded in time, and what it leaves running."""
 
 import os
 import subprocess
@@ -45,3 +45,17 @@ class Finsentry:
 
     def _command(self, arguments: tuple[str | Path, ...]) -> list[str]:
         return [sys.executable, "-m", "deploy", *map(str, arguments)]
+
+
+def processes_in(folder: Path) -> list[str]:
+    """The command lines of processes that have this folder in them or in their environment."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes()
+            environment = (process / "environ").read_bytes()
+        except OSError:
+            continue
+        if str(folder).encode() in command or f"FINSENTRY_DATA_FOLDER={folder}/data".encode() in environment:
+            found.append(command.replace(b"\0", b" ").decode(errors="replace"))
+    return found

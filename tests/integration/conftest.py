@@ -1,42 +1,20 @@
-"""Real servers for the tests: one Kafka a worker of the test run, topics of their own for each test."""
+"""`finsentry` commands against this test's own broker and topics."""
 
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from deploy.local.kafka import EmbeddedKafka
-from stream.broker import BrokerSettings, ensure_topics
-from stream.topics import Topics, TopicSettings
+from stream.broker import BrokerSettings
+from stream.topics import TopicSettings
 from tests.integration.commands import Finsentry
 
-
-@pytest.fixture(scope="session")
-def embedded_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedKafka]:
-    """The Kafka that the tests of this worker share. Whoever stops or kills one starts an own."""
-    with EmbeddedKafka(tmp_path_factory.mktemp("kafka")) as server:
-        yield server
+LONGEST = ("test_up_simulated.py", "test_up_replay.py")
+"""Begun first, so that no core waits for the other at the end."""
 
 
-@pytest.fixture
-def kafka(embedded_kafka: EmbeddedKafka) -> BrokerSettings:
-    """The way to a real broker."""
-    return embedded_kafka.settings
-
-
-@pytest.fixture
-def topic_settings() -> TopicSettings:
-    """A prefix that no other test has, and the default number of partitions; a test module may override it."""
-    return TopicSettings(prefix=f"test-{secrets.token_hex(6)}.")
-
-
-@pytest.fixture
-def topics(kafka: BrokerSettings, topic_settings: TopicSettings) -> Topics:
-    """Every topic of the pipeline, empty."""
-    topics = Topics(topic_settings)
-    ensure_topics(kafka, topics.all())
-    return topics
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 
 @pytest.fixture
@@ -54,6 +32,16 @@ def environment(kafka: BrokerSettings, topic_settings: TopicSettings, tmp_path: 
 def finsentry(tmp_path: Path, environment: dict[str, str]) -> Iterator[Finsentry]:
     """Runs `finsentry` commands against this test's broker and topics."""
     commands = Finsentry(tmp_path, environment)
+    try:
+        yield commands
+    finally:
+        commands.close()
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Iterator[Finsentry]:
+    """Commands with a Kafka of their own, for `up` brings one, and a free port for the page."""
+    commands = Finsentry(tmp_path, {"FINSENTRY_DATA_FOLDER": str(tmp_path / "data"), "FINSENTRY_CONSOLE__PORT": "0"})
     try:
         yield commands
     finally:

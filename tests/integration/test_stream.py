@@ -17,11 +17,11 @@ import pytest
 
 from stream.aggregation import PartitionCounter
 from stream.broker import BrokerSettings
-from stream.records import Bucket, DeadLetter, Document, ScoredDocument, encode
+from stream.records import Bucket, Checkpoint, DeadLetter, Document, ScoredDocument, encode
 from stream.settings import StreamSettings
-from stream.snapshot import read_topic
+from stream.snapshot import TopicReader, furthest, read_topic
 from stream.topics import Topics
-from tests.integration.logs import read_windows, wait_until
+from tests.integration.logs import read_windows
 
 NOW = datetime.now(UTC)
 StartWorker = Callable[..., "subprocess.Popen[str]"]
@@ -39,9 +39,11 @@ def start_worker(kafka: BrokerSettings, topics: Topics, tmp_path: Path) -> Itera
         return process
 
     yield start
-    for process in started:
+    for place, process in enumerate(started):
         process.kill()
         process.wait()
+        # pytest shows it where the test failed.
+        sys.stdout.write(f"---- worker {place}\n{(tmp_path / f'worker-{place}.log').read_text()}")
 
 
 def documents(count: int, *, text: str = "Shares of a lender fell") -> list[Document]:
@@ -72,9 +74,15 @@ def as_records(items: list[Document]) -> list[tuple[bytes, bytes]]:
     return [(item.story.encode(), encode(item)) for item in items]
 
 
-def accounted(broker: BrokerSettings, topics: Topics) -> int:
-    _, checkpoints = read_windows(broker, topics)
-    return sum(c.counted + c.late + c.dead for c in checkpoints.values())
+def wait_for_documents(broker: BrokerSettings, topics: Topics, total: int, *, seconds: float) -> None:
+    """Waits until `total` documents are accounted for; fails the test with how many were."""
+    deadline = monotonic() + seconds
+    checkpoints: dict[int, Checkpoint] = {}
+    with TopicReader(broker, topics.windows) as reader:
+        while (found := sum(c.counted + c.late + c.dead for c in checkpoints.values())) < total:
+            assert monotonic() < deadline, f"after {seconds:.0f} s {found} of {total} documents are accounted for"
+            sleep(0.2)
+            checkpoints = furthest(reader.read(), checkpoints)
 
 
 def offline(broker: BrokerSettings, topics: Topics) -> dict[tuple[int, str], Bucket]:
@@ -102,6 +110,7 @@ def counts(buckets: dict[tuple[int, str], Bucket]) -> dict[tuple[int, str], tupl
     }
 
 
+@pytest.mark.timeout(240)
 def test_workers_killed_at_random_leave_the_windows_of_an_offline_count(
     kafka: BrokerSettings, topics: Topics, start_worker: StartWorker
 ) -> None:
@@ -116,7 +125,7 @@ def test_workers_killed_at_random_leave_the_windows_of_an_offline_count(
         workers[victim].send_signal(signal.SIGKILL)
         workers[victim].wait()
         workers[victim] = start_worker(**slow)
-    wait_until(lambda: accounted(kafka, topics) >= total, seconds=60, what=f"{total} documents accounted for")
+    wait_for_documents(kafka, topics, total, seconds=100)
 
     buckets, checkpoints = read_windows(kafka, topics)
     assert sum(bucket.documents for bucket in buckets.values()) == total
@@ -134,7 +143,7 @@ def test_a_worker_stops_cleanly_and_the_next_one_goes_on_without_repeating(
 ) -> None:
     first = start_worker()
     publish(kafka, topics, as_records(documents(500)))
-    wait_until(lambda: accounted(kafka, topics) >= 500, seconds=40, what="500 documents accounted for")
+    wait_for_documents(kafka, topics, 500, seconds=40)
     sleep(1.0)  # a commit follows its batch within half a second
     began = monotonic()
     first.send_signal(signal.SIGTERM)
@@ -143,7 +152,7 @@ def test_a_worker_stops_cleanly_and_the_next_one_goes_on_without_repeating(
 
     start_worker()
     publish(kafka, topics, as_records(documents(1000)[500:]))
-    wait_until(lambda: accounted(kafka, topics) >= 1000, seconds=40, what="1000 documents accounted for")
+    wait_for_documents(kafka, topics, 1000, seconds=40)
     _, checkpoints = read_windows(kafka, topics)
     assert sum(c.repeats for c in checkpoints.values()) == 0
 
@@ -156,7 +165,7 @@ def test_poison_goes_to_dead_letters_with_its_cause_and_the_rest_is_counted(
     poison = [(b"k", b"{"), (b"k", b"\xff\xfe"), (b"k", b'{"id": 1}'), (b"k", b"x" * 10_000_000), *unreadable]
     publish(kafka, topics, good[:150] + poison + good[150:])
     start_worker()
-    wait_until(lambda: accounted(kafka, topics) >= 305, seconds=60, what="305 documents accounted for")
+    wait_for_documents(kafka, topics, 305, seconds=60)
 
     letters = [msgspec.json.decode(record.value, type=DeadLetter) for record in read_topic(kafka, topics.dead_letters)]
     by_value = {letter.value[:40]: letter for letter in letters}
@@ -190,7 +199,7 @@ def test_a_worker_that_is_killed_is_replaced_within_ten_seconds(
 ) -> None:
     first, _second = start_worker(), start_worker()
     publish(kafka, topics, as_records(documents(200)))
-    wait_until(lambda: accounted(kafka, topics) >= 200, seconds=40, what="200 documents accounted for")
+    wait_for_documents(kafka, topics, 200, seconds=40)
     first.send_signal(signal.SIGKILL)
     publish(kafka, topics, as_records(documents(400)[200:]))
-    wait_until(lambda: accounted(kafka, topics) >= 400, seconds=10, what="the other worker has taken over")
+    wait_for_documents(kafka, topics, 400, seconds=10)

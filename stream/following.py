@@ -1,0 +1,173 @@
+"""Reading `windows` and `alerts` from their start and on, for roles that keep nothing of their own.
+
+After any trouble with the broker such a role reads everything anew: nothing of a log that is gone stays with it.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from time import monotonic
+from types import TracebackType
+from typing import NamedTuple, NoReturn, Self
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+
+from stream import metrics
+from stream.broker import BrokerSettings
+from stream.closing import stop_consumer
+from stream.errors import BrokerError
+from stream.records import SCHEMA, Alert, WindowRecord
+from stream.topics import Topics
+from stream.windows_log import decode_window
+
+logger = logging.getLogger(__name__)
+
+POLL_MS = 200
+POLL_RECORDS = 2000
+"""Some 20 ms of decoding: a role serves pages and metrics in between."""
+
+PROBE_SECONDS = 2.0
+PROBE_TIMEOUT_SECONDS = 5.0
+"""A consumer waits for a lost broker without a word, so it is asked something that must be answered."""
+
+RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
+
+WELL_SECONDS = 30.0
+"""Trouble after so long is new trouble."""
+
+_alerts = msgspec.json.Decoder(Alert)
+
+
+class Read(NamedTuple):
+    """A record, and the clock time at which it was written."""
+
+    entry: WindowRecord | Alert
+    written: datetime
+
+
+class Follower:
+    """Reads both topics over all partitions: `load` what stands there, then `read` on. An async context manager.
+
+    With a `group` it may commit for that group. Raises `KafkaError`, `BrokerError`, `OSError` or `TimeoutError` where
+    the broker is gone or its topics were made anew; a record that cannot be read is logged, counted and passed over.
+    """
+
+    def __init__(self, broker: BrokerSettings, topics: Topics, *, role: str, group: str | None = None) -> None:
+        self._role = role
+        self._topics = topics
+        self._places = [TopicPartition(t.name, p) for t in (topics.windows, topics.alerts) for p in range(t.partitions)]
+        self._probed_at = monotonic()
+        self.consumer = AIOKafkaConsumer(
+            **broker.client_options(),
+            client_id=f"finsentry-{role}",
+            group_id=group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=100,
+        )
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self.consumer.start()
+        except BaseException:
+            await stop_consumer(self.consumer)
+            raise
+        self.consumer.assign(self._places)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await stop_consumer(self.consumer)
+
+    async def load(self) -> AsyncIterator[tuple[float, list[Read]]]:
+        """Everything that stands in the topics when it is called, in parts, each with the share read before it."""
+        await self.consumer.seek_to_beginning(*self._places)
+        goal = await self._ends()
+        starts = await asyncio.wait_for(self.consumer.beginning_offsets(self._places), PROBE_TIMEOUT_SECONDS)
+        whole = sum(goal.values()) - sum(starts.values())
+        # Compaction leaves holes: the position, not the last record, tells when the end is reached.
+        while left := sum([max(0, goal[place] - await self.consumer.position(place)) for place in self._places]):
+            yield max(0.0, 1 - left / whole), await self.read()
+        logger.info("loaded role=%s records=%d", self._role, whole)
+
+    async def read(self) -> list[Read]:
+        """What came since, or nothing after a fifth of a second."""
+        await self._probe()
+        fetched = await self.consumer.getmany(timeout_ms=POLL_MS, max_records=POLL_RECORDS)
+        found = [self._decode(record) for records in fetched.values() for record in records]
+        return [record for record in found if record is not None]
+
+    def _decode(self, record: ConsumerRecord) -> Read | None:
+        try:
+            entry: WindowRecord | Alert | None
+            if record.topic == self._topics.alerts.name:
+                entry = _alerts.decode(record.value) if record.value else None
+            else:
+                entry = decode_window(record.key, record.value)
+            if entry is not None and entry.schema > SCHEMA:
+                raise ValueError(f"schema {entry.schema} is newer than {SCHEMA}: update {self._role}")
+        except (msgspec.MsgspecError, ValueError) as error:
+            metrics.STAGE_ERRORS.labels(self._role, type(error).__name__).inc()
+            logger.warning(
+                "record passed over topic=%s partition=%d offset=%d error=%s",
+                record.topic,
+                record.partition,
+                record.offset,
+                error,
+            )
+            return None
+        return Read(entry, datetime.fromtimestamp(record.timestamp / 1000, UTC)) if entry is not None else None
+
+    async def _probe(self) -> None:
+        """Sees now and then whether the broker still answers, and measures the lag."""
+        if monotonic() - self._probed_at < PROBE_SECONDS:
+            return
+        ends = await self._ends()
+        for place in self._places:
+            position = await self.consumer.position(place)
+            if ends[place] < position:
+                raise BrokerError(f"topic {place.topic} was made anew")
+            if place.topic == self._topics.windows.name:
+                metrics.LAG.labels(self._role, str(place.partition)).set(ends[place] - position)
+        self._probed_at = monotonic()
+
+    async def _ends(self) -> dict[TopicPartition, int]:
+        ends: dict[TopicPartition, int] = await asyncio.wait_for(
+            self.consumer.end_offsets(self._places), PROBE_TIMEOUT_SECONDS
+        )
+        return ends
+
+
+async def keep_following(
+    role: str, follow: Callable[[], Awaitable[NoReturn]], *, lost: Callable[[BaseException], None] = lambda _error: None
+) -> NoReturn:
+    """Awaits `follow()` again and again until it is cancelled; waits out trouble with the broker and tells `lost`.
+
+    Raises what `follow` raises and waiting does not mend.
+    """
+    failures = 0
+    while True:
+        began = monotonic()
+        # A task of its own, for aiokafka 0.14 may let a cancellation out that was not meant for this one.
+        task = asyncio.ensure_future(follow())
+        try:
+            await asyncio.wait({task})
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+        if task.cancelled():
+            continue
+        error = task.exception()
+        if not isinstance(error, KafkaError | BrokerError | OSError | TimeoutError):
+            task.result()
+        failures = 0 if monotonic() - began >= WELL_SECONDS else failures
+        wait = RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)]
+        failures += 1
+        metrics.STAGE_ERRORS.labels(role, type(error).__name__).inc()
+        logger.warning("starting again role=%s in=%.1fs error=%s: %s", role, wait, type(error).__name__, error)
+        lost(error)
+        await asyncio.sleep(wait)
