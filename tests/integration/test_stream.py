@@ -194,9 +194,7 @@ def test_input_that_is_all_bad_stops_the_worker_with_the_cause_and_takes_nothing
     assert list(read_topic(kafka, topics.dead_letters)) == []
 
 
-def test_a_worker_that_is_killed_is_replaced(
-    kafka: BrokerSettings, topics: Topics, start_worker: StartWorker
-) -> None:
+def test_a_worker_that_is_killed_is_replaced(kafka: BrokerSettings, topics: Topics, start_worker: StartWorker) -> None:
     first, _second = start_worker(), start_worker()
     publish(kafka, topics, as_records(documents(200)))
     wait_for_documents(kafka, topics, 200, seconds=40)
