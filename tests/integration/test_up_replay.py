@@ -68,7 +68,7 @@ def replay_and_judge_offline(alone: Finsentry, archive: Path, *, seconds: int) -
     assert report["counted"] + report["late"] + report["dead_lettered"] + report["duplicates"] == report["published"]
     assert report["alerts"] == json.loads(judged.stdout)["alerts"]
     live = last_buckets(alone.folder / "windows.jsonl")
-    offline = [msgspec.json.decode(line, type=Bucket) for line in (alone.folder / "offline.jsonl").open("rb")]
+    offline = [msgspec.json.decode(line, type=Bucket) for line in lines(alone.folder / "offline.jsonl")]
     assert sum(bucket.documents for bucket in offline) == report["counted"]
     assert live == {(bucket.partition, bucket.key): bucket for bucket in offline}
     return report
@@ -77,12 +77,15 @@ def replay_and_judge_offline(alone: Finsentry, archive: Path, *, seconds: int) -
 def last_buckets(dump: Path) -> dict[tuple[int, str], Bucket]:
     """What stands in `windows`: of each bucket the last record, as compaction would leave it."""
     buckets = {}
-    with dump.open("rb") as lines:
-        for line in lines:
-            record = msgspec.json.decode(line)
-            if record["key"] != CHECKPOINT_KEY and record["value"] is not None:
-                buckets[record["partition"], record["key"]] = msgspec.convert(record["value"], Bucket)
+    for line in lines(dump):
+        record = msgspec.json.decode(line)
+        if record["key"] != CHECKPOINT_KEY and record["value"] is not None:
+            buckets[record["partition"], record["key"]] = msgspec.convert(record["value"], Bucket)
     return buckets
+
+
+def lines(path: Path) -> list[bytes]:
+    return path.read_bytes().splitlines()
 
 
 @pytest.mark.timeout(300)
