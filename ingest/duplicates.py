@@ -32,6 +32,10 @@ BANDS, ROWS = 8, 4
 """A pair that shares 80 % of its word pairs meets in some band with probability 1 - (1 - 0.8^4)^8 = 0.985; one that
 shares 10 %, with 0.0008."""
 
+BAND_STORIES = 64
+"""Newest stories of a band that a document is compared with: headlines made from one pattern, of which only the company
+changes, all share their bands. The fullest band of three years of the Guardian's headlines holds 41."""
+
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
 """Words; single characters in scripts that put no blanks between words."""
 _CHARACTERS = 12 * COMPARED_WORDS
@@ -85,7 +89,7 @@ def similarity(first: str, second: str) -> float:
 
 
 class StoryIndex:
-    """The heads of known stories, by what they say and when.
+    """The heads of known stories, by what they say and when. A search compares at most `BANDS * BAND_STORIES` of them.
 
     Two documents tell one story when their leads are at least `threshold` similar and their event times at most
     `seconds` apart; of several stories the most similar wins, then the one that came first.
@@ -119,13 +123,13 @@ class StoryIndex:
         self._next += 1
         self._stories[number] = _Story(story, event, head)
         for band in head.bands:
-            self._bands[band] = (*self._bands.get(band, ()), number)
+            self._bands[band] = (*self._bands.get(band, ())[1 - BAND_STORIES :], number)
         return number
 
     def remove(self, number: int) -> None:
         """Forgets what `add` gave the number for."""
         for band in self._stories.pop(number).signature.bands:
-            others = tuple(member for member in self._bands.pop(band) if member != number)
+            others = tuple(member for member in self._bands.pop(band, ()) if member != number)
             if others:
                 self._bands[band] = others
 

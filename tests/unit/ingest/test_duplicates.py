@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest import duplicates
 from ingest.dates import parse_date
-from ingest.duplicates import StoryIndex, signature, similarity
+from ingest.duplicates import BAND_STORIES, BANDS, StoryIndex, signature, similarity
 from ingest.entries import collapse
 from tests.shared import shared
 
@@ -192,3 +193,28 @@ def test_thousands_of_documents_take_a_moment() -> None:
         if not stories.find(marks, number * 60.0):
             stories.add(marks, number * 60.0, str(number))
     assert time.process_time() - begun < 5.0  # 0.4 s on the machine it was written on
+
+
+def test_headlines_of_one_pattern_are_compared_with_the_newest_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = 0
+
+    def counting(first: str, second: str) -> float:
+        nonlocal compared
+        compared += 1
+        return similarity(first, second)
+
+    monkeypatch.setattr(duplicates, "similarity", counting)
+    stories = index()
+    most = 0
+    for number in range(BANDS * BAND_STORIES + 100):
+        compared = 0
+        marks = signature("", f"Company{number} {LEAD}")
+        assert stories.find(marks, 0.0) == ""
+        stories.add(marks, 0.0, str(number))
+        most = max(most, compared)
+    assert BAND_STORIES <= most <= BANDS * BAND_STORIES
+    assert stories.find(signature("", f"Company{number} {LEAD} More follows."), 0.0) == str(number)
+
+    for number in range(len(stories)):  # those that a full band has pushed out, too
+        stories.remove(number)
+    assert len(stories) == 0
