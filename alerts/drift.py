@@ -29,16 +29,19 @@ class Cusum:
     """Windows that were too small to count by themselves and are joined to the next one."""
     waited: int = 0
     """How many windows these are."""
+    waiting_since: int | None = None
+    """Where the first of them began."""
 
     def after(self, start: int, counts: Counts, baseline: Baseline, settings: DriftSettings) -> "Cusum":
         """The sum once the window that began at `start` has ended with these counts."""
         joined = self.waiting.plus(counts)
+        began = start if self.waiting_since is None else self.waiting_since
         if joined.stories < settings.min_stories:
-            return replace(self, waiting=joined, waited=self.waited + 1)
+            return replace(self, waiting=joined, waited=self.waited + 1, waiting_since=began)
         score = min(standardised(joined.stories, joined.negative_stories, baseline), settings.cap)
         # A level far above the limit would take as long to come down as it took to rise.
         level = min(self.level + score - settings.slack, 1.5 * settings.limit)
         if level <= 0:
             return Cusum()
-        since = start if self.since is None else self.since
+        since = began if self.since is None else self.since
         return Cusum(level, self.run.plus(joined), since)

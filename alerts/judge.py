@@ -91,12 +91,14 @@ class Judge:
         lanes = (lane for lane in self._lanes() if window in (None, lane.name))
         return [lane.describe(table, _last(self._judged, lane.step)) for lane in lanes]
 
-    def advance(self, table: WindowTable, watermark: datetime) -> list[Alert]:
+    def advance(self, table: WindowTable, watermark: datetime, closed: datetime | None = None) -> list[Alert]:
         """Judges all moments up to `watermark` that were not judged before; returns what there is to tell, in order.
 
-        Records of one alert share its id; each replaces the one before.
+        Records of one alert share its id; each replaces the one before. Minutes before `closed` no longer change in
+        any partition; without it, those that are older than the watermark by more than the lateness.
         """
         until = minute_of(watermark)
+        final = until - self._lateness if closed is None else minute_of(closed)
         if self._judged is None:
             span = table.span()
             if span is None or until <= span[0]:
@@ -104,16 +106,16 @@ class Judge:
             self._judged = span[0]
         silent = self._silent_until
         if silent is None:
-            return list(self._walk(table, until))
-        told = list(self._walk(table, min(until, silent)))
+            return list(self._walk(table, until, final))
+        told = list(self._walk(table, min(until, silent), final))
         if until >= silent:
             for topic in self._topics.values():
                 topic.relive(table, silent, [])
             self._silent_until = None
-            told += self._walk(table, until)
+            told += self._walk(table, until, final)
         return told
 
-    def _walk(self, table: WindowTable, until: int) -> Iterator[Alert]:
+    def _walk(self, table: WindowTable, until: int, closed: int) -> Iterator[Alert]:
         if self._judged is None or until <= self._judged:
             return
         schedule = self._schedule(table, self._judged)
@@ -121,7 +123,7 @@ class Judge:
             yield from self._judge_moment(table, t, schedule)
         self._judged = until
         for lane in self._lanes():
-            lane.sliding.settle(table, until)
+            lane.sliding.settle(table, until, closed)
 
     def _schedule(self, table: WindowTable, judged: int) -> "_Schedule":
         schedule = _Schedule()

@@ -24,7 +24,7 @@ class Pool:
 class Lane:
     """One topic in one window. Moments are minutes since the epoch, multiples of the window's step, ever later."""
 
-    def __init__(self, topic: str, pool: Pool, settings: AlertSettings, *, lateness: int) -> None:
+    def __init__(self, topic: str, pool: Pool, settings: AlertSettings) -> None:
         self.topic = topic
         self.name = pool.name
         self.length = pool.window.minutes
@@ -38,7 +38,7 @@ class Lane:
         """Whether the last evaluation keeps up an alert that stands."""
         self.newest: Verdict | None = None
         """On the newest part of the window, which said whether it does; the whole window where no part said."""
-        self.sliding = Sliding(topic, self.length, self.step, lateness=lateness, evidence=settings.evidence)
+        self.sliding = Sliding(topic, self.length, self.step, evidence=settings.evidence)
         self.history = History(self.length, settings.baseline)
         self._pool = pool
         self._settings = settings

@@ -52,7 +52,7 @@ def run_alerts(
 
     Raises `BrokerError` where Kafka cannot be reached at the start; later it waits for it.
     """
-    ensure_topics(broker, (topics.windows, topics.alerts))
+    ensure_topics(broker, (topics.documents, topics.windows, topics.alerts))
     server.start()
     try:
         uvloop.run(_until_signal(AlertService(broker, topics, settings, stream, ready=server.ready)))
@@ -133,6 +133,7 @@ class _Round:
                 await self._advance(log, producer, state)
                 for record in await log.read():
                     state.put(*record)
+                state.observe_ends(log.document_ends)
 
     async def _read_mark(self) -> datetime | None:
         service = self._service
@@ -153,13 +154,14 @@ class _Round:
             for record in records:
                 state.put(*record)
         state.loaded()
+        state.observe_ends(log.document_ends)
         return state
 
     async def _advance(self, log: Follower, producer: AIOKafkaProducer, state: WindowsState) -> None:
         judge = self._judge
         watermark = self._due(state.watermark(self._service.now()))
         before = judge.evaluations
-        told = judge.advance(state.table, watermark) if watermark is not None else []
+        told = judge.advance(state.table, watermark, state.closed) if watermark is not None else []
         metrics.EVALUATIONS.inc(judge.evaluations - before)
         await self._tell(producer, state, told)
         state.table.drop_before(judge.horizon)

@@ -1,7 +1,7 @@
 """The sum over a window that moves on a step at a time. Pure.
 
-What is older than the allowed lateness no longer changes: it is kept as one sum a step, so that a week needs 28 sums
-and the table beneath need not hold its minutes.
+What can no longer change is kept as one sum a step, so that a week needs 28 sums and the table beneath need not hold
+its minutes.
 """
 
 from bisect import bisect_left
@@ -23,11 +23,10 @@ class _Part:
 class Sliding:
     """One topic's window of `length` minutes at multiples of `step`. It is only ever asked about later moments."""
 
-    def __init__(self, topic: str, length: int, step: int, *, lateness: int, evidence: int) -> None:
+    def __init__(self, topic: str, length: int, step: int, *, evidence: int) -> None:
         self._topic = topic
         self._length = length
         self._step = step
-        self._lateness = lateness
         self._evidence = evidence
         self._parts: deque[_Part] = deque()
         self._total = NOTHING
@@ -66,25 +65,24 @@ class Sliding:
         """The part of the window before `settled`."""
         return self._total
 
-    def settle(self, table: WindowTable, t: int) -> None:
-        """Moves what can no longer change at the moment `t` out of the table."""
+    def settle(self, table: WindowTable, t: int, closed: int) -> None:
+        """Moves what lies before the minute `closed`, and so can no longer change, out of the table, at moment `t`."""
         t -= t % self._step
         self._leave(t)
-        until = (t - self._lateness) // self._step * self._step
+        until = min(t, closed) // self._step * self._step
         for end in range(self.settled(t) + self._step, until + 1, self._step):
             counts = self._sum(table, end - self._step, end)
             if counts.documents:
                 evidence = table.evidence(self._topic, end, self._step, self._evidence) if counts.negative else ()
                 self._parts.append(_Part(end, counts, evidence))
                 self._total = self._total.plus(counts)
-        if until > t - self._length:
+        if until > self.settled(t):
             self._settled = until
 
     def _leave(self, t: int) -> None:
         """Drops what left the window."""
         while self._parts and self._parts[0].end <= t - self._length:
-            left = self._parts.popleft().counts
-            self._total = Counts(*(a - b for a, b in zip(self._total, left, strict=True)))
+            self._total = self._total.minus(self._parts.popleft().counts)
 
     def _sum(self, table: WindowTable, start: int, end: int) -> Counts:
         """The counts of [start, end), asked for no wider than there are buckets: a sparse topic costs next to none."""

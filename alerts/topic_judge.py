@@ -18,7 +18,7 @@ class TopicJudge:
     """Shows each evaluated moment to the judges of the topic. `pools` are in order of the windows' lengths."""
 
     def __init__(self, topic: str, pools: Iterable[Pool], settings: AlertSettings, *, lateness: int) -> None:
-        self.lanes = {pool.name: Lane(topic, pool, settings, lateness=lateness) for pool in pools}
+        self.lanes = {pool.name: Lane(topic, pool, settings) for pool in pools}
         self.told = Told(int(settings.baseline.adapt_days * DAY))
         self.spikes = SpikeJudge(topic, self.lanes, self.told, settings, lateness=lateness)
         self.drifts = DriftJudge(topic, self.lanes, self.told, settings)

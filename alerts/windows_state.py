@@ -1,12 +1,13 @@
 """What the alert service has read: the windows, how far event time has come, and the alerts that were told. Pure."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
 from stream.records import Alert, Bucket, Checkpoint
 from stream.settings import StreamSettings
-from stream.watermarks import WholeWatermark
+from stream.watermarks import NEVER, WholeWatermark
 from stream.windows import WindowTable
 
 
@@ -24,6 +25,7 @@ class WindowsState:
         """The last record of each alert."""
         self._bare_before = bare_before
         self._waiting: dict[int, tuple[datetime, Checkpoint]] | None = {}
+        self._lateness = timedelta(minutes=settings.lateness_minutes)
         self._watermark = WholeWatermark(
             partitions, idle=timedelta(seconds=settings.idle_seconds), follow_clock=settings.follow_clock
         )
@@ -47,6 +49,16 @@ class WindowsState:
         for written, checkpoint in sorted((self._waiting or {}).values(), key=lambda entry: entry[0]):
             self._watermark.observe(checkpoint, written)
         self._waiting = None
+
+    def observe_ends(self, ends: Mapping[int, int]) -> None:
+        """Takes where the partitions of `documents` end now."""
+        self._watermark.observe_ends(ends)
+
+    @property
+    def closed(self) -> datetime:
+        """No bucket before this moment can still change."""
+        lowest = self._watermark.lowest
+        return lowest if lowest is NEVER else lowest - self._lateness
 
     def watermark(self, now: datetime) -> datetime | None:
         """How far event time has come over all partitions at clock time `now`; None before the first document."""

@@ -5,7 +5,7 @@ The position to go on from is the checkpoint's: what the group commits is for wh
 
 import asyncio
 import logging
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from time import monotonic, time
 
@@ -15,8 +15,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from stream import metrics
 from stream.aggregation import PartitionCounter
 from stream.closing import stop_consumer
-from stream.hot_loop import LOST, Assignment, HotLoop
-from stream.records import CHECKPOINT_KEY, Bucket, ScoredDocument, WindowRecord, encode
+from stream.hot_loop import LOST, Assignment, HotLoop, side_by_side
+from stream.records import CHECKPOINT_KEY, Bucket, ScoredDocument, WindowRecord, encode, require_known
 from stream.windows_log import decode_window, read_to_end
 from stream.writing import Entry, append, open_producer
 
@@ -44,9 +44,7 @@ class AggregationService(HotLoop):
             clients.push_async_callback(stop_consumer, consumer)
             consumer.subscribe([self.topics.scored.name], listener=Assignment(counting.revoked, counting.assigned))
             await consumer.start()
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(counting.run())
-                tasks.create_task(self.watch_lag(consumer, counting.done))
+            await side_by_side(counting.run(), self.watch_lag(consumer, counting.done))
 
     def counter(self, partition: int) -> PartitionCounter:
         """A counter that knows nothing yet of its partition."""
@@ -71,12 +69,18 @@ class _Partition:
 
     def count(self, record: ConsumerRecord) -> None:
         document = _decoder.decode(record.value)
+        require_known(document.schema)
         before = self.counter.counted
         self.counter.count(record.offset, document)
         if self.counter.counted > before:
             self.appended.append(record.timestamp)
             key = (document.topic, document.sentiment or "")
             self.tally[key] = self.tally.get(key, 0) + 1
+
+    def forget(self) -> None:
+        """The partition is another worker's: what it reaches is told there."""
+        with suppress(KeyError):
+            metrics.WATERMARK.remove(str(self.counter.partition))
 
     def measure(self, now_ms: float) -> None:
         """Tells the metrics what has been acknowledged, and begins anew."""
@@ -100,6 +104,8 @@ class _Counting:
         self._producer = producer
         self._partitions: dict[TopicPartition, _Partition] = {}
         self._begin: set[TopicPartition] = set()
+        self._epoch = 0
+        """Grows when partitions are taken away: what was restored in an older one may be another worker's by now."""
         self.done: dict[TopicPartition, int] = {}
         """The offset below which everything is in acknowledged buckets, by partition of `scored`."""
         self._ends: dict[int, int] = {}
@@ -110,6 +116,9 @@ class _Counting:
 
     async def revoked(self, _partitions: set[TopicPartition]) -> None:
         """Drops them as they are: the next owner counts on from the last checkpoint, and arrives at the same."""
+        self._epoch += 1
+        for partition in self._partitions.values():
+            partition.forget()
         self._partitions.clear()
         self.done.clear()
         self._begin.clear()
@@ -118,6 +127,8 @@ class _Counting:
         # Restoring may take longer than the group waits for this callback, so the loop does it.
         self._consumer.pause(*partitions)
         self._begin = set(partitions)
+        if not partitions:
+            self._service.ready.set()  # more workers than partitions: this one stands by
         logger.info("assigned stage=%s partitions=%s", self._service.stage, sorted(p.partition for p in partitions))
 
     # ---- the loop
@@ -141,6 +152,7 @@ class _Counting:
     async def _restore(self) -> None:
         """Reads what stands of the new partitions in `windows`, and goes on from their last checkpoints."""
         began = monotonic()
+        epoch = self._epoch
         begin, self._begin = self._begin, set()
         counters = {place.partition: self._service.counter(place.partition) for place in begin}
         windows = [TopicPartition(self._service.topics.windows.name, partition) for partition in counters]
@@ -149,7 +161,9 @@ class _Counting:
             if entry is not None:
                 counters[record.partition].restore(entry)
         oldest = await self._consumer.beginning_offsets(list(begin))
-        for place in begin & self._consumer.assignment():
+        if epoch != self._epoch:
+            return
+        for place in begin:
             self._take_up(place, counters[place.partition], oldest[place])
         seconds = monotonic() - began
         metrics.RESTORE_SECONDS.set(seconds)
@@ -191,8 +205,9 @@ class _Counting:
                 for partition, caught_up in due.values():
                     tasks.create_task(self._write(partition, caught_up))
             await self._commit({place: partition.written for place, (partition, _) in due.items()})
+            self._service.progress()
         metrics.OPEN_BUCKETS.set(sum(p.counter.open_buckets for p in self._partitions.values()))
-        self._service.progress()
+        self._service.alive()
 
     async def _write(self, partition: _Partition, caught_up: bool) -> None:
         counter = partition.counter

@@ -9,6 +9,7 @@ __all__ = [
     "InputError",
     "ModelSickError",
     "PoisonedInputError",
+    "SchemaError",
     "TopicMismatchError",
 ]
 
@@ -27,6 +28,10 @@ class PoisonedInputError(FinSentryError):
 
 class ModelSickError(FinSentryError):
     """The classifier fails on every text, so no document is to blame: wait, then stop and say so."""
+
+
+class SchemaError(FinSentryError):
+    """A record was written by a newer version: read as this version would, it might be counted wrongly."""
 
 
 class GapError(FinSentryError):

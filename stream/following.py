@@ -18,8 +18,8 @@ from aiokafka.errors import KafkaError
 from stream import metrics
 from stream.broker import BrokerSettings
 from stream.closing import stop_consumer
-from stream.errors import BrokerError
-from stream.records import SCHEMA, Alert, WindowRecord
+from stream.errors import BrokerError, SchemaError
+from stream.records import Alert, WindowRecord, require_known
 from stream.topics import Topics
 from stream.windows_log import decode_window
 
@@ -59,6 +59,9 @@ class Follower:
         self._role = role
         self._topics = topics
         self._places = [TopicPartition(t.name, p) for t in (topics.windows, topics.alerts) for p in range(t.partitions)]
+        self._documents = [TopicPartition(topics.documents.name, p) for p in range(topics.documents.partitions)]
+        self.document_ends: dict[int, int] = {}
+        """Where each partition of `documents` ended some seconds ago: what workers have still to do, dead or alive."""
         self._probed_at = monotonic()
         self.consumer = AIOKafkaConsumer(
             **broker.client_options(),
@@ -106,11 +109,11 @@ class Follower:
             entry: WindowRecord | Alert | None
             if record.topic == self._topics.alerts.name:
                 entry = _alerts.decode(record.value) if record.value else None
+                if entry is not None:
+                    require_known(entry.schema)
             else:
                 entry = decode_window(record.key, record.value)
-            if entry is not None and entry.schema > SCHEMA:
-                raise ValueError(f"schema {entry.schema} is newer than {SCHEMA}: update {self._role}")
-        except (msgspec.MsgspecError, ValueError) as error:
+        except (msgspec.MsgspecError, SchemaError, ValueError) as error:
             metrics.STAGE_ERRORS.labels(self._role, type(error).__name__).inc()
             logger.warning(
                 "record passed over topic=%s partition=%d offset=%d error=%s",
@@ -137,9 +140,10 @@ class Follower:
 
     async def _ends(self) -> dict[TopicPartition, int]:
         ends: dict[TopicPartition, int] = await asyncio.wait_for(
-            self.consumer.end_offsets(self._places), PROBE_TIMEOUT_SECONDS
+            self.consumer.end_offsets([*self._places, *self._documents]), PROBE_TIMEOUT_SECONDS
         )
-        return ends
+        self.document_ends = {place.partition: ends[place] for place in self._documents}
+        return {place: ends[place] for place in self._places}
 
 
 async def keep_following(

@@ -6,7 +6,8 @@ from the log, which is the only way in which a loop ever recovers.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -15,7 +16,7 @@ from mode import Service
 
 from stream import metrics
 from stream.broker import BrokerSettings
-from stream.errors import FinSentryError, ModelSickError, PoisonedInputError
+from stream.errors import FinSentryError, ModelSickError, PoisonedInputError, SchemaError
 from stream.settings import StreamSettings
 from stream.topics import Topics
 
@@ -30,7 +31,7 @@ FETCH_MAX_WAIT_MS = 100
 """How long the broker holds an empty fetch: the floor of the latency of a quiet partition after a rebalance."""
 
 
-HOPELESS = (PoisonedInputError, ModelSickError)
+HOPELESS = (PoisonedInputError, ModelSickError, SchemaError)
 """Errors that trying again does not mend: a person must look."""
 
 
@@ -85,10 +86,14 @@ class HotLoop(Service):
         """Opens clients and works until it is cancelled; raises what it cannot mend itself."""
         raise NotImplementedError
 
-    def progress(self) -> None:
-        """A subclass calls this after outputs were acknowledged."""
-        self._restarts.progress()
+    def alive(self) -> None:
+        """A subclass calls this each time it goes round its loop."""
         metrics.HEARTBEAT.labels(self.stage).set_to_current_time()
+
+    def progress(self) -> None:
+        """A subclass calls this after outputs were acknowledged: earlier failures are forgiven."""
+        self._restarts.progress()
+        self.alive()
 
     async def watch_lag(self, consumer: AIOKafkaConsumer, done: Mapping[TopicPartition, int]) -> None:
         """Measures now and then how many records of each partition are not `done`, until it is cancelled.
@@ -96,15 +101,24 @@ class HotLoop(Service):
         It asks the broker for the ends: what the consumer knows of them is old when fetching pauses.
         """
         measured: set[TopicPartition] = set()
-        while True:
-            places = set(consumer.assignment())
-            for gone in measured - places:
-                metrics.LAG.remove(self.stage, str(gone.partition))
-            measured = places
-            for place, end in (await consumer.end_offsets(list(places))).items():
-                if place in done:
-                    metrics.LAG.labels(self.stage, str(place.partition)).set(end - done[place])
-            await asyncio.sleep(LAG_SECONDS)
+        try:
+            while True:
+                places = set(consumer.assignment())
+                for gone in measured - places:
+                    self.forget_lag(gone)
+                measured = places
+                for place, end in (await consumer.end_offsets(list(places))).items():
+                    if place in done:
+                        metrics.LAG.labels(self.stage, str(place.partition)).set(end - done[place])
+                await asyncio.sleep(LAG_SECONDS)
+        finally:
+            for place in measured:
+                self.forget_lag(place)
+
+    def forget_lag(self, place: TopicPartition) -> None:
+        """A partition that is another worker's now has no lag here."""
+        with suppress(KeyError):
+            metrics.LAG.remove(self.stage, str(place.partition))
 
     @Service.task
     async def _run(self) -> None:
@@ -186,6 +200,27 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         await self._assigned(set(assigned))
+
+
+async def side_by_side(*loops: Coroutine[None, None, None]) -> None:
+    """Runs loops that never end until one fails or this is cancelled; raises what ended the first.
+
+    A bare group would not notice a loop that ended by a cancellation from within: aiokafka 0.14 lets those of its own
+    tasks out.
+    """
+    async with asyncio.TaskGroup() as tasks:
+        for loop in loops:
+            tasks.create_task(_endless(loop))
+
+
+async def _endless(loop: Coroutine[None, None, None]) -> None:
+    try:
+        await loop
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+    raise RuntimeError(f"a loop ended: {loop!r}")
 
 
 def _first(error: BaseException) -> BaseException:

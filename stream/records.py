@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from stream.errors import SchemaError
+
 SCHEMA = 1
 
 SourceKind = Literal["news", "social", "filing"]
@@ -186,6 +188,15 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 _encoder = msgspec.json.Encoder()
+
+
+def require_known(schema: int) -> None:
+    """Raises `SchemaError` where a record's schema is newer than this version."""
+    if schema > SCHEMA:
+        raise SchemaError(
+            f"a record has schema {schema}; this version reads up to {SCHEMA}",
+            fix="update this part of finsentry before the parts that write to it",
+        )
 
 
 def encode(record: msgspec.Struct) -> bytes:

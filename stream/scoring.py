@@ -23,6 +23,12 @@ CANARY = "Shares were little changed in quiet trading."
 DECIMALS = 6
 """Of a probability on the wire: finer than any calibration, and a third of the bytes of a full float."""
 
+TITLE_CHARACTERS = 500
+"""Of a headline that is carried on: buckets and alerts repeat it, and no record may outgrow the broker's limit."""
+
+URL_CHARACTERS = 2000
+"""A longer address is left out: cut, it would lead nowhere."""
+
 Classify = Callable[[Sequence[str]], Sequence[Prediction]]
 
 
@@ -70,7 +76,7 @@ def read(received: Received, *, max_text_bytes: int) -> _Decoded | Rejection:
         return Rejection("decode", "TooLarge", f"the record has {len(value)} bytes; the limit is {2 * max_text_bytes}")
     try:
         document = _decoder.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:  # ValidationError is a DecodeError
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:  # ValidationError is a DecodeError
         return Rejection("decode", type(error).__name__, str(error))
     if document.schema > SCHEMA:
         return Rejection("decode", "UnknownSchema", f"schema {document.schema}; this version reads up to {SCHEMA}")
@@ -185,8 +191,8 @@ class Scorer:
             watermark=watermark,
             id=document.id,
             story=document.story,
-            title=document.title or document.text[:200],
-            url=document.url,
+            title=(document.title or document.text)[:TITLE_CHARACTERS],
+            url=document.url if len(document.url) <= URL_CHARACTERS else "",
             source=document.source,
             source_kind=document.source_kind,
             published_at=item.event,

@@ -23,7 +23,7 @@ from stream.broker import BrokerSettings
 from stream.closing import stop_consumer
 from stream.dead_letters import PoisonGuard
 from stream.errors import ModelSickError
-from stream.hot_loop import LOST, Assignment, HotLoop, Outcome
+from stream.hot_loop import LOST, Assignment, HotLoop, Outcome, side_by_side
 from stream.records import encode
 from stream.scoring import Received, Scored, Scorer
 from stream.settings import StreamSettings
@@ -36,6 +36,9 @@ COMMIT_SECONDS = 0.5
 """A commit is a request of its own: at most two a second cost nothing and bound what a crash scores twice."""
 
 MODEL_RETRY_SECONDS = 1.0
+
+REBALANCE_SESSIONS = 10
+"""A rebalance waits for each member that died since the last one, one session at most for each wave of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +92,9 @@ class ScoringService(HotLoop):
             clients.push_async_callback(stop_consumer, consumer)
             consumer.subscribe([self.topics.documents.name], listener=Assignment(pipeline.revoked, pipeline.assigned))
             await consumer.start()
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(pipeline.fetch())
-                tasks.create_task(pipeline.classify())
-                tasks.create_task(pipeline.write())
-                tasks.create_task(self.watch_lag(consumer, pipeline.done))
+            await side_by_side(
+                pipeline.fetch(), pipeline.classify(), pipeline.write(), self.watch_lag(consumer, pipeline.done)
+            )
 
     async def on_stop(self) -> None:
         """The thread ends with the batch it has."""
@@ -192,7 +193,7 @@ class _Pipeline:
     async def fetch(self) -> None:
         settings = self._service.settings
         while True:
-            await self._open.wait()
+            await self._until_open()
             epoch = self._epoch
             restored = await self._watermarks(self._begin) if self._begin else {}
             fetched = await self._consumer.getmany(timeout_ms=500, max_records=settings.batch_documents)
@@ -205,7 +206,7 @@ class _Pipeline:
                 continue
             self._begin -= restored.keys()
             if not received and not restored:
-                self._service.progress()
+                self._service.alive()
                 continue
             self._in_flight += 1
             self._idle.clear()
@@ -236,6 +237,14 @@ class _Pipeline:
                 await self._commit()
 
     # ---- what they do
+
+    async def _until_open(self) -> None:
+        """Waits for a rebalance to end. Raises `TimeoutError` where it does not: a fresh client must join anew.
+
+        A consumer whose rejoining failed tells nobody until it is asked for records, which is not done meanwhile.
+        """
+        async with asyncio.timeout(REBALANCE_SESSIONS * self._service.settings.session_timeout_seconds):
+            await self._open.wait()
 
     async def _append(self, result: _Result) -> None:
         topics = self._service.topics

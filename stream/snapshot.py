@@ -1,6 +1,7 @@
 """What stands in a topic at this moment, for commands and tests that look and do not follow."""
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
@@ -8,26 +9,48 @@ import kafka
 import kafka.errors
 
 from stream.broker import BrokerSettings, unreachable
+from stream.errors import BrokerError
 from stream.records import Checkpoint
 from stream.topics import Topic
 from stream.windows_log import decode_window
 
 LARGEST_FETCH_BYTES = 50_000_000
 
+STALLED_SECONDS = 30.0
+"""A broker that gives nothing for so long while there is something to give is taken as gone."""
+
+POLL_MS = 100
+ENDS_MS = 2000
+"""How long an answer is waited for before `stopped` is asked once more."""
+
 
 class TopicReader:
     """Reads a topic from its start; each `read` gives what has come since the one before. A context manager.
 
-    Raises `BrokerError` where Kafka cannot be reached.
+    Raises `BrokerError` where Kafka cannot be reached, or gives nothing for `STALLED_SECONDS`; `read` may be called
+    again then, and goes on from where it was.
     """
 
-    def __init__(self, broker: BrokerSettings, topic: Topic) -> None:
+    def __init__(
+        self,
+        broker: BrokerSettings,
+        topic: Topic,
+        *,
+        stopped: Callable[[], bool] = lambda: False,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`stopped` ends a `read` early: it is asked every other second."""
+        self._broker = broker
+        self._stopped = stopped
+        self._monotonic = monotonic
         try:
-            self._consumer = kafka.KafkaConsumer(
+            self._consumer: Any = kafka.KafkaConsumer(
                 **broker.client_options(),
                 enable_auto_commit=False,
+                auto_offset_reset="earliest",
                 max_partition_fetch_bytes=LARGEST_FETCH_BYTES,
                 fetch_max_wait_ms=100,
+                bootstrap_timeout_ms=10_000,
             )
         except kafka.errors.KafkaError as error:
             raise unreachable(broker, error) from error
@@ -39,11 +62,43 @@ class TopicReader:
 
     def read(self) -> Iterator[Any]:
         """Every new record (kafka-python's) that stands there when this is called, in order within each partition."""
-        ends = self._consumer.end_offsets(self._places)
-        # Compaction leaves holes: the position, not the last record, tells when the end is reached.
-        while any(self._consumer.position(place) < ends[place] for place in self._places):
-            for records in self._consumer.poll(100).values():
-                yield from records
+        try:
+            ends = self._ends()
+            left, moved = self._left(ends), self._monotonic()
+            while left and not self._stopped():
+                for records in self._consumer.poll(POLL_MS).values():
+                    yield from records
+                before, left = left, self._left(ends)
+                if left < before:
+                    moved = self._monotonic()
+                elif self._monotonic() - moved > STALLED_SECONDS:
+                    raise self._stalled()
+        except (kafka.errors.KafkaError, OSError) as error:
+            raise unreachable(self._broker, error) from error
+
+    def _ends(self) -> dict[Any, int]:
+        """Where the partitions end now; empty where `stopped` said so before there was an answer."""
+        asked = self._monotonic()
+        while not self._stopped():
+            try:
+                ends: dict[Any, int] = self._consumer.end_offsets(self._places, timeout_ms=ENDS_MS)
+                return ends
+            except kafka.errors.KafkaTimeoutError:
+                if self._monotonic() - asked > STALLED_SECONDS:
+                    raise self._stalled() from None
+        return {}
+
+    def _left(self, ends: dict[Any, int]) -> int:
+        """Offsets from here to the ends. Compaction leaves holes, so records cannot be counted."""
+        # A place that a restarted broker has not told yet is at its start.
+        places = {place: self._consumer.position(place, timeout_ms=POLL_MS) or 0 for place in ends}
+        return sum(max(0, end - places[place]) for place, end in ends.items())
+
+    def _stalled(self) -> BrokerError:
+        return BrokerError(
+            f"Kafka at {self._broker.bootstrap_servers} has given nothing for {STALLED_SECONDS:.0f} s",
+            fix="check that it runs; `finsentry doctor` asks it",
+        )
 
     def close(self) -> None:
         self._consumer.close()

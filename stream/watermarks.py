@@ -1,5 +1,6 @@
 """How far event time has come over all partitions, derived from their checkpoints. Pure: the clock is passed in."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from stream.records import Checkpoint
@@ -21,6 +22,7 @@ class WholeWatermark:
         self._idle = idle
         self._follow_clock = follow_clock
         self._checkpoints: dict[int, Checkpoint] = {}
+        self._ends: dict[int, int] = {}
         self._moved: dict[int, datetime] = {}
         self._woke: datetime | None = None
         self._last_moved: datetime | None = None
@@ -36,6 +38,15 @@ class WholeWatermark:
             if self._last_moved is None or now - self._last_moved >= self._idle:
                 self._woke = now
             self._last_moved = self._moved[checkpoint.partition] = now
+
+    def observe_ends(self, ends: Mapping[int, int]) -> None:
+        """Takes where the partitions of `documents` end: one that waits there is not idle, though no worker says so."""
+        self._ends.update(ends)
+
+    @property
+    def lowest(self) -> datetime:
+        """The lowest watermark of any partition: what is late everywhere is measured from here. May be `NEVER`."""
+        return min(self._watermark(partition) for partition in range(self._partitions))
 
     def at(self, now: datetime) -> datetime | None:
         """The watermark at clock time `now`; None until a document has been counted."""
@@ -57,7 +68,8 @@ class WholeWatermark:
 
     def _is_idle(self, partition: int, now: datetime) -> bool:
         checkpoint = self._checkpoints.get(partition)
-        if checkpoint is not None and not checkpoint.caught_up:
+        done = checkpoint.origin + 1 if checkpoint else 0
+        if self._ends.get(partition, 0) > done or (checkpoint is not None and not checkpoint.caught_up):
             return False
         since = max(moment for moment in (self._moved.get(partition), self._woke) if moment is not None)
         return now - since >= self._idle

@@ -7,7 +7,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from stream.broker import BrokerSettings
 from stream.closing import stop_consumer
-from stream.records import CHECKPOINT_KEY, Bucket, Checkpoint, WindowRecord
+from stream.records import CHECKPOINT_KEY, Bucket, Checkpoint, WindowRecord, require_known
 
 _CHECKPOINT = CHECKPOINT_KEY.encode()
 _buckets = msgspec.json.Decoder(Bucket)
@@ -15,10 +15,12 @@ _checkpoints = msgspec.json.Decoder(Checkpoint)
 
 
 def decode_window(key: bytes | None, value: bytes | None) -> WindowRecord | None:
-    """The record, or None for a tombstone. Raises `msgspec.DecodeError` where it is neither."""
+    """The record, or None for a tombstone. Raises `msgspec.DecodeError` where it is neither, or `SchemaError`."""
     if not value:
         return None
-    return _checkpoints.decode(value) if key == _CHECKPOINT else _buckets.decode(value)
+    record: WindowRecord = _checkpoints.decode(value) if key == _CHECKPOINT else _buckets.decode(value)
+    require_known(record.schema)
+    return record
 
 
 async def read_to_end(broker: BrokerSettings, places: Collection[TopicPartition]) -> AsyncIterator[ConsumerRecord]:

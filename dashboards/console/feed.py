@@ -61,17 +61,20 @@ class Feed:
 
     async def _follow(self) -> NoReturn:
         async with Follower(self._broker, self._topics, role=ROLE) as log:
-            await asyncio.to_thread(ensure_topics, self._broker, (self._topics.windows, self._topics.alerts))
+            topics = self._topics
+            await asyncio.to_thread(ensure_topics, self._broker, (topics.documents, topics.windows, topics.alerts))
             state = self._new_state()
             async for share, records in log.load():
                 self._board.connect("loading", f"reading, {share:.0%}")
                 self._put(state, records)
+            state.observe_ends(log.document_ends)
             state.loaded(self._now())
             self._board.replace(state)
             self._board.connect("live")
             while True:
                 records = await log.read()
                 self._put(state, records)
+                state.observe_ends(log.document_ends)
                 if records:
                     self._board.changed()
                 metrics.HEARTBEAT.labels(ROLE).set_to_current_time()

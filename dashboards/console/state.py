@@ -1,7 +1,7 @@
 """What the topics hold, as far as the page shows it. No clock and no I/O: records and moments are passed in."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from heapq import nlargest
 from typing import NamedTuple
@@ -136,6 +136,10 @@ class ConsoleState:
             return
         self._watermark.observe(checkpoint, written)
         self._rate.observe(self.totals().documents, now)
+
+    def observe_ends(self, ends: Mapping[int, int]) -> None:
+        """Takes where the partitions of `documents` end now."""
+        self._watermark.observe_ends(ends)
 
     def loaded(self, now: datetime) -> None:
         """Everything that stood in the topics at the start has been read; from here on records come as they happen."""

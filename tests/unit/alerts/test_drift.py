@@ -59,3 +59,10 @@ def test_the_run_is_forgotten_once_the_level_is_back() -> None:
     for day in range(1, 5):
         cusum = cusum.after(day, counts(40, 4), USUAL, SETTINGS)
     assert cusum == Cusum()
+
+
+def test_windows_that_waited_belong_to_the_time_that_is_told() -> None:
+    cusum = Cusum()
+    for day in range(4, 8):
+        cusum = cusum.after(day, counts(3, 3), USUAL, SETTINGS)
+    assert (cusum.since, cusum.run.stories) == (4, 12)

@@ -279,3 +279,14 @@ def test_an_alert_whose_buckets_expired_resolves(window: str) -> None:
     alerts = judge.advance(table_of(even(0, 240, 2, CALM)), moment_of(EPOCH + 240))
     assert alerts[-1].id == past.id
     assert alerts[-1].state == "resolved"
+
+
+def test_documents_that_a_partition_brings_long_after_the_others_are_judged() -> None:
+    policy = synthetic.settings({"4h": WindowSettings(minutes=240, step_minutes=60, min_stories=10)})
+    table, judge = table_of(even(0, 600, 2, CALM)), Judge(policy, lateness_minutes=10)
+    judge.advance(table, moment_of(EPOCH + 600), closed=moment_of(EPOCH + 400))
+    table.drop_before(judge.horizon)
+    table.put(bucket(420, 50, 10, partition=1))
+    judge.advance(table, moment_of(EPOCH + 601), closed=moment_of(EPOCH + 591))
+    (verdict,) = judge.verdicts(table)
+    assert verdict.stories == 2 * 240 + 50

@@ -8,7 +8,7 @@ import pytest
 from model.classifier import Prediction
 from stream.errors import ModelSickError
 from stream.records import SCHEMA, Document, encode
-from stream.scoring import CANARY, Received, Scored, Scorer, text_of
+from stream.scoring import CANARY, TITLE_CHARACTERS, Received, Scored, Scorer, text_of
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 CALM = Prediction("Macro", 0.9, "neutral", (0.1, 0.8, 0.1))
@@ -74,6 +74,7 @@ def test_every_offset_gives_one_record_in_order() -> None:
         (b"x" * 2001, "TooLarge"),
         (encode(msgspec.structs.replace(document(), schema=SCHEMA + 1)), "UnknownSchema"),
         (encode(document()).replace(b'08:00:00Z"', b'08:00:00"'), "NaiveTime"),
+        (b'{"unknown": ' + b"[" * 1500, "RecursionError"),
     ],
 )
 def test_what_cannot_be_read_is_a_dead_letter_with_its_cause_and_bytes(value: bytes | None, error: str) -> None:
@@ -133,3 +134,10 @@ def test_event_time_is_never_after_the_append() -> None:
 def test_a_title_is_read_before_the_text_and_once() -> None:
     assert text_of(msgspec.structs.replace(document("Shares fell again"), title="Shares fell")) == "Shares fell again"
     assert text_of(msgspec.structs.replace(document("Body"), title="Title")) == "Title. Body"
+
+
+def test_a_headline_without_end_is_cut_and_an_address_without_end_left_out() -> None:
+    long = msgspec.structs.replace(document("x" * 900), title="t" * 900, url="https://wire.example/" + "u" * 3000)
+    (result,) = Scorer(Stub(), topic="", max_text_bytes=10_000).score([received(encode(long))], NOW)
+    assert result.document.title == "t" * TITLE_CHARACTERS
+    assert result.document.url == ""

@@ -2,9 +2,10 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from stream.records import Checkpoint
-from stream.watermarks import WholeWatermark
+from stream.watermarks import NEVER, WholeWatermark
 
 CLOCK = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 EVENT = datetime(2018, 1, 1, tzinfo=UTC)
@@ -93,3 +94,23 @@ def test_it_never_goes_back(steps: list[tuple[int, int, int, bool, int]]) -> Non
         if moment is not None:
             assert moment >= reached
             reached = moment
+
+
+def test_documents_that_wait_hold_back_though_no_worker_lives_to_say_so() -> None:
+    watermark = whole(1, follow_clock=True)
+    watermark.observe(replace(checkpoint(0, 1, 5), origin=0), CLOCK)
+    watermark.observe_ends({0: 1})
+    assert watermark.at(after(3600)) == EVENT + timedelta(hours=6)
+    watermark = whole(1, follow_clock=True)
+    watermark.observe(replace(checkpoint(0, 1, 5), origin=0), CLOCK)
+    watermark.observe_ends({0: 2})
+    assert watermark.at(after(3600)) == EVENT + timedelta(hours=5)
+
+
+def test_the_lowest_is_that_of_the_partition_furthest_behind_idle_or_not() -> None:
+    watermark = whole()
+    assert watermark.lowest == NEVER
+    watermark.observe(checkpoint(0, 1, 5), CLOCK)
+    assert watermark.lowest == NEVER
+    watermark.observe(checkpoint(1, 1, 3), CLOCK)
+    assert watermark.lowest == EVENT + timedelta(hours=3)
