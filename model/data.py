@@ -82,7 +82,7 @@ def load_splits(recipe: Recipe, root: Path) -> Splits:
 
 
 def read_source(source: Source, path: Path) -> list[Example]:
-    """Rows of `path` in order; rows whose labels disagree (see `label_pattern`) or whose text is empty are left out."""
+    """Rows of `path` in order, without those whose labels disagree (see `label_pattern`) or that have an empty cell."""
     frame = _read_frame(path)
     for column in (source.text, source.label):
         if column not in frame.columns:
@@ -152,15 +152,18 @@ def _read_frame(path: Path) -> pd.DataFrame:
 
 def _examples(source: Source, path: Path, cells: Iterable[tuple[object, object]]) -> Iterator[Example]:
     indices = {label: index for index, label in enumerate(LABELS[source.head])}
+    ours = source.ours()
     for row, (text, cell) in enumerate(cells, start=1):
         found = set(re.findall(source.label_pattern, str(cell))) if source.label_pattern else {str(cell)}
         cleaned = clean(str(text))
         if len(found) != 1 or not cleaned:
             continue
         raw = found.pop()
-        if raw not in source.labels:
+        if not raw:
+            continue
+        if raw not in ours:
             raise InputError(
                 f"{path}: row {row}: label {raw!r} is not in the recipe",
-                fix=f"Map it under the source {source.name!r}: it knows {', '.join(source.labels)}.",
+                fix=f"Map it under the source {source.name!r}: it knows {', '.join(ours)}.",
             )
-        yield Example(cleaned, source.head, indices[source.labels[raw]], source.name)
+        yield Example(cleaned, source.head, indices[ours[raw]], source.name)

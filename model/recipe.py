@@ -58,6 +58,11 @@ class Training(Part):
     """The numbers of the training loop."""
 
     epochs: int = Field(default=3, ge=1)
+    adversarial: float = Field(
+        default=0.0,
+        ge=0,
+        description="Size of the step against the word embeddings (FGM, Miyato et al. 2017); 0: none.",
+    )
     batch: int = Field(default=32, ge=1, description="Texts in a step.")
     learning_rate: float = Field(default=1e-4, gt=0, description="Peak, for AdamW.")
     weight_decay: float = Field(default=0.01, ge=0)
@@ -86,7 +91,7 @@ class Source(Part):
     label_pattern: str | None = Field(
         default=None, description="Finds labels within the cell; a row is taken where all it finds are the same."
     )
-    labels: dict[str, str] = Field(description="The set's labels to ours.")
+    labels: dict[str, str] = Field(default={}, description="The set's labels to ours; absent where they are ours.")
 
     @model_validator(mode="after")
     def _labels_are_ours(self) -> Self:
@@ -97,6 +102,10 @@ class Source(Part):
         if (self.evaluation is not None) + (self.holdout > 0) > 1 or (self.train is None and self.evaluation is None):
             raise ValueError("give `train` with `evaluation` or with `holdout`, or `evaluation` alone")
         return self
+
+    def ours(self) -> dict[str, str]:
+        """The set's labels to ours, where they are the same too."""
+        return self.labels or {label: label for label in LABELS[self.head]}
 
 
 class Recipe(Part):
