@@ -150,7 +150,7 @@ class TopicReader:
             self._memory.recall(
                 Recalled(stored.id, stored.story, stored.title, stored.text, stored.published_at, appended)
             )
-        except (msgspec.DecodeError, ValueError) as error:
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
             # Scoring will write a dead letter; to the memory it is no document.
             metrics.STAGE_ERRORS.labels("memory", type(error).__name__).inc()
             log.warning(

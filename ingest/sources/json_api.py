@@ -50,7 +50,7 @@ class JsonApi:
         page = self._fetcher.fetch(str(url), headers=self._headers(), robots=self._api.robots)
         try:
             return msgspec.json.decode(page.body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise FetchError(f"{self._api.url} answered with something that is no JSON: {error}") from error
 
     def _headers(self) -> dict[str, str]:

@@ -189,7 +189,7 @@ class JsonLinesTable:
                     continue
                 try:
                     value = msgspec.json.decode(line)
-                except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                     yield number, f"it is no JSON: {error}"
                     continue
                 yield number, value if isinstance(value, dict) else f"it is a JSON {type(value).__name__}, no object"
@@ -202,6 +202,7 @@ class ParquetTable:
         import pyarrow
         import pyarrow.parquet  # 0.2 s that no other archive needs
 
+        self._path = path
         self._pyarrow = pyarrow
         try:
             self._file = pyarrow.parquet.ParquetFile(path)
@@ -211,11 +212,21 @@ class ParquetTable:
 
     def rows(self) -> Iterator[Row]:
         number = 0
-        for batch in self._file.iter_batches():
-            for cells in zip(*map(self._values, batch.columns), strict=True):
+        for columns in self._batches():
+            for cells in zip(*columns, strict=True):
                 number += 1
                 broken = next((name for name, cell in zip(self.columns, cells, strict=True) if cell is _BROKEN), "")
                 yield Row(f"row {number}", cells, f"{broken} is not valid UTF-8" if broken else "")
+
+    def _batches(self) -> Iterator[list[list[Any]]]:
+        """The columns of each batch. Raises `InputError` where one is damaged: no row behind it can be found."""
+        try:
+            for batch in self._file.iter_batches():
+                yield [self._values(column) for column in batch.columns]
+        except (self._pyarrow.ArrowException, OSError, OverflowError) as error:
+            raise InputError(
+                f"{self._path} is damaged: {error}", fix="write it again, or fetch it again from where it came"
+            ) from error
 
     def _values(self, column: Any) -> list[Any]:
         types = self._pyarrow.types

@@ -262,6 +262,7 @@ def test_json_lines_are_rows(tmp_path: Path) -> None:
     [
         (b"{oops\n", "no JSON"),
         (b"[1, 2]\n", "a JSON list, no object"),
+        (b'{"text": ' + b"[" * 2000 + b"]" * 2000 + b"}\n", "no JSON: maximum recursion depth"),
         (b'{"text": "caf\xe9", "time": "2020-07-19"}\n', "no JSON"),
         ({"text": ["Bank"], "time": "2020-07-19"}, "a cell holds a list"),
         ({"text": "Bank fails", "time": None}, "no date"),
@@ -292,6 +293,19 @@ def test_parquet_with_invalid_utf8_loses_that_row_alone(tmp_path: Path) -> None:
     documents, rejected = read(path)
     assert [document.text for document in documents] == ["Bank fails"]
     assert [str(item) for item in rejected] == ["row 2: text is not valid UTF-8", "row 3: no text"]
+
+
+@pytest.mark.parametrize("damaged", [slice(4, 60), slice(100, 2000)], ids=["the page's header", "its data"])
+def test_parquet_with_a_damaged_page_is_an_error_that_names_the_file(tmp_path: Path, damaged: slice) -> None:
+    path = tmp_path / "news.parquet"
+    texts = [f"Bank number {number} fails" for number in range(5000)]
+    pq.write_table(pa.table({"text": texts, "time": ["2020-07-19"] * 5000}), path, use_dictionary=False)
+    content = bytearray(path.read_bytes())
+    content[damaged] = b"\xa5" * len(content[damaged])
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"news\.parquet is damaged") as caught:
+        read(path)
+    assert "write it again" in caught.value.fix
 
 
 def test_every_row_of_a_real_archive_is_accounted_for() -> None:

@@ -128,6 +128,7 @@ def test_a_bad_post_costs_itself_alone(item: dict[str, Any], reason: str) -> Non
         (b"", "no JSON"),
         (b"<html>", "no JSON"),
         (b"\xff\xfe", "no JSON"),
+        (b"[" * 2000, "no JSON"),
         ([], "no list at 'posts'"),
         ({"posts": None}, "no list at 'posts'"),
         ({"error": "x"}, "no list at 'posts'"),
