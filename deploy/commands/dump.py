@@ -72,7 +72,7 @@ def read_lines(broker: "BrokerSettings", topic: "Topic", *, follow: bool, stoppe
                 f"the broker has no topic {topic.name} yet",
                 fix="check topics.prefix; topics are made when a part of the pipeline first starts",
             )
-    with TopicReader(broker, topic) as reader:
+    with TopicReader(broker, topic, stopped=stopped) as reader:
         while not stopped():
             for record in reader.read():
                 if stopped():
@@ -91,7 +91,7 @@ def _line(record: Any) -> str:
     value = record.value
     try:
         shown = msgspec.Raw(value) if value is not None and msgspec.json.decode(value, type=msgspec.Raw) else None
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         shown = value  # bytes become Base64
     return msgspec.json.encode(
         {

@@ -1,5 +1,6 @@
 """The processes of a run on one machine: what each is launched with, and how to tell that it is ready."""
 
+import http.client
 import shutil
 import sys
 import urllib.error
@@ -34,7 +35,7 @@ def fetch_metrics(port: int) -> str:
         with urllib.request.urlopen(f"http://{HOST}:{port}/metrics", timeout=PROBE_SECONDS) as answer:
             text: str = answer.read().decode()
             return text
-    except (urllib.error.URLError, TimeoutError, ConnectionError):
+    except (urllib.error.URLError, TimeoutError, ConnectionError, http.client.HTTPException):
         return ""
 
 

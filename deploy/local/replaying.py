@@ -1,31 +1,37 @@
-"""An archive going through the pipeline of a run: published in a thread, followed until every row is accounted for."""
+"""An archive going through the pipeline of a run, published and followed until every row is accounted for.
+
+Each of the two has a thread of its own: whoever looks must not wait for a broker that somebody has to start again.
+"""
 
 import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import msgspec
 
-from deploy.errors import FinSentryError
 from deploy.local.plans import fetch_metrics
 from deploy.report import Report, Totals, gauge, latencies, latest_alerts
 from ingest.publisher import open_publisher
 from ingest.replay import ReplayResult, Speed, replay
 from ingest.settings import IngestSettings
 from stream.broker import BrokerSettings
+from stream.errors import BrokerError
 from stream.records import Alert, Checkpoint
 from stream.snapshot import TopicReader, furthest, read_topic
 from stream.topics import Topics
 
 JUDGED = "finsentry_judged_timestamp_seconds"
 
+FOLLOW_SECONDS = 0.5
+
 
 class Replaying:
-    """A replay and what has become of it so far. A context manager: it ends the thread that publishes."""
+    """A replay and what has become of it so far. A context manager: it ends the threads."""
 
     def __init__(
         self,
@@ -51,20 +57,24 @@ class Replaying:
         self._settle_seconds = settle_seconds
         self._clock = clock
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._publish, name="replay", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._keep_error, args=(work,), daemon=True)
+            for work in (self._publish, self._follow)
+        ]
         self._reader: TopicReader | None = None
         self._checkpoints: dict[int, Checkpoint] = {}
         self._before = Totals()
-        self._began = self._accounted_at = self._judged_at = 0.0
+        self._began = self._read_at = self._accounted_at = self._judged_at = 0.0
         self._judged: float | None = None
         self._published = (0, 0)
         self._peaks: dict[str, int] = {}
         self.result: ReplayResult | None = None
-        """What was published; None until the thread has ended well."""
-        self._error: FinSentryError | None = None
+        """What was published; None until that has ended well."""
+        self._error: BaseException | None = None
 
     def __enter__(self) -> Self:
-        self._reader = TopicReader(self._broker, self._topics.windows)
+        self._reader = TopicReader(self._broker, self._topics.windows, stopped=self._stop.is_set)
+        self._read()
         self._before = self._totals()
         return self
 
@@ -72,18 +82,20 @@ class Replaying:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
-        if self._thread.ident is not None:
-            self._thread.join(5.0)
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(5.0)
         if self._reader is not None:
             self._reader.close()
 
     def begin(self) -> None:
         """Starts to publish; the workers are ready."""
         self._began = self._clock()
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def look(self, pids: Mapping[str, int]) -> str:
-        """Sees how far it has come, in a line for people. Raises what ended the publishing."""
+        """Sees how far it has come, in a line for people. Raises what ended a thread."""
         if self._error is not None:
             raise self._error
         for name, pid in {"up": os.getpid(), **pids}.items():
@@ -101,7 +113,7 @@ class Replaying:
     @property
     def finished(self) -> bool:
         """Whether every row is accounted for and the judge has nothing more to say."""
-        return bool(self._accounted_at) and self._clock() - self._judged_at >= self._settle_seconds
+        return bool(self._accounted_at) and self._read_at - self._judged_at >= self._settle_seconds
 
     def report(self) -> Report:
         """The numbers so far; whole once `finished`."""
@@ -123,21 +135,35 @@ class Replaying:
             alerts=latest_alerts(alerts),
         )
 
-    def _publish(self) -> None:
+    def _keep_error(self, work: Callable[[], None]) -> None:
         try:
-            with open_publisher(self._ingest, self._broker, self._topics) as publisher:
-                self.result = replay(
-                    self._path, publisher, self._ingest, speed=self._speed, progress=self._note, stop=self._stop
-                )
-        except FinSentryError as error:
-            self._error = error
+            work()
+        except BaseException as error:  # `look` raises it, whatever it is: a thread must not end in silence
+            self._error = self._error or error
+
+    def _publish(self) -> None:
+        with open_publisher(self._ingest, self._broker, self._topics) as publisher:
+            self.result = replay(
+                self._path, publisher, self._ingest, speed=self._speed, progress=self._note, stop=self._stop
+            )
+
+    def _follow(self) -> None:
+        while not self._stop.wait(FOLLOW_SECONDS):
+            with suppress(BrokerError):  # not now: the supervisor starts Kafka again, or says why not
+                self._read()
+
+    def _read(self) -> None:
+        """Takes the checkpoints that have come."""
+        assert self._reader is not None
+        for record in self._reader.read():
+            # One by one: what was read before the broker fell silent does not come again.
+            self._checkpoints = furthest((record,), self._checkpoints)
+        self._read_at = self._clock()
 
     def _note(self, done: int, total: int) -> None:
         self._published = (done, total)
 
     def _totals(self) -> Totals:
-        assert self._reader is not None
-        self._checkpoints = furthest(self._reader.read(), self._checkpoints)
         return Totals.of(self._checkpoints.values())
 
 
