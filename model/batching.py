@@ -6,16 +6,17 @@ import numpy as np
 import numpy.typing as npt
 
 
-def cut_batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
+def cut_batches(lengths: Sequence[int], budget: int, *, equal: bool = False) -> Iterator[list[int]]:
     """Indices into `lengths` in batches, shortest texts first, ties in their own order.
 
     Every index comes once. A batch holds at most `budget` tokens after padding (rows x longest), except where one
-    text alone is longer. Lengths never decrease within a batch or from one to the next, so little is padding.
+    text alone is longer. Lengths never decrease within a batch or from one to the next, so little is padding; with
+    `equal` all in a batch are the same, and nothing is.
     """
     batch: list[int] = []
     for index in sorted(range(len(lengths)), key=lengths.__getitem__):
         # Sorted, so this text is the longest so far and the whole batch would be padded to it.
-        if batch and (len(batch) + 1) * lengths[index] > budget:
+        if batch and ((len(batch) + 1) * lengths[index] > budget or (equal and lengths[index] > lengths[batch[0]])):
             yield batch
             batch = []
         batch.append(index)

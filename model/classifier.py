@@ -53,6 +53,7 @@ class Classifier:
         self.bundle = bundle
         self._session = session
         self._budget = settings.batch_tokens
+        self._equal = settings.repeatable
         self._tokenizer = _open_tokenizer(bundle)
         self._temperatures = bundle.manifest.temperatures
         self._characters = bundle.manifest.maximum_length * CHARACTERS_PER_TOKEN
@@ -72,7 +73,7 @@ class Classifier:
     def classify(self, texts: Sequence[str]) -> list[Prediction]:
         """One prediction a text, in the order of `texts`; what is longer than the bundle's maximum length is cut.
 
-        An int8 model scales each batch by its own extremes, so a text may score a little differently in other company.
+        Where the settings say `repeatable`, a text's prediction is the same to the last bit whatever texts it is with.
         """
         topic_logits, sentiment_logits = self.logits(texts)
         topics = softmax(topic_logits / self._temperatures.topic)
@@ -97,7 +98,7 @@ class Classifier:
         ahead = self._tokenising.map(self._tokenise, [texts[start : start + LOOKAHEAD] for start in starts])
         running: list[tuple[list[int], Future[tuple[Logits, Logits]]]] = []
         for start, rows in zip(starts, ahead, strict=True):
-            for batch in cut_batches([len(row) for row in rows], self._budget):
+            for batch in cut_batches([len(row) for row in rows], self._budget, equal=self._equal):
                 future = self._inference.submit(self._session.run, *pad([rows[index] for index in batch]))
                 running.append(([start + index for index in batch], future))
         for indices, future in running:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import torch
+from onnxruntime.transformers.fusion_options import FusionOptions
 from onnxruntime.transformers.optimizer import optimize_model
 
 from model.errors import FinSentryError
@@ -34,11 +35,18 @@ def export(network: TwoHeads, path: Path, tolerance: float = TOLERANCE) -> None:
         traced = Path(folder) / "traced.onnx"
         _trace(network, traced)
         config = network.encoder.config
+        options = FusionOptions("bert")
+        # Leaves the products that make queries, keys and values as they are, so that they can be quantised by rows.
+        options.use_multi_head_attention = True
         fused = optimize_model(
-            str(traced), model_type="bert", num_heads=config.num_attention_heads, hidden_size=config.hidden_size
+            str(traced),
+            model_type="bert",
+            num_heads=config.num_attention_heads,
+            hidden_size=config.hidden_size,
+            optimization_options=options,
         )
         fused.save_model_to_file(str(path))
-        attentions = fused.get_fused_operator_statistics()["Attention"]
+        attentions = fused.get_fused_operator_statistics()["MultiHeadAttention"]
     if attentions != config.num_hidden_layers:
         raise ExportError(
             f"{path}: {attentions} of {config.num_hidden_layers} attention layers were fused",

@@ -29,8 +29,12 @@ class Session:
 
     def run(self, ids: Tokens, mask: Tokens) -> tuple[Logits, Logits]:
         """Topic logits (batch x 20) and sentiment logits (batch x 3) of `ids` (batch x length)."""
+        rows = len(ids)
+        if rows == 1:
+            # A product with one row goes another way through ONNX Runtime, which sums in another order.
+            ids, mask = np.repeat(ids, 2, axis=0), np.repeat(mask, 2, axis=0)
         topic, sentiment = self._session.run(OUTPUTS, dict(zip(INPUTS, (ids, mask), strict=True)))
-        return topic, sentiment
+        return topic[:rows], sentiment[:rows]
 
 
 def open_session(bundle: Bundle, provider: Provider) -> Session:

@@ -30,6 +30,12 @@ class ModelSettings(BaseModel):
         ge=1,
         description="Most tokens in one batch, padding included; a longer text is a batch of its own.",
     )
+    repeatable: bool = Field(
+        default=True,
+        description="Batch only texts of one length, so that a text scores the same to the last bit in any company. "
+        "Without it texts of about one length are padded together, which saves time where texts come a few at a time "
+        "and moves probabilities in their third decimal.",
+    )
     provider: Literal["auto", "cpu", "cuda"] = Field(
         default="auto",
         description="Where to run: `auto` takes CUDA where it is present and the bundle is not int8, else the CPU.",
