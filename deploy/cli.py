@@ -1,5 +1,6 @@
 """The `finsentry` command: finds the subcommand, and says errors to people instead of showing a traceback."""
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -22,6 +23,9 @@ COMMANDS = {
     "doctor": "Check what is configured, and say what to do.",
 }
 """What there is, and what it does; each stands in a module of its own that is imported when it is asked for."""
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What writing meets on a full disk: such an error knows no file, as standard output may be one."""
 
 INTERRUPTED = 130
 """What a shell expects of a program that Ctrl-C ended."""
@@ -75,11 +79,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has enough, as `head` does; the interpreter must not try to flush once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # whoever read our output has enough, as `head` does
+        _drop_output()
         return 1
     except OSError as error:
+        if error.filename is None and error.errno in NO_ROOM:
+            _drop_output()
+            return _say(f"the output could not be written: {error.strerror}", "free some space on its disk", 1)
         if error.filename is None:
             raise
         return _say(f"{error.filename}: {error.strerror}", "check the path, its permissions and the disk", 1)
@@ -88,6 +94,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
 def main() -> None:
     """The entry point of the installed command."""
     sys.exit(run())
+
+
+def _drop_output() -> None:
+    """The interpreter must not try to flush once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(message: str, fix: str, code: int) -> int:

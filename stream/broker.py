@@ -9,6 +9,7 @@ import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Literal
 
 import kafka
@@ -16,7 +17,7 @@ import kafka.admin
 import kafka.errors
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from stream.errors import BrokerError, TopicMismatchError
+from stream.errors import BrokerError, InputError, TopicMismatchError
 from stream.topics import Topic
 
 CHECKED_CONFIG = ("cleanup.policy", "message.timestamp.type")
@@ -60,7 +61,10 @@ class BrokerSettings(BaseModel):
         return servers
 
     def client_options(self) -> dict[str, Any]:
-        """Keyword arguments that every aiokafka and kafka-python client takes."""
+        """Keyword arguments that every aiokafka and kafka-python client takes.
+
+        Raises `InputError` that names the key and the file where a certificate or key cannot be read.
+        """
         options: dict[str, Any] = {
             "bootstrap_servers": self.servers(),
             "security_protocol": self.security_protocol,
@@ -77,10 +81,31 @@ class BrokerSettings(BaseModel):
         return options
 
     def _ssl_context(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=self.ca_file or None)
-        if self.certificate_file:
-            context.load_cert_chain(self.certificate_file, self.key_file or None)
+        with _loading(ca_file=self.ca_file):
+            context = ssl.create_default_context(cafile=self.ca_file or None)
+        with _loading(certificate_file=self.certificate_file, key_file=self.key_file):
+            if self.certificate_file:
+                context.load_cert_chain(self.certificate_file, self.key_file or None)
         return context
+
+
+@contextmanager
+def _loading(**files: str) -> Iterator[None]:
+    """Raises `InputError` where one of the files, by their keys, is not what it should be: `ssl` names neither."""
+    given = {f"kafka.{key}": file for key, file in files.items() if file}
+    for key, file in given.items():
+        try:
+            Path(file).open("rb").close()
+        except OSError as error:
+            raise InputError(f"{key}: {file}: {error.strerror}", fix="check the path and its permissions") from error
+    try:
+        yield
+    except ssl.SSLError as error:
+        named = " with ".join(f"{key} ({file})" for key, file in given.items())
+        raise InputError(
+            f"{named} cannot be used for TLS: {error}",
+            fix="give PEM files, and the key that belongs to the certificate",
+        ) from error
 
 
 @contextmanager

@@ -119,3 +119,21 @@ def test_a_reader_that_has_enough_is_no_error(checkout: Path) -> None:
         process.stdout.close()
         assert process.wait(30) == 1  # as click has it
         assert process.stderr.read() == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's disk that is always full")
+def test_a_full_disk_behind_the_output_is_said_in_a_line(checkout: Path) -> None:
+    script = "from deploy.cli import run; import click, deploy.cli as c, sys\n" + (
+        "command = click.command()(lambda: click.echo('x' * 1000))\n"
+        "c.LazyCommands.get_command = lambda *_: command\n"
+        "sys.exit(run(['dump']))"
+    )
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", script], stdout=full, stderr=subprocess.PIPE, text=True, cwd=checkout, timeout=60
+        )
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "finsentry: the output could not be written: No space left on device",
+        "  free some space on its disk",
+    ]
