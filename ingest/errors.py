@@ -10,10 +10,14 @@ class RowError(InputError):
 
 
 class FetchError(FinSentryError):
-    """A page or feed could not be fetched, or is none. `retry_after` is what the server asked for, in seconds."""
+    """A page or feed could not be fetched, or is none.
 
-    def __init__(self, message: str, *, fix: str = "", retry_after: float = 0.0) -> None:
+    `status` is the HTTP status where the server answered with an error, `retry_after` what it asked for, in seconds.
+    """
+
+    def __init__(self, message: str, *, fix: str = "", status: int = 0, retry_after: float = 0.0) -> None:
         super().__init__(message, fix=fix)
+        self.status = status
         self.retry_after = retry_after
 
 

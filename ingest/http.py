@@ -111,12 +111,14 @@ class Fetcher:
         """The page at `url`, or an `unchanged` one.
 
         Raises `FetchError` naming the URL where it is not allowed, too long, too slow or an error; `retry_after` is
-        what the server asks for.
+        what the server asks for, within `max_backoff_seconds`.
         """
         sent = dict(headers or {}) | (validators.headers() if validators else {})
         page = self._follow(url, sent, robots=robots)
         if page.status not in (200, 304):
-            raise FetchError(f"{page.url} answered with status {page.status}", retry_after=self._hold_off(page))
+            raise FetchError(
+                f"{page.url} answered with status {page.status}", status=page.status, retry_after=self._hold_off(page)
+            )
         return page
 
     def _follow(self, url: str, headers: Mapping[str, str], *, robots: bool) -> Page:
@@ -170,10 +172,14 @@ class Fetcher:
         return Page(str(response.url), response.status_code, bytes(body), headers)
 
     def _hold_off(self, page: Page) -> float:
-        """The seconds of `Retry-After`, which nothing else is sent to the host for; 0 where there is none."""
+        """The seconds of `Retry-After`, which nothing else is sent to the host for; 0 where there is none.
+
+        At most `max_backoff_seconds`: a mistaken header must not silence a source for ever.
+        """
         if page.status not in (429, 503):
             return 0.0
-        seconds = retry_after(page.headers.get("retry-after", ""), self._clock())
+        asked = retry_after(page.headers.get("retry-after", ""), self._clock())
+        seconds = min(asked, self._settings.max_backoff_seconds)
         self._turns.hold(urlsplit(page.url).netloc.lower(), seconds)
         return seconds
 

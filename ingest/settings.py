@@ -98,7 +98,7 @@ class IngestSettings(BaseModel):
     max_redirects: int = Field(5, ge=0, le=20, description="Most redirects in a row.")
     host_delay_seconds: float = Field(1.0, ge=0, description="Shortest time between two requests to one host.")
     robots_hours: float = Field(12.0, gt=0, le=24, description="How long a robots.txt is believed; RFC 9309 says 24.")
-    max_backoff_seconds: float = Field(3600.0, gt=0, description="Longest wait after a source failed repeatedly.")
+    max_backoff_seconds: float = Field(3600.0, gt=0, description="Longest wait for a source that fails.")
     workers: int = Field(8, ge=1, le=256, description="Sources that are fetched at the same time.")
     allow_private_addresses: bool = Field(
         False, description="Fetch from loopback and private networks too. For a closed network of your own only."

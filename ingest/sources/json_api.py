@@ -14,6 +14,10 @@ from ingest.settings import IngestSettings, JsonApiSource
 from stream.records import SourceKind
 
 
+CURSOR_REFUSED = (400, 404, 410)
+"""What an API answers with where it no longer knows a cursor: cursors expire, and none is worth a source."""
+
+
 class JsonApi:
     """A `Source` over one endpoint. Goes on from the cursor of the last page that was read to its end."""
 
@@ -47,7 +51,12 @@ class JsonApi:
         url = httpx.URL(self._api.url).copy_merge_params(self._api.params)
         if self._cursor:
             url = url.copy_merge_params({self._api.cursor_param: self._cursor})
-        page = self._fetcher.fetch(str(url), headers=self._headers(), robots=self._api.robots)
+        try:
+            page = self._fetcher.fetch(str(url), headers=self._headers(), robots=self._api.robots)
+        except FetchError as error:
+            if error.status in CURSOR_REFUSED:
+                self._cursor = ""
+            raise
         try:
             return msgspec.json.decode(page.body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

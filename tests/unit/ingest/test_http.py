@@ -250,3 +250,15 @@ def test_the_clock_of_retry_after_is_the_fetchers() -> None:
     with pytest.raises(FetchError) as caught:
         web.fetcher.fetch(URL)
     assert caught.value.retry_after == 60.0
+
+
+@pytest.mark.parametrize("value", ["31536000", "9" * 400, "Wed, 10 Mar 2027 12:00:00 GMT"])
+def test_no_server_silences_a_source_for_longer_than_the_settings_allow(value: str) -> None:
+    answers = {URL: httpx.Response(429, headers={"Retry-After": value}), ROBOTS: httpx.Response(404)}
+    web = Web(answers, settings(max_backoff_seconds=600))
+    with pytest.raises(FetchError) as caught:
+        web.fetcher.fetch(URL)
+    assert (caught.value.status, caught.value.retry_after) == (429, 600.0)
+    web.answers[URL] = httpx.Response(200)
+    web.time.now += 600
+    assert web.fetcher.fetch(URL).status == 200

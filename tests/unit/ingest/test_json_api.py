@@ -92,6 +92,31 @@ def test_a_cursor_that_stands_still_ends_the_read() -> None:
     assert len(list(api(web, cursor_param="", next_cursor="").read())) == 1
 
 
+@pytest.mark.parametrize("status", [400, 404, 410])
+def test_a_cursor_that_the_api_no_longer_knows_is_dropped(status: int) -> None:
+    posts = Posts(3)
+    web = Web({URL: posts})
+    source = api(web)
+    assert len(list(source.read())) == 3
+    web.answers[URL] = httpx.Response(status)
+    with pytest.raises(FetchError, match=f"status {status}"):
+        list(source.read())
+    web.answers[URL] = posts
+    assert len(list(source.read())) == 3
+
+
+def test_a_cursor_outlives_a_failure_of_the_server() -> None:
+    posts = Posts(3)
+    web = Web({URL: posts})
+    source = api(web)
+    list(source.read())
+    web.answers[URL] = httpx.Response(500)
+    with pytest.raises(FetchError, match="status 500"):
+        list(source.read())
+    web.answers[URL] = posts
+    assert list(source.read()) == []
+
+
 def test_fields_may_lie_deep() -> None:
     web = Web({URL: answer({"data": {"children": [{"data": {"name": 7, "body": "Bank fails", "utc": 1773140400}}]}})})
     fields = {"id": "data.name", "text": "data.body", "published_at": "data.utc", "url": ""}
