@@ -10,7 +10,7 @@ from queue import Empty, SimpleQueue
 from threading import Event
 
 from ingest.entries import Rejected, Source
-from ingest.errors import BrokerError, FetchError, FinSentryError, InputError, StoppingError
+from ingest.errors import BrokerError, FetchError, FinSentryError, InputError, RowError, StoppingError
 from ingest.http import Fetcher
 from ingest.publisher import Outcome, Publisher, open_publisher
 from ingest.schedule import Schedule, backoff, next_start
@@ -135,7 +135,10 @@ def read_source(source: Source, publisher: Publisher, *, stop: Event) -> Round:
             if isinstance(item, Rejected):
                 rejections.append(item)
             else:
-                counts[publisher.publish(item)] += 1
+                try:
+                    counts[publisher.publish(item)] += 1
+                except RowError as refused:
+                    rejections.append(Rejected.of(item, refused.message))
             if stop.is_set():
                 break
     except BrokerError:

@@ -43,6 +43,11 @@ class Rejected:
     """As a person would look for it: `row 17 (line 25)`, `entry 3`."""
     reason: str
 
+    @classmethod
+    def of(cls, document: Document, reason: str) -> "Rejected":
+        """A document that is refused later on, when its place in the source is no longer known."""
+        return cls(document.url or f"document {document.id}", reason)
+
     def __str__(self) -> str:
         return f"{self.where}: {self.reason}"
 

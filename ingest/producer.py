@@ -28,6 +28,10 @@ DELIVERY_SECONDS = 120.0
 
 CLOSE_SECONDS = 10.0
 
+AROUND_BYTES = 128
+"""What Kafka puts around a record that goes alone, with room to spare: 61 bytes of the batch, 21 of the record and the
+key."""
+
 
 class Producer(Protocol):
     """Appends records to one topic, each once and in order of `send` within its key."""
@@ -67,7 +71,7 @@ class KafkaDocuments:
         self._topic = topic.name
         self._room = in_flight_bytes
         self._close_seconds = close_seconds
-        self._largest = int(topic.config.get("max.message.bytes", 1_000_000))
+        largest = int(topic.config.get("max.message.bytes", 1_000_000))
         self._in_flight = 0
         self._failure: BaseException | None = None
         self._changed = Condition()
@@ -77,10 +81,10 @@ class KafkaDocuments:
                 client_id="finsentry-ingest",
                 acks="all",
                 enable_idempotence=True,
-                batch_size=BATCH_BYTES,
+                batch_size=min(BATCH_BYTES, largest),  # one that the broker refuses is split, and lost
                 linger_ms=LINGER_MS,
                 delivery_timeout_ms=int(delivery_seconds * 1000),
-                max_request_size=self._largest,
+                max_request_size=largest,
                 bootstrap_timeout_ms=10_000,
                 allow_auto_create_topics=False,
                 metrics_enabled=False,

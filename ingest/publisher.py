@@ -9,9 +9,10 @@ from threading import Lock
 
 from msgspec.structs import replace
 
+from ingest.errors import RowError
 from ingest.memory import Memory
 from ingest.privacy import mask
-from ingest.producer import KafkaDocuments, Producer
+from ingest.producer import AROUND_BYTES, KafkaDocuments, Producer
 from ingest.recall import TopicReader
 from ingest.settings import IngestSettings
 from stream import metrics
@@ -46,13 +47,18 @@ class Publisher:
         *,
         clock: Callable[[], datetime],
         phone_regions: Sequence[str] = (),
+        max_document_bytes: int | None = None,
         check: Callable[[], None] = lambda: None,
     ) -> None:
-        """`check` raises what went wrong beside the publisher: a memory that is no longer fed must not be trusted."""
+        """`max_document_bytes`: what the topic takes.
+
+        `check` raises what went wrong beside the publisher: a memory that is no longer fed must not be trusted.
+        """
         self._producer = producer
         self._memory = memory
         self._clock = clock
         self._phone_regions = phone_regions
+        self._max_bytes = max_document_bytes
         self._check = check
         self._lock = Lock()
 
@@ -61,17 +67,26 @@ class Publisher:
         return self._memory.knows(document_id)
 
     def publish(self, document: Document) -> Outcome:
-        """Sends the document unless it is known. Raises `BrokerError` where this or an earlier one was lost."""
+        """Sends the document unless it is known.
+
+        Raises `RowError` where it is larger than the topic takes, `BrokerError` where this or an earlier one was lost.
+        """
         self._check()
         document = self._presentable(document)
+        record = encode(document)
+        if self._max_bytes is not None and len(record) + AROUND_BYTES > self._max_bytes:
+            # Not left to the broker: what it refuses would be remembered as published, and its copies as copies.
+            raise RowError(
+                f"the document has {len(record):,} bytes; the limit is {self._max_bytes:,} (topics.max_document_bytes)"
+            )
         with self._lock:
             story = self._memory.admit(document, self._clock())
             if story is None:
                 metrics.DUPLICATES.labels(document.source_kind).inc()
                 return Outcome.DUPLICATE
             if story != document.story:
-                document = replace(document, story=story)
-            self._producer.send(story.encode(), encode(document), metrics.PUBLISHED.labels(document.source_kind).inc)
+                record = encode(replace(document, story=story))
+            self._producer.send(story.encode(), record, metrics.PUBLISHED.labels(document.source_kind).inc)
         if story == document.id:
             return Outcome.PUBLISHED
         metrics.COPIES.labels(document.source_kind).inc()
@@ -112,7 +127,14 @@ def open_publisher(
         reader.start()
         producer = KafkaDocuments(broker, topics.documents)
         try:
-            yield Publisher(producer, memory, clock=clock, phone_regions=settings.phone_regions, check=reader.check)
+            yield Publisher(
+                producer,
+                memory,
+                clock=clock,
+                phone_regions=settings.phone_regions,
+                max_document_bytes=topics.max_document_bytes,
+                check=reader.check,
+            )
             producer.flush()
         finally:
             producer.close()

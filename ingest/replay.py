@@ -11,7 +11,7 @@ from threading import Event
 from typing import Literal
 
 from ingest.entries import Rejected
-from ingest.errors import InputError
+from ingest.errors import InputError, RowError
 from ingest.publisher import Outcome, Publisher
 from ingest.settings import IngestSettings
 from ingest.sources.archive import ArchiveOptions, ArchiveSource
@@ -69,7 +69,8 @@ def replay(
     stop = stop or Event()
     started = monotonic()
     archive = ArchiveSource(path, settings, options, clock=clock)
-    documents, rejected, kept = _read(archive)
+    rejections = _Rejections(archive)
+    documents = _read(archive, rejections)
     outcomes = dict.fromkeys(Outcome, 0)
     pace = _Pace(speed, stop, monotonic)
     for done, document in enumerate(documents):
@@ -77,36 +78,50 @@ def replay(
             progress(done, len(documents))
         if not pace.reach(document.published_at):
             break
-        outcomes[publisher.publish(document)] += 1
+        try:
+            outcomes[publisher.publish(document)] += 1
+        except RowError as refused:
+            rejections.add(Rejected.of(document, refused.message))
     publisher.flush()
     published = sum(outcomes.values())
-    progress(published, len(documents))
+    unsent = archive.rows - rejections.count - published
+    progress(len(documents) - unsent, len(documents))
     return ReplayResult(
         rows=archive.rows,
-        rejected=rejected,
+        rejected=rejections.count,
         published=published,
         duplicates=outcomes[Outcome.DUPLICATE],
         copies=outcomes[Outcome.COPY],
-        unsent=len(documents) - published,
-        rejections=kept,
+        unsent=unsent,
+        rejections=tuple(rejections.kept),
         seconds=monotonic() - started,
     )
 
 
-def _read(archive: ArchiveSource) -> tuple[list[Document], int, tuple[Rejected, ...]]:
+class _Rejections:
+    """Counts and tells what cannot be published, and keeps the first."""
+
+    def __init__(self, archive: ArchiveSource) -> None:
+        self._archive = archive
+        self.count = 0
+        self.kept: list[Rejected] = []
+
+    def add(self, item: Rejected) -> None:
+        self.count += 1
+        metrics.REJECTED.labels(self._archive.kind).inc()
+        log.warning("event=row_rejected source=%s where=%r reason=%r", self._archive.name, item.where, item.reason)
+        if self.count <= KEPT_REJECTIONS:
+            self.kept.append(item)
+
+
+def _read(archive: ArchiveSource, rejections: _Rejections) -> list[Document]:
     documents: list[Document] = []
-    kept: list[Rejected] = []
-    rejected = 0
     for item in archive.read():
         if isinstance(item, Document):
             documents.append(item)
-            continue
-        rejected += 1
-        metrics.REJECTED.labels(archive.kind).inc()
-        log.warning("event=row_rejected source=%s where=%r reason=%r", archive.name, item.where, item.reason)
-        if rejected <= KEPT_REJECTIONS:
-            kept.append(item)
-    return documents, rejected, tuple(kept)
+        else:
+            rejections.add(item)
+    return documents
 
 
 class _Pace:

@@ -13,7 +13,6 @@ from ingest.http import Fetcher
 from ingest.settings import IngestSettings, JsonApiSource
 from stream.records import SourceKind
 
-
 CURSOR_REFUSED = (400, 404, 410)
 """What an API answers with where it no longer knows a cursor: cursors expire, and none is worth a source."""
 

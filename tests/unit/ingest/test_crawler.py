@@ -79,6 +79,15 @@ def test_any_error_of_a_source_is_its_own(error: Exception) -> None:
     assert metric("finsentry_source_up", source="sick") == 0.0
 
 
+def test_a_document_that_the_topic_cannot_take_costs_itself_alone() -> None:
+    producer = InMemoryProducer()
+    small = Publisher(producer, Memory(IngestSettings()), clock=lambda: NOW, max_document_bytes=100_000)
+    source = FakeSource("long", gives(document("x" * 200_000), document()))
+    result = read_source(source, small, stop=Event())
+    assert (result.outcome, result.published, result.rejected) == ("partial", 1, 1)
+    assert producer.documents() == [document()]
+
+
 def test_a_lost_broker_is_everybodys_error() -> None:
     producer = InMemoryProducer()
     producer.fail()

@@ -6,6 +6,7 @@ from threading import Thread
 import pytest
 from prometheus_client import REGISTRY
 
+from ingest.errors import RowError
 from ingest.memory import Memory
 from ingest.publisher import Outcome, Publisher
 from ingest.settings import IngestSettings
@@ -50,6 +51,16 @@ def test_social_text_is_masked_and_news_is_not() -> None:
     assert social.text == "@user says: mail [email] or call [phone] about $AAPL"
     assert social.title == "@user"
     assert (news.text, news.title) == (f"{text} now", "@jane")
+
+
+def test_a_document_that_the_topic_cannot_take_is_refused_and_leaves_no_trace() -> None:
+    producer = InMemoryProducer()
+    publish = Publisher(producer, Memory(IngestSettings()), clock=lambda: NOW, max_document_bytes=100_000).publish
+    with pytest.raises(RowError, match=r"the document has 200,\d\d\d bytes; the limit is 100,000") as caught:
+        publish(document(f"{STORY} {'x' * 200_000}"))
+    assert "topics.max_document_bytes" in caught.value.message
+    assert [publish(document()), publish(document(f"{STORY} {'x' * 99_000}"))] == [Outcome.PUBLISHED, Outcome.COPY]
+    assert [sent.story for sent in producer.documents()] == [document().id] * 2
 
 
 def test_a_lost_document_stops_the_publisher() -> None:

@@ -50,6 +50,16 @@ def test_every_row_is_accounted_for(tmp_path: Path) -> None:
     assert producer.flushes == 1
 
 
+def test_a_row_that_the_topic_cannot_take_is_a_rejected_one(tmp_path: Path) -> None:
+    path = archive(tmp_path, f"Time,Headlines\n2020-07-19,Bank fails\n2020-07-19,{'x' * 200_000}\nsoon,Bad row\n")
+    small = Publisher(InMemoryProducer(), Memory(IngestSettings()), clock=clock, max_document_bytes=100_000)
+    seen: list[tuple[int, int]] = []
+    result = replay(path, small, IngestSettings(), clock=clock, progress=lambda done, total: seen.append((done, total)))
+    assert (result.rows, result.rejected, result.published, result.unsent) == (3, 2, 1, 0)
+    assert "topics.max_document_bytes" in result.rejections[1].reason
+    assert seen[-1] == (2, 2)
+
+
 def test_a_second_replay_publishes_nothing_new(tmp_path: Path) -> None:
     producer = InMemoryProducer()
     publish = publisher(producer)
