@@ -15,6 +15,9 @@ from stream.records import Document, SourceKind
 MAX_URL = 2048
 """A longer one is no link that a person could use; browsers and sites stop here too."""
 
+MAX_TITLE = 500
+"""Characters. Titles go with every score and as evidence into buckets and alerts; what is longer is a body."""
+
 MAX_SOURCE = 100
 
 _BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b\u2060\ufeff]+")
@@ -128,7 +131,7 @@ class EntryRules:
             id=key,
             story=key,
             url=url,
-            title=title,
+            title=title[:MAX_TITLE],
             text=text,
             source=source,
             source_kind=self.kind,
