@@ -84,7 +84,7 @@ class TopicRow(msgspec.Struct, frozen=True, kw_only=True):
     share: float | None
     """Negative stories among the stories; None where there are none."""
     baseline: float | None
-    """What its past expects; known while an alert says so."""
+    """What its past expects; known while an alert of the chosen window says so."""
     trail: tuple[Point, ...]
 
 
@@ -224,7 +224,7 @@ def _rows(
                 stories=counts.stories,
                 negative_stories=counts.negative_stories,
                 share=counts.share if counts.stories else None,
-                baseline=alarm.baseline if alarm else None,
+                baseline=alarm.baseline if alarm and alarm.window == window else None,
                 trail=tuple(trail(state.table, topic, end, length, steps)),
             )
         )

@@ -54,6 +54,15 @@ def test_a_topic_that_fires_without_a_bucket_is_shown() -> None:
     assert (first.name, first.share, first.baseline) == ("Financials", None, 0.15)
 
 
+def test_the_baseline_of_another_window_is_not_shown_beside_the_share() -> None:
+    state = filled()
+    state.put_alert(alert("Macro", window="1h"))
+    found = {window: {row.name: row for row in view_of(state, window=window).topics} for window in ("1h", "24h")}
+    assert found["1h"]["Macro"].baseline == 0.15
+    assert found["24h"]["Macro"].baseline is None
+    assert found["24h"]["Macro"].state != "calm"
+
+
 def test_a_row_holds_the_numbers_of_the_window_that_ends_now() -> None:
     state = filled()
     state.put_bucket(bucket("Macro", -1, stories=5, negative=5))
