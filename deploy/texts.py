@@ -58,7 +58,10 @@ def _read_standard_input(form: Format, column: str) -> Iterator[str | Unreadable
         while chunk := sys.stdin.buffer.read(1 << 20):
             copy.write(chunk)
         copy.flush()
-        yield from _read_table(open_table(Path(copy.name)), "standard input", column)
+        try:
+            yield from _read_table(open_table(Path(copy.name)), "standard input", column)
+        except InputError as error:  # nobody knows the copy by its name
+            raise InputError(error.message.replace(copy.name, "standard input"), fix=error.fix) from error
 
 
 def _open_as(file: Path, form: str) -> Table:

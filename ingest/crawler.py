@@ -86,17 +86,17 @@ class Crawler:
         Raises `BrokerError` where a document was lost: nothing may go on as if it were safe.
         """
         schedule = Schedule(len(self._sources), self._monotonic())
-        with ThreadPoolExecutor(self._workers, thread_name_prefix="crawl") as pool:
-            try:
-                while not self._stop.is_set():
-                    metrics.HEARTBEAT.labels(ROLE).set_to_current_time()
-                    while (number := schedule.take(self._monotonic())) is not None:
-                        self._states[number].started = self._monotonic()
-                        pool.submit(self._read, number)
-                    self._settle(schedule)
-            finally:
-                self._stop.set()  # also when the broker was lost, so that waiting threads end
-                pool.shutdown(wait=False, cancel_futures=True)
+        pool = ThreadPoolExecutor(self._workers, thread_name_prefix="crawl")
+        try:
+            while not self._stop.is_set():
+                metrics.HEARTBEAT.labels(ROLE).set_to_current_time()
+                while (number := schedule.take(self._monotonic())) is not None:
+                    self._states[number].started = self._monotonic()
+                    pool.submit(self._read, number)
+                self._settle(schedule)
+        finally:
+            self._stop.set()  # also when the broker was lost, so that waiting threads end
+            pool.shutdown(cancel_futures=True)
 
     def _read(self, number: int) -> None:
         source = self._sources[number].source

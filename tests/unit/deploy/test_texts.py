@@ -92,6 +92,16 @@ def test_input_that_is_no_text_is_refused_by_name(tmp_path: Path, name: str, con
         texts(written(tmp_path, name, content))
 
 
+@pytest.mark.parametrize(("form", "content"), [("csv", b""), ("jsonl", b"no JSON\n"), ("parquet", b"PAR1")])
+def test_a_table_on_standard_input_is_called_so(monkeypatch: pytest.MonkeyPatch, form: Format, content: bytes) -> None:
+    stdin(monkeypatch, content)
+
+    with pytest.raises(InputError, match="^standard input ") as caught:
+        texts(None, form)
+
+    assert "tmp" not in str(caught.value)
+
+
 def test_a_directory_and_a_missing_file_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is a directory"):
         texts(tmp_path)
