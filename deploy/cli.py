@@ -18,6 +18,7 @@ COMMANDS = {
     "console": "Serve the page that shows it all.",
     "replay": "Publish an archive in event order.",
     "classify": "Say topic and sentiment of texts.",
+    "explain": "Say which words made a text negative.",
     "backtest": "Judge an archive or scored documents offline.",
     "dump": "Print the records of a topic as JSON lines.",
     "doctor": "Check what is configured, and say what to do.",

@@ -1,7 +1,7 @@
-"""The console's routes: the page, its live events, the same as JSON, and the way in."""
+"""The console's routes: the page, its live events, the same as JSON, why a headline is negative, and the way in."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from http import HTTPStatus
 from urllib.parse import parse_qs
 
@@ -17,14 +17,20 @@ from starlette.types import Message, Send
 
 from dashboards.console.board import Board
 from dashboards.console.live import Asked, Pages, events
-from dashboards.console.render import HERE, render_document, render_sign_in
+from dashboards.console.render import HERE, render_document, render_explanation, render_sign_in
 from dashboards.console.security import COOKIE, Guard, same, session_of
 from dashboards.console.settings import ConsoleSettings
+from model.errors import FinSentryError
+from model.explain import Explanation
+
+Explain = Callable[[str], Explanation]
+"""Which words of a text made it negative; may take a second, and is called in a thread."""
 
 SEND_SECONDS = 30.0
 """A reader that takes nothing for this long is gone; its place is given to another."""
 
 LONGEST_TOPIC = 200
+LONGEST_TEXT = 500
 LARGEST_FORM = 4096
 
 
@@ -47,9 +53,10 @@ class EventStream(StreamingResponse):
 class Console:
     """The request handlers over one board."""
 
-    def __init__(self, board: Board, settings: ConsoleSettings) -> None:
+    def __init__(self, board: Board, settings: ConsoleSettings, explain: Explain) -> None:
         self._board = board
         self._settings = settings
+        self._explain = explain
         self._pages = Pages(board, settings)
         self._readers = 0
 
@@ -79,6 +86,17 @@ class Console:
         if asked.topic:
             answer["topic"] = msgspec.to_builtins(topic)
         return Response(msgspec.json.encode(answer), media_type="application/json")
+
+    async def explain(self, request: Request) -> Response:
+        text = request.query_params.get("text", "").strip()[:LONGEST_TEXT]
+        if not text:
+            return HTMLResponse(render_explanation("", None, longest=LONGEST_TEXT))
+        try:
+            found = await asyncio.to_thread(self._explain, text)
+        except FinSentryError as error:
+            page = render_explanation(text, None, longest=LONGEST_TEXT, problem=str(error))
+            return HTMLResponse(page, HTTPStatus.SERVICE_UNAVAILABLE)
+        return HTMLResponse(render_explanation(text, found, longest=LONGEST_TEXT))
 
     async def ready(self, _request: Request) -> Response:
         connection = self._board.connection
@@ -120,14 +138,15 @@ async def _body(request: Request) -> bytes:
     return body
 
 
-def create_app(board: Board, settings: ConsoleSettings) -> Starlette:
+def create_app(board: Board, settings: ConsoleSettings, explain: Explain) -> Starlette:
     """The console over `board` as an ASGI application; `serve` in `server.py` runs it."""
-    console = Console(board, settings)
+    console = Console(board, settings, explain)
     return Starlette(
         routes=[
             Route("/", console.page),
             Route("/events", console.events, methods=["GET"]),
             Route("/api/state", console.state),
+            Route("/explain", console.explain),
             Route("/ready", console.ready),
             Route("/sign-in", console.sign_in, methods=["GET", "POST"]),
             Mount("/static", StaticFiles(directory=HERE / "static")),

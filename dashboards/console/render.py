@@ -1,5 +1,6 @@
 """The view as HTML: the whole page, or the fragments of it that a live page replaces. Everything is escaped."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -10,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from dashboards.console import charts
 from dashboards.console.settings import minutes_in
 from dashboards.console.view import TopicView, View
+from model.explain import Explanation, Word
 
 HERE = Path(__file__).parent
 
@@ -79,6 +81,32 @@ def render_document(page: Page, *, opened: bool) -> str:
 def render_sign_in(*, refused: bool) -> str:
     """The page that asks for the token."""
     return _templates().get_template("sign_in.html").render(refused=refused)
+
+
+class MarkedWord(NamedTuple):
+    """A word of an explanation as the page colours it."""
+
+    text: str
+    weight: float
+    side: Literal["bad", "good"]
+    strength: int
+    """0, too little to be seen, to 4."""
+
+
+def render_explanation(text: str, found: Explanation | None, *, longest: int, problem: str = "") -> str:
+    """The page that says what each word of `text` did; without `found` it asks for a text."""
+    words = marked(found.words) if found else []
+    page = _templates().get_template("explain.html")
+    return page.render(text=text, found=found, words=words, longest=longest, problem=problem)
+
+
+def marked(words: Sequence[Word]) -> list[MarkedWord]:
+    """The words with a side and a strength, relative to the one that did most, but at least to a nat."""
+    most = max([1.0, *(abs(word.weight) for word in words)])
+    return [
+        MarkedWord(word.text, word.weight, "bad" if word.weight > 0 else "good", round(4 * abs(word.weight) / most))
+        for word in words
+    ]
 
 
 def mood_of(view: View) -> Mood:

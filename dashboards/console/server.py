@@ -5,16 +5,18 @@ import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import uvicorn
 import uvloop
 
-from dashboards.console.app import create_app
+from dashboards.console.app import Explain, create_app
 from dashboards.console.board import Board
+from dashboards.console.explaining import Explainer
 from dashboards.console.feed import Feed, empty_state, utc_now
 from dashboards.console.settings import ConsoleSettings
 from model.errors import FinSentryError
+from model.settings import ModelSettings
 from stream.broker import BrokerSettings
 from stream.roles import RoleServer
 from stream.settings import StreamSettings
@@ -56,10 +58,12 @@ def address_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
-async def serve(board: Board, settings: ConsoleSettings, listener: socket.socket, stop: asyncio.Event) -> None:
+async def serve(
+    board: Board, settings: ConsoleSettings, explain: Explain, listener: socket.socket, stop: asyncio.Event
+) -> None:
     """Serves the board on a listening socket until `stop` is set; open live pages end with it."""
     config = uvicorn.Config(
-        create_app(board, settings),
+        create_app(board, settings, explain),
         log_config=None,
         access_log=False,
         server_header=False,
@@ -80,13 +84,15 @@ async def serve(board: Board, settings: ConsoleSettings, listener: socket.socket
         ending.cancel()
 
 
-async def _run(board: Board, feed: Feed, settings: ConsoleSettings, listener: socket.socket, role: RoleServer) -> None:
+async def _run(
+    board: Board, feed: Feed, settings: ConsoleSettings, explain: Explain, listener: socket.socket, role: RoleServer
+) -> None:
     stop = asyncio.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     async with asyncio.TaskGroup() as tasks:
         beside = [tasks.create_task(feed.run()), tasks.create_task(_announce(board, role))]
-        await serve(board, settings, listener, stop)
+        await serve(board, settings, explain, listener, stop)
         for task in beside:
             task.cancel()
 
@@ -103,6 +109,7 @@ def run_console(
     topics: Topics,
     settings: ConsoleSettings,
     stream: StreamSettings,
+    model: ModelSettings,
     role: RoleServer,
     *,
     listening: Callable[[str], None] = lambda _address: None,
@@ -116,10 +123,10 @@ def run_console(
     listener = open_socket(settings)
     board = Board(empty_state(topics, settings, stream), now=utc_now)
     feed = Feed(broker, topics, board, lambda: empty_state(topics, settings, stream))
-    with listener:
+    with listener, closing(Explainer(model)) as explain:
         role.start()
         listening(address_of(listener))
         try:
-            uvloop.run(_run(board, feed, settings, listener, role))
+            uvloop.run(_run(board, feed, settings, explain, listener, role))
         finally:
             role.stop()

@@ -29,6 +29,7 @@ def console(settings: Settings) -> None:
             Topics(settings.topics),
             settings.console,
             settings.stream,
+            settings.model,
             server,
             listening=lambda address: click.echo(f"The console is at {address}"),
         )

@@ -6,6 +6,7 @@ import sys
 
 from dashboards.console.server import run_console
 from dashboards.console.settings import ConsoleSettings
+from model.settings import ModelSettings
 from stream.broker import BrokerSettings
 from stream.roles import RoleServer
 from stream.settings import StreamSettings
@@ -27,6 +28,7 @@ def main() -> None:
         ConsoleSettings(**given["console"]),
         # The tests' moments are those of the clock, and one silent partition holds nothing back for long.
         StreamSettings(idle_seconds=0.5),
+        ModelSettings(threads=1),
         RoleServer("console", 0),
         listening=announce,
     )

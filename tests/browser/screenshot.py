@@ -3,15 +3,17 @@
 import argparse
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
 
 from playwright.async_api import async_playwright
 
 from dashboards.console.board import Board
+from dashboards.console.explaining import Explainer
 from dashboards.console.server import address_of, open_socket, serve
 from dashboards.console.settings import ConsoleSettings
 from dashboards.console.state import ConsoleState
+from model.settings import ModelSettings
 from tests.browser.chromium import ARGUMENTS, EXECUTABLE
 from tests.browser.made_up import PARTITIONS, World
 
@@ -42,8 +44,8 @@ async def made_up_console() -> AsyncIterator[str]:
     board = Board(made_up_state(datetime.now(UTC)), now=lambda: datetime.now(UTC))
     board.connect("live")
     stop = asyncio.Event()
-    with open_socket(SETTINGS) as listener:
-        serving = asyncio.create_task(serve(board, SETTINGS, listener, stop))
+    with open_socket(SETTINGS) as listener, closing(Explainer(ModelSettings())) as explain:
+        serving = asyncio.create_task(serve(board, SETTINGS, explain, listener, stop))
         yield address_of(listener)
         stop.set()
         await serving
@@ -57,7 +59,7 @@ async def take(url: str, out: str, *, scheme: str, width: int, height: int, full
             viewport={"width": width, "height": height}, color_scheme="dark" if scheme == "dark" else "light"
         )
         await page.goto(url)
-        await page.wait_for_selector("#topics tbody tr")
+        await page.wait_for_selector("#topics tbody tr, .explain main")
         await page.wait_for_timeout(700)
         await page.screenshot(path=out, full_page=full)
         await browser.close()

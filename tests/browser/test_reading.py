@@ -57,6 +57,10 @@ def overflow(page: Page) -> int:
     )
 
 
+def overflow_of_document(page: Page) -> int:
+    return int(page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+
 def test_a_click_opens_a_topic_over_the_page(news: News, open_page: OpenPage) -> None:
     page = open_page(news.url)
     page.locator("#topic-financials a").click()
@@ -171,6 +175,18 @@ def test_text_stands_out_from_its_ground(news: News, open_page: OpenPage, scheme
     page = open_page(f"{news.url}?topic=Financials", color_scheme=scheme)
     expect(page.get_by_role("dialog", name="Financials")).to_be_visible()
     assert page.evaluate(CONTRASTS) == []
+
+
+def test_a_click_on_the_probability_says_why(news: News, open_page: OpenPage) -> None:
+    page = open_page(news.url)
+    headline = page.locator("#headlines li").first
+    title = headline.locator(".title").inner_text()
+    headline.locator("a.negative").click()
+    expect(page.get_by_role("heading", name="Why negative?")).to_be_visible()
+    expect(page.get_by_label("Headline")).to_have_value(title)
+    assert page.locator(".words").inner_text().split() == title.split()
+    assert page.locator("tbody tr").count() == len(title.split())
+    assert overflow_of_document(page) <= 0
 
 
 def test_who_has_the_token_signs_in(start_console: StartConsole, open_page: OpenPage, writer: Writer) -> None:

@@ -9,12 +9,27 @@ from dashboards.console.app import create_app
 from dashboards.console.board import Board
 from dashboards.console.security import COOKIE
 from dashboards.console.settings import ConsoleSettings
+from model.classifier import Prediction
+from model.errors import BundleError
+from model.explain import Explanation, Word
 from tests.unit.dashboards.console.records import SETTINGS, new_board
 from tests.unit.dashboards.console.test_view import filled
 
 TOKEN = "a-token-of-some-length"
 GUARDED = ConsoleSettings(host="0.0.0.0", token=SecretStr(TOKEN))
 PAGE = {"Accept": "text/html"}
+
+
+def explanation(text: str) -> Explanation:
+    """Of a classifier that minds one word alone."""
+    if text == "broken":
+        raise BundleError("model.onnx is not what it was", fix="restore it")
+    words, start = [], 0
+    for word in text.split():
+        words.append(Word(word, start, 3.0 if word == "run" else -0.2))
+        start += len(word) + 1
+    return Explanation(text, Prediction("Financials", 0.9, "negative", (0.8, 0.1, 0.1)), "negative", tuple(words))
+
 
 Ask = Callable[[httpx.AsyncClient], Awaitable[httpx.Response]]
 
@@ -25,7 +40,7 @@ def answer(
     """What the console says to one client."""
 
     async def run() -> httpx.Response:
-        transport = httpx.ASGITransport(create_app(board or new_board(filled()), settings))
+        transport = httpx.ASGITransport(create_app(board or new_board(filled()), settings, explanation))
         async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as client:
             return await ask(client)
 
@@ -38,7 +53,16 @@ def get(path: str, settings: ConsoleSettings = SETTINGS, **headers: str) -> http
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/?window=7d&topic=Macro", "/api/state", "/ready", "/static/console.css", "/static/console.js", "/nowhere"],
+    [
+        "/",
+        "/?window=7d&topic=Macro",
+        "/explain?text=bank+run",
+        "/api/state",
+        "/ready",
+        "/static/console.css",
+        "/static/console.js",
+        "/nowhere",
+    ],
 )
 def test_every_answer_is_guarded_against_what_a_browser_might_do(path: str) -> None:
     headers = get(path).headers
@@ -183,3 +207,28 @@ def test_without_a_token_there_is_nothing_to_sign_in_to() -> None:
 @pytest.mark.parametrize("path", ["/static/../app.py", "/static/%2e%2e/app.py", "/static/", "/static/nothing.js"])
 def test_only_the_static_files_are_served(path: str) -> None:
     assert get(path).status_code == 404
+
+
+def test_an_explanation_marks_the_words_that_speak_for_negative() -> None:
+    page = get("/explain?text=A+run+on+%3Cb%3E").text
+    assert '<span class="bad4" title="+3.00">run</span>' in page
+    assert '<span class="good0" title="-0.20">A</span>' in page
+    assert "&lt;b&gt;" in page
+    assert "<b>" not in page
+    assert "80% negative" in page
+
+
+def test_without_a_text_it_asks_for_one() -> None:
+    answer = get("/explain")
+    assert answer.status_code == 200
+    assert 'name="text"' in answer.text
+
+
+def test_a_bundle_that_does_not_load_is_said_on_the_page() -> None:
+    answer = get("/explain?text=broken")
+    assert answer.status_code == 503
+    assert "model.onnx is not what it was" in answer.text
+
+
+def test_explanations_are_for_those_who_have_the_token() -> None:
+    assert answer(lambda client: client.get("/explain?text=bank+run"), GUARDED).status_code == 401

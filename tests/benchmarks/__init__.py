@@ -1,0 +1,1 @@
+"""Measurements, not tests: each prints a table and says how it was made."""

@@ -1,0 +1,111 @@
+"""How fast the classifier is, beside what people would write: `python -m tests.benchmarks.classifier`.
+
+Needs the `train` extra, for torch and a pretrained encoder of the shipped bundle's shape. All contenders classify the
+same texts with networks of the same shape; what the weights say does not matter for the time it takes.
+"""
+
+import argparse
+import csv
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import onnxruntime
+import torch
+import transformers
+from tokenizers import Tokenizer
+
+from model.batching import pad
+from model.bundle import TOKENIZER_FILE
+from model.classifier import Classifier
+from model.export import export
+from model.network import TwoHeads
+from model.recipe import CONFIGS, read_recipe
+from model.runtime import INPUTS, OUTPUTS
+from model.settings import ModelSettings
+from tests.benchmarks.side_by_side import Contender, machine, rates, table
+
+BATCH = 64
+
+
+def texts(count: int) -> list[str]:
+    """Posts, press sentences and headlines of the recipe's own texts, shuffled as a stream would mix them."""
+    found = []
+    for path in sorted((CONFIGS / "texts").glob("*.csv")):
+        with path.open(encoding="utf-8", newline="") as file:
+            found += [row["text"] for row in csv.DictReader(file)]
+    Random(1).shuffle(found)
+    return found[:count]
+
+
+def pipeline(encoder: Path, items: Sequence[str]) -> Contender:
+    """A Hugging Face pipeline on torch float32 as its documentation writes it."""
+    classify = transformers.pipeline(
+        "text-classification",
+        model=transformers.AutoModelForSequenceClassification.from_pretrained(encoder, num_labels=20),
+        tokenizer=transformers.AutoTokenizer.from_pretrained(encoder),
+        device="cpu",
+    )
+    return lambda: len(classify(list(items), batch_size=BATCH, truncation=True, max_length=96))
+
+
+def plain_runtime(encoder: Path, folder: Path, items: Sequence[str]) -> Contender:
+    """ONNX Runtime float32 as it comes: all cores to each batch of 64, in the order of arrival."""
+    network = TwoHeads.pretrained(encoder)
+    network.save(folder)
+    export(TwoHeads.load(folder), folder / "model.onnx")
+    session = onnxruntime.InferenceSession(str(folder / "model.onnx"), providers=["CPUExecutionProvider"])
+    tokenizer = Tokenizer.from_file(str(encoder / TOKENIZER_FILE))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(96)
+
+    def run() -> int:
+        source = iter(items)
+        done = 0
+        while batch := list(islice(source, BATCH)):
+            rows = [encoding.ids for encoding in tokenizer.encode_batch_fast(batch)]
+            done += len(session.run(OUTPUTS, dict(zip(INPUTS, pad(rows), strict=True)))[0])
+        return done
+
+    return run
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.classifier", description=__doc__)
+    parser.add_argument("--texts", type=int, default=1024, help="in each round of each contender")
+    parser.add_argument("--rounds", type=int, default=7)
+    options = parser.parse_args(arguments)
+    transformers.logging.set_verbosity_error()
+    on = machine()
+    items = texts(options.texts)
+    encoder = read_recipe(CONFIGS / "default.toml").encoder.locate()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        shipped = {
+            name: stack.enter_context(Classifier.load(settings))
+            for name, settings in {
+                "FinSentry, repeatable (default)": ModelSettings(),
+                "FinSentry, fast (`model.repeatable = false`)": ModelSettings(repeatable=False),
+            }.items()
+        }
+        contenders: dict[str, Contender] = {
+            "transformers pipeline, torch fp32, batch 64": pipeline(encoder, items),
+            "ONNX Runtime fp32, unsorted batches of 64": plain_runtime(encoder, folder, items),
+            **{name: (lambda c=c: len(c.classify(items))) for name, c in shipped.items()},  # type: ignore[misc]
+        }
+        found = rates(contenders, rounds=options.rounds)
+        tokenizer = Tokenizer.from_file(str(encoder / TOKENIZER_FILE))
+        tokenizer.no_padding()
+        lengths = [len(encoding.ids) for encoding in tokenizer.encode_batch(items)]
+    print(f"{on}; torch {torch.__version__}, onnxruntime {onnxruntime.__version__}")
+    print(f"{len(items)} texts of {np.mean(lengths):.0f} tokens (5 to 95 %: {np.percentile(lengths, 5):.0f} to "
+          f"{np.percentile(lengths, 95):.0f}), {options.rounds} rounds\n")  # fmt: skip
+    print("\n".join(table(found, unit="texts/s")))
+
+
+if __name__ == "__main__":
+    main()
