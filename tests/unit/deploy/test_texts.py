@@ -96,7 +96,7 @@ def test_input_that_is_no_text_is_refused_by_name(tmp_path: Path, name: str, con
 def test_a_table_on_standard_input_is_called_so(monkeypatch: pytest.MonkeyPatch, form: Format, content: bytes) -> None:
     stdin(monkeypatch, content)
 
-    with pytest.raises(InputError, match="^standard input ") as caught:
+    with pytest.raises(InputError, match=r"^standard input ") as caught:
         texts(None, form)
 
     assert "tmp" not in str(caught.value)

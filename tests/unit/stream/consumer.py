@@ -40,15 +40,15 @@ class FakeConsumer:
     def offsets_for_times(self, times: dict[Any, int]) -> dict[Any, Any]:
         return {place: SimpleNamespace(offset=0) for place in times}
 
-    def end_offsets(self, places: Iterable[Any], timeout_ms: float | None = None) -> dict[Any, int]:
+    def end_offsets(self, places: Iterable[Any], **_: float) -> dict[Any, int]:
         if self.failure is not None:
             raise self.failure
         return dict.fromkeys(places, len(self.values))
 
-    def position(self, _place: Any, timeout_ms: float | None = None) -> int:
+    def position(self, _place: Any, **_: float) -> int:
         return self._position
 
-    def poll(self, timeout_ms: float) -> dict[Any, list[Any]]:
+    def poll(self, *_: float, **__: float) -> dict[Any, list[Any]]:
         if self.silent or self._position == len(self.values):
             return {}
         first, self._position = self._position, len(self.values)
