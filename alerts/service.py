@@ -7,7 +7,7 @@ both topics from their start and judges again, in silence up to the mark.
 import asyncio
 import logging
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from time import monotonic
@@ -29,6 +29,7 @@ from stream.records import Alert, encode
 from stream.roles import RoleServer
 from stream.settings import StreamSettings
 from stream.topics import Topics
+from stream.windows import moment_of
 from stream.writing import Entry, append, open_producer
 
 logger = logging.getLogger(__name__)
@@ -36,6 +37,10 @@ logger = logging.getLogger(__name__)
 STAGE = "alerts"
 
 MARK_SECONDS = 1.0
+
+SLICE = timedelta(hours=6)
+"""Event time that is judged at once: a second at most, where twenty busy topics have a past of a week."""
+
 SHOW_SECONDS = 0.5
 """A replay passes hundreds of moments a second: what is shown of them need not be fresher than this."""
 
@@ -101,6 +106,14 @@ class AlertService:
             judging.result()
 
 
+def slices(start: datetime, end: datetime, size: timedelta = SLICE) -> Iterator[datetime]:
+    """Moments from `start` to `end`, at most `size` apart; the last is `end`."""
+    while end - start > size:
+        start += size
+        yield start
+    yield end
+
+
 class _Round:
     """One life of the Kafka clients and of all that was read through them."""
 
@@ -128,9 +141,10 @@ class _Round:
             self._judge.resume(state.alerts.values(), marked)
             self._is_new = marked is None and service.stream.follow_clock
             logger.info("loaded stage=%s alerts=%d judged=%s", STAGE, len(state.alerts), marked)
-            service.ready()
+            self._marked = marked
             while True:
                 await self._advance(log, producer, state)
+                service.ready()
                 for record in await log.read():
                     state.put(*record)
                 state.observe_ends(log.document_ends)
@@ -158,18 +172,33 @@ class _Round:
         return state
 
     async def _advance(self, log: Follower, producer: AIOKafkaProducer, state: WindowsState) -> None:
-        judge = self._judge
         watermark = self._due(state.watermark(self._service.now()))
+        span = state.table.span()
+        if watermark is not None and span is not None:
+            for moment in slices(self._judge.judged or moment_of(span[0]), watermark):
+                await self._judge_until(moment, producer, state)
+                await self._mark(log)
+        self._show(state)
+        metrics.HEARTBEAT.labels(STAGE).set_to_current_time()
+
+    async def _judge_until(self, moment: datetime, producer: AIOKafkaProducer, state: WindowsState) -> None:
+        judge = self._judge
         before = judge.evaluations
-        told = judge.advance(state.table, watermark, state.closed) if watermark is not None else []
+        told = judge.advance(state.table, moment, state.closed)
         metrics.EVALUATIONS.inc(judge.evaluations - before)
         await self._tell(producer, state, told)
         state.table.drop_before(judge.horizon)
-        self._show(state)
-        if judge.judged and judge.judged != self._marked and monotonic() - self._marked_at >= MARK_SECONDS:
-            await self._service.mark.write(log.consumer, judge.judged)
-            self._marked, self._marked_at = judge.judged, monotonic()
         metrics.HEARTBEAT.labels(STAGE).set_to_current_time()
+        await asyncio.sleep(0)  # a signal, or the end of the round, comes between two slices of a long past
+
+    async def _mark(self, log: Follower) -> None:
+        """Commits how far all is told, now and then and never back: a restart judges the past again."""
+        judged = self._judge.judged
+        if judged is None or (self._marked is not None and judged <= self._marked):
+            return
+        if monotonic() - self._marked_at >= MARK_SECONDS:
+            await self._service.mark.write(log.consumer, judged)
+            self._marked, self._marked_at = judged, monotonic()
 
     def _due(self, watermark: datetime | None) -> datetime | None:
         """The watermark to judge up to; None where there is none, or the past of a new stream is still coming in.
