@@ -122,7 +122,7 @@ def read_scored(lines: Iterable[bytes], name: str) -> Iterator[Placed]:
             continue
         try:
             entry = _lines.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InputError(
                 f"{name}, line {number}: not a scored document: {error}",
                 fix="make the file with `finsentry dump scored > FILE`",
