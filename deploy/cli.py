@@ -21,6 +21,7 @@ COMMANDS = {
     "explain": "Say which words made a text negative.",
     "backtest": "Judge an archive or scored documents offline.",
     "dump": "Print the records of a topic as JSON lines.",
+    "evaluate": "Measure a bundle on held-out sets.",
     "doctor": "Check what is configured, and say what to do.",
 }
 """What there is, and what it does; each stands in a module of its own that is imported when it is asked for."""

@@ -27,6 +27,8 @@ class Example:
     head: Head
     label: int
     source: str = ""
+    classes: tuple[int, ...] = ()
+    """What its source could have said, where that is less than its head: bears and bulls know no neutral."""
 
     @property
     def key(self) -> str:
@@ -55,18 +57,15 @@ def load_splits(recipe: Recipe, root: Path) -> Splits:
     evaluation: dict[str, list[Example]] = {}
     fingerprints: dict[str, DataFingerprint] = {}
     for source in recipe.sources:
-        folder = CONFIGS if source.own else root
-        if source.train is not None:
-            rows = read_source(source, folder / source.train)
-            fingerprints[f"{source.name}.train"] = fingerprint(rows)
-            if source.holdout:
-                evaluation[f"{source.name}.holdout"] = [e for e in rows if share_of(e.key, "holdout") < source.holdout]
-            pool.extend(rows)
-        if source.evaluation is not None:
-            rows = read_source(source, folder / source.evaluation)
-            fingerprints[f"{source.name}.validation"] = fingerprint(rows)
-            evaluation[f"{source.name}.validation"] = rows
+        for split, rows in _read_splits(source, root):
+            if split != "holdout":
+                fingerprints[f"{source.name}.{split}"] = fingerprint(rows)
+            if split == "train":
+                pool.extend(rows)
+            else:
+                evaluation[f"{source.name}.{split}"] = rows
     kept = without_repeats(without_leaks(pool, evaluation))
+    _require_two_classes_a_head(recipe, kept)
     calibration = [e for e in kept if share_of(e.key, "calibration") < recipe.training.calibration]
     repeat = {source.name: source.repeat for source in recipe.sources}
     train = [
@@ -81,6 +80,25 @@ def load_splits(recipe: Recipe, root: Path) -> Splits:
     return splits
 
 
+def load_evaluation(recipe: Recipe, root: Path) -> Splits:
+    """What the recipe holds out under `root`, with nothing that trains; reads of `train` only what has a holdout."""
+    evaluation: dict[str, list[Example]] = {}
+    fingerprints: dict[str, DataFingerprint] = {}
+    for source in recipe.sources:
+        needed = source if source.holdout else source.model_copy(update={"train": None})
+        for split, rows in _read_splits(needed, root):
+            if split != "holdout":
+                fingerprints[f"{source.name}.{split}"] = fingerprint(rows)
+            if split != "train":
+                evaluation[f"{source.name}.{split}"] = rows
+    if not evaluation:
+        raise InputError(
+            f"the recipe {recipe.name!r} holds nothing out, so there is nothing to measure on",
+            fix="Give a source `evaluation` or `holdout`.",
+        )
+    return Splits([], [], evaluation, fingerprints)
+
+
 def read_source(source: Source, path: Path) -> list[Example]:
     """Rows of `path` in order, without those whose labels disagree (see `label_pattern`) or that have an empty cell."""
     frame = _read_frame(path)
@@ -90,7 +108,8 @@ def read_source(source: Source, path: Path) -> list[Example]:
                 f"{path}: no column {column!r}, only {', '.join(map(str, frame.columns))}",
                 fix=f"Name its columns in the recipe's source {source.name!r}.",
             )
-    return list(_examples(source, path, zip(frame[source.text], frame[source.label], strict=True)))
+    texts, labels = (frame[column].where(frame[column].notna(), "") for column in (source.text, source.label))
+    return list(_examples(source, path, zip(texts, labels, strict=True)))
 
 
 def without_leaks(pool: Iterable[Example], evaluation: dict[str, list[Example]]) -> list[Example]:
@@ -134,6 +153,44 @@ def fingerprint(rows: Sequence[Example]) -> DataFingerprint:
     return DataFingerprint(rows=len(rows), sha256=digest.hexdigest())
 
 
+def _read_splits(source: Source, root: Path) -> Iterator[tuple[str, list[Example]]]:
+    """The source's `train`, `holdout` (a part of `train`) and `validation` rows, those of them that it has."""
+    folder = CONFIGS if source.own else root
+    if source.train is not None:
+        rows = read_source(source, folder / source.train)
+        yield "train", rows
+        if source.holdout:
+            held_out = [example for example in rows if share_of(example.key, "holdout") < source.holdout]
+            _require_two_classes(folder / source.train, source, held_out)
+            yield "holdout", held_out
+    if source.evaluation is not None:
+        rows = read_source(source, folder / source.evaluation)
+        _require_two_classes(folder / source.evaluation, source, rows)
+        yield "validation", rows
+
+
+def _require_two_classes(path: Path, source: Source, held_out: Sequence[Example]) -> None:
+    found = {example.label for example in held_out}
+    if len(found) < 2:
+        what = f"all {len(held_out)} rows are {LABELS[source.head][found.pop()]!r}" if found else "there is no row"
+        share = f" among the {source.holdout:.0%} held out" if source.holdout else ""
+        raise InputError(
+            f"{path}: source {source.name!r}: {what}{share}: no score of one class means anything",
+            fix="Give rows of two classes at least, or leave the source out of what is measured on.",
+        )
+
+
+def _require_two_classes_a_head(recipe: Recipe, pool: Sequence[Example]) -> None:
+    for head, labels in LABELS.items():
+        found = {example.label for example in pool if example.head == head}
+        if len(found) == 1:
+            files = ", ".join(str(source.train) for source in recipe.sources if source.train and source.head == head)
+            raise InputError(
+                f"{files}: every row that trains the {head} is {labels[found.pop()]!r}: there is nothing to tell apart",
+                fix="Add rows of another class, or leave the source out: a head without sources stays untrained.",
+            )
+
+
 def _read_frame(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise InputError(f"{path}: no such file", fix="Give the folder that holds the recipe's data.")
@@ -145,14 +202,29 @@ def _read_frame(path: Path) -> pd.DataFrame:
                 return pd.read_parquet(path)
             case ".json":
                 return pd.read_json(path, dtype=False)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: {_where_not_utf8(path)}", fix="Convert the file to UTF-8.") from error
     except (ValueError, OSError) as error:
         raise InputError(f"{path}: cannot be read: {error}", fix="Fetch the file again.") from error
     raise InputError(f"{path}: neither .csv, .parquet nor .json", fix="Convert it to one of them.")
 
 
+def _where_not_utf8(path: Path) -> str:
+    """Line and byte, which pandas does not tell."""
+    content = path.read_bytes()
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        return f"line {line}: byte 0x{content[error.start]:02X} is not UTF-8"
+    return "not UTF-8"
+
+
 def _examples(source: Source, path: Path, cells: Iterable[tuple[object, object]]) -> Iterator[Example]:
     indices = {label: index for index, label in enumerate(LABELS[source.head])}
     ours = source.ours()
+    known = tuple(sorted({indices[label] for label in ours.values()}))
+    classes = known if len(known) < len(indices) else ()
     for row, (text, cell) in enumerate(cells, start=1):
         found = set(re.findall(source.label_pattern, str(cell))) if source.label_pattern else {str(cell)}
         cleaned = clean(str(text))
@@ -166,4 +238,4 @@ def _examples(source: Source, path: Path, cells: Iterable[tuple[object, object]]
                 f"{path}: row {row}: label {raw!r} is not in the recipe",
                 fix=f"Map it under the source {source.name!r}: it knows {', '.join(ours)}.",
             )
-        yield Example(cleaned, source.head, indices[ours[raw]], source.name)
+        yield Example(cleaned, source.head, indices[ours[raw]], source.name, classes)

@@ -4,9 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import rankdata
 
 Probabilities = npt.NDArray[np.float64]
+"""Rows x classes; each row sums to 1."""
+
 Labels = npt.NDArray[np.int64]
+"""Rows; indices of classes."""
+
+Confusion = npt.NDArray[np.int64]
+"""Classes x classes: how many rows of the label (row) were called the class (column)."""
 
 CALIBRATION_BINS = 15
 
@@ -26,13 +33,19 @@ def accuracy(probabilities: Probabilities, labels: Labels) -> float:
     return float((probabilities.argmax(axis=1) == labels).mean())
 
 
-def class_scores(probabilities: Probabilities, labels: Labels) -> list[ClassScores]:
-    """Precision, recall and F1 of each class, in the order of the columns."""
+def confusion_matrix(probabilities: Probabilities, labels: Labels) -> Confusion:
+    """Counts of label and most probable class."""
     classes = probabilities.shape[1]
     confusion = np.zeros((classes, classes), dtype=np.int64)
     np.add.at(confusion, (labels, probabilities.argmax(axis=1)), 1)
+    return confusion
+
+
+def class_scores(probabilities: Probabilities, labels: Labels) -> list[ClassScores]:
+    """Precision, recall and F1 of each class, in the order of the columns."""
+    confusion = confusion_matrix(probabilities, labels)
     scores = []
-    for index in range(classes):
+    for index in range(len(confusion)):
         hits, support, called = confusion[index, index], confusion[index].sum(), confusion[:, index].sum()
         scores.append(
             ClassScores(
@@ -59,6 +72,29 @@ def calibration_error(probabilities: Probabilities, labels: Labels) -> float:
     bins = np.minimum((confidence * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
     gaps = np.bincount(bins, weights=confidence - right, minlength=CALIBRATION_BINS)
     return float(np.abs(gaps).sum() / len(labels))
+
+
+def auroc(probabilities: Probabilities, labels: Labels) -> float:
+    """Area under the ROC curve, each class against the rest, mean over the classes that occur; NaN for one class alone.
+
+    By the ranks of a class's probability (Hanley and McNeil 1982): the chance that a row of the class has more of it
+    than a row of another, where a tie is a half.
+    """
+    areas = []
+    for index in np.unique(labels):
+        of_class = labels == index
+        ours, others = int(of_class.sum()), int((~of_class).sum())
+        if others:
+            ranks = float(rankdata(probabilities[:, index])[of_class].sum())
+            areas.append((ranks - ours * (ours + 1) / 2) / (ours * others))
+    return float(np.mean(areas)) if areas else float("nan")
+
+
+def among(probabilities: Probabilities, classes: npt.NDArray[np.bool_]) -> Probabilities:
+    """`probabilities` given that the class is one of `classes` (rows x classes, or classes): the others get 0."""
+    possible = np.where(classes, probabilities, 0.0)
+    result: Probabilities = possible / possible.sum(axis=1, keepdims=True)
+    return result
 
 
 def negative_log_likelihood(probabilities: Probabilities, labels: Labels) -> float:

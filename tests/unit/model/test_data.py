@@ -9,6 +9,7 @@ from model.data import (
     LeakError,
     Splits,
     fingerprint,
+    load_evaluation,
     load_splits,
     read_source,
     require_no_leaks,
@@ -87,6 +88,74 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
         read_source(source(), tmp_path / "posts.xlsx")
 
 
+def test_a_file_that_is_not_utf_8_names_the_line(tmp_path: Path) -> None:
+    path = tmp_path / "posts.csv"
+    path.write_bytes(b"text,label\nfine,0\nna\xefve,1\n")
+    with pytest.raises(InputError, match=r"posts\.csv: line 3: byte 0xEF is not UTF-8"):
+        read_source(source(), path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("posts.csv", b""), ("posts.csv", b'text,label\n"no end,0\n'), ("posts.parquet", b"PAR1"), ("posts.json", b"[{")],
+)
+def test_a_damaged_file_is_named(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=rf"{name}: cannot be read"):
+        read_source(source(), tmp_path / name)
+
+
+def test_cells_without_a_value_say_nothing(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"text": ["a", None, "c"], "label": ["0", "1", None]})
+    rows.to_parquet(tmp_path / "posts.parquet")
+    assert [e.text for e in read_source(source(), tmp_path / "posts.parquet")] == ["a"]
+
+
+def test_a_source_s_rows_know_which_classes_it_has(tmp_path: Path) -> None:
+    path = write(tmp_path / "posts.csv", ("down", 0), ("up", 1))
+    some = source(labels={"0": "negative", "1": "positive"})
+    assert {e.classes for e in read_source(some, path)} == {(0, 2)}
+    assert {e.classes for e in read_source(source(), path)} == {()}
+
+
+def test_a_held_out_set_of_one_class_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "train.csv", *((f"text {index}", index % 2) for index in range(9)))
+    write(tmp_path / "held.csv", ("fell", 0), ("sank", 0))
+    alone = source(train="train.csv", evaluation="held.csv")
+    for load in (load_splits, load_evaluation):
+        with pytest.raises(InputError, match=r"held\.csv: source 'posts': all 2 rows are 'negative'"):
+            load(recipe(alone), tmp_path)
+
+
+def test_a_holdout_too_small_to_hold_a_row_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "posts.csv", ("fell", 0), ("rose", 1))
+    with pytest.raises(InputError, match=r"posts\.csv: .* there is no row among the 0% held out"):
+        load_splits(recipe(source(holdout=1e-9)), tmp_path)
+
+
+def test_a_head_that_one_class_trains_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "posts.csv", *((f"text {index}", 0) for index in range(9)))
+    with pytest.raises(InputError, match=r"posts\.csv: every row that trains the sentiment is 'negative'"):
+        load_splits(recipe(source()), tmp_path)
+
+
+def test_what_is_only_measured_on_needs_no_training_file(tmp_path: Path) -> None:
+    write(tmp_path / "held.csv", ("fell", 0), ("rose", 1))
+    splits = load_evaluation(recipe(source(train="absent.csv", evaluation="held.csv")), tmp_path)
+    assert (splits.train, len(splits.evaluation["posts.validation"])) == ([], 2)
+
+
+def test_the_held_out_texts_are_those_that_training_leaves_out(tmp_path: Path) -> None:
+    write(tmp_path / "posts.csv", *((f"text number {index}", index % 3) for index in range(100)))
+    ours = recipe(source(holdout=0.25))
+    assert load_evaluation(ours, tmp_path).evaluation == load_splits(ours, tmp_path).evaluation
+
+
+def test_a_recipe_that_holds_nothing_out_has_nothing_to_measure_on(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds nothing out"):
+        load_evaluation(recipe(source()), tmp_path)
+
+
 def test_case_punctuation_urls_and_space_do_not_hide_a_leak(tmp_path: Path) -> None:
     train = write(tmp_path / "train.csv", ("Shares FALL!  https://t.co/1", 0), ("Shares rise", 1))
     held = write(tmp_path / "held.csv", ("shares fall https://t.co/2", 0))
@@ -135,7 +204,7 @@ def test_a_split_depends_on_the_texts_alone(tmp_path: Path) -> None:
 
 
 def test_a_small_set_may_count_several_times_in_training_only(tmp_path: Path) -> None:
-    write(tmp_path / "posts.csv", *((f"text number {index}", 0) for index in range(100)))
+    write(tmp_path / "posts.csv", *((f"text number {index}", index % 3) for index in range(100)))
     once = load_splits(recipe(source(holdout=0.25)), tmp_path)
     thrice = load_splits(recipe(source(holdout=0.25, repeat=3)), tmp_path)
     assert len(thrice.train) == 3 * len(once.train)

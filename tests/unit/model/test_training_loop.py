@@ -1,12 +1,10 @@
 """Recipe to classifier in one go, on a network so small that it learns in seconds."""
 
-import logging
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from model import evaluate
 from model.bundle import Bundle, DataFingerprint
 from model.classifier import Classifier
 from model.data import LeakError, Splits
@@ -31,15 +29,6 @@ def test_the_manifest_carries_the_metrics_of_each_held_out_set_and_head(tiny_bun
     assert set(metrics) == {"things.holdout/topic", "moods.holdout/sentiment"}
     assert sum(scores.texts for scores in metrics.values()) > 30
     assert min(scores.accuracy for scores in metrics.values()) > 0.9
-
-
-def test_evaluating_a_bundle_prints_each_class(
-    tiny_bundle: Bundle, tiny_data: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.INFO):
-        evaluate.main([str(tiny_data / "recipe.toml"), "--data", str(tiny_data), "--bundle", str(tiny_bundle.folder)])
-    assert "moods.holdout/sentiment" in caplog.text
-    assert "  negative " in caplog.text
 
 
 def test_where_the_encoder_lay_is_not_told(tiny_bundle: Bundle, tiny_encoder: Path) -> None:

@@ -1,0 +1,113 @@
+"""`finsentry evaluate`: how good a bundle is on sets that did not train it."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from deploy.commands.options import with_settings
+from deploy.logs import log_as_command
+from deploy.settings import Settings
+
+if TYPE_CHECKING:
+    from model.data import Splits
+    from model.evaluate import Answers, Report
+    from model.settings import ModelSettings
+
+
+@click.command()
+@click.argument("bundle", type=click.Path(path_type=Path), required=False)
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder the recipe's paths start from.")
+@click.option("--recipe", type=click.Path(path_type=Path), help="Whose held-out sets; default: the shipped bundle's.")
+@click.option("--against", type=click.Path(path_type=Path), help="Another bundle: is the difference real?")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--plots", type=click.Path(path_type=Path), help="Folder for a picture of each set's confusion.")
+@with_settings
+def evaluate(
+    settings: Settings,
+    bundle: Path | None,
+    data: Path,
+    recipe: Path | None,
+    against: Path | None,
+    as_json: bool,
+    plots: Path | None,
+) -> None:
+    """Measure BUNDLE on the held-out sets of a recipe; without BUNDLE, the one of the settings.
+
+    For each set and head: accuracy, macro-F1, AUROC, calibration, each class, the confusion, and for sentiment the
+    confusion within each topic. A set that knows only some classes is measured among those.
+
+    \b
+    Example:
+      finsentry evaluate --data ../shared/data --plots confusions
+    """
+    import msgspec
+
+    from deploy.scorecard import comparison, scorecard
+    from model.data import load_evaluation
+    from model.evaluate import against as compare
+    from model.evaluate import doubts, report
+    from model.recipe import CONFIGS, read_recipe
+
+    log_as_command()
+    splits = load_evaluation(read_recipe(recipe or CONFIGS / "default.toml"), data)
+    ours = _Measured(settings.model.model_copy(update={"bundle": bundle} if bundle else {}), splits)
+    reports = report(ours.answers)
+    differences = {}
+    if against is not None:
+        theirs = _Measured(settings.model.model_copy(update={"bundle": against}), splits)
+        differences = compare(ours.answers, theirs.answers)
+    notes = doubts(ours.manifest, splits)
+    if plots is not None:
+        _draw(plots, reports)
+    if as_json:
+        result = {"bundle": ours.manifest.version, "notes": notes, "sets": reports}
+        if against is not None:
+            verdicts = {
+                name: {
+                    metric: {**msgspec.to_builtins(difference), "verdict": difference.verdict}
+                    for metric, difference in by_metric.items()
+                }
+                for name, by_metric in differences.items()
+            }
+            result["against"] = {"bundle": theirs.manifest.version, "differences": verdicts}
+        click.echo(msgspec.json.encode(result))
+        return
+    click.echo(f"{ours.manifest.version}\n")
+    for line in scorecard(reports):
+        click.echo(line)
+    if against is not None:
+        for line in comparison(ours.manifest.version, theirs.manifest.version, differences):
+            click.echo(line)
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
+
+
+class _Measured:
+    """What one bundle says of all held-out texts, with a progress bar while it does."""
+
+    def __init__(self, settings: "ModelSettings", splits: "Splits") -> None:
+        from model.classifier import Classifier
+        from model.evaluate import answer
+
+        texts = sum(map(len, splits.evaluation.values()))
+        with (
+            Classifier.load(settings) as classifier,
+            click.progressbar(
+                length=texts, label=classifier.version, hidden=not sys.stderr.isatty(), file=sys.stderr
+            ) as bar,
+        ):
+            self.answers: Mapping[str, Answers] = answer(classifier, splits.evaluation, done=bar.update)
+        self.manifest = classifier.bundle.manifest
+
+
+def _draw(folder: Path, reports: "Mapping[str, Report]") -> None:
+    from model.confusion_plot import draw_confusion
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, report in reports.items():
+        scores = report.scores
+        title = f"{name}\n{scores.texts:,} texts, accuracy {scores.accuracy:.3f}, macro-F1 {scores.macro_f1:.3f}"
+        draw_confusion(report.confusion, list(report.classes), title, folder / f"{name.replace('/', '-')}.png")
