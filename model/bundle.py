@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from model.drift import Reference
 from model.errors import BundleError
 from model.labels import SENTIMENTS, TOPICS
 
@@ -74,6 +75,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     files: dict[str, FileRecord]
     metrics: dict[str, Scores] = {}
     """By held-out set and head, `twitter_topic.validation/topic`."""
+    reference: Reference | None = None
+    """Of the texts that it was made for: what the live stream is compared with."""
     data: dict[str, DataFingerprint] = {}
     """By source and split."""
     made: dict[str, Any] = {}

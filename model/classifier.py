@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
 from typing import NamedTuple, Protocol, Self
 
 import numpy as np
@@ -10,6 +11,7 @@ from tokenizers import Tokenizer
 
 from model.batching import cut_batches, pad
 from model.bundle import DEFAULT_BUNDLE, Bundle
+from model.drift import Profile, Reference
 from model.errors import BundleError
 from model.labels import SENTIMENTS, TOPICS, Sentiment
 from model.runtime import Logits, Session, open_session
@@ -25,6 +27,12 @@ LOOKAHEAD = 512
 CHARACTERS_PER_TOKEN = 32
 
 
+UNKNOWN_TOKENS = ("[UNK]", "<unk>")
+
+ENOUGH_TEXTS = 1000
+"""Fewer say little of a stream: by chance alone twenty bins of a thousand texts are 0.02 apart."""
+
+
 class Prediction(NamedTuple):
     """What the classifier says of one text. Probabilities are calibrated."""
 
@@ -33,6 +41,17 @@ class Prediction(NamedTuple):
     sentiment: Sentiment
     probabilities: tuple[float, float, float]
     """Of negative, neutral, positive; they sum to 1 within rounding."""
+
+
+class _Read(NamedTuple):
+    """What the network said of each text, and what it read of it."""
+
+    topics: Logits
+    sentiments: Logits
+    lengths: npt.NDArray[np.int64]
+    """Tokens."""
+    unknown: npt.NDArray[np.int64]
+    """Of these, tokens that the vocabulary does not have."""
 
 
 class TextClassifier(Protocol):
@@ -55,6 +74,9 @@ class Classifier:
         self._budget = settings.batch_tokens
         self._equal = settings.repeatable
         self._tokenizer = _open_tokenizer(bundle)
+        self._unknown = _unknown_token(self._tokenizer)
+        self._profile = Profile()
+        self._profile_lock = Lock()
         self._temperatures = bundle.manifest.temperatures
         self._characters = bundle.manifest.maximum_length * CHARACTERS_PER_TOKEN
         self._inference = ThreadPoolExecutor(settings.threads, thread_name_prefix="inference")
@@ -75,35 +97,58 @@ class Classifier:
 
         Where the settings say `repeatable`, a text's prediction is the same to the last bit whatever texts it is with.
         """
-        topic_logits, sentiment_logits = self.logits(texts)
-        topics = softmax(topic_logits / self._temperatures.topic)
-        sentiments = softmax(sentiment_logits / self._temperatures.sentiment)
-        best = topics.argmax(axis=1)
+        read = self._read(texts)
+        topics = softmax(read.topics / self._temperatures.topic)
+        sentiments = softmax(read.sentiments / self._temperatures.sentiment)
+        best, moods = topics.argmax(axis=1), sentiments.argmax(axis=1)
+        sure = np.take_along_axis(topics, best[:, None], axis=1)[:, 0]
+        with self._profile_lock:
+            self._profile.add(best, moods, sure, read.lengths, read.unknown)
         return [
             Prediction(TOPICS[topic], probability, SENTIMENTS[sentiment], (negative, neutral, positive))
             for topic, probability, sentiment, (negative, neutral, positive) in zip(
-                best.tolist(),
-                np.take_along_axis(topics, best[:, None], axis=1)[:, 0].tolist(),
-                sentiments.argmax(axis=1).tolist(),
-                sentiments.tolist(),
-                strict=True,
+                best.tolist(), sure.tolist(), moods.tolist(), sentiments.tolist(), strict=True
             )
         ]
 
     def logits(self, texts: Sequence[str]) -> tuple[Logits, Logits]:
         """Topic logits (texts x 20) and sentiment logits (texts x 3) before temperatures, in the order of `texts`."""
+        read = self._read(texts)
+        return read.topics, read.sentiments
+
+    def reference(self) -> Reference:
+        """The profile of what was classified lately, as a manifest keeps it."""
+        with self._profile_lock:
+            return self._profile.reference()
+
+    def drift(self) -> dict[str, float]:
+        """How far what was classified lately is from what the bundle was made for, by feature; see `model.drift`.
+
+        Empty where the bundle does not say what it was made for, or too few texts were classified to tell.
+        """
+        made_for = self.bundle.manifest.reference
+        with self._profile_lock:
+            if made_for is None or self._profile.texts < ENOUGH_TEXTS:
+                return {}
+            return self._profile.distances(made_for)
+
+    def _read(self, texts: Sequence[str]) -> _Read:
+        lengths = np.empty(len(texts), dtype=np.int64)
+        unknown = np.empty(len(texts), dtype=np.int64)
         topics = np.empty((len(texts), len(TOPICS)), dtype=np.float32)
         sentiments = np.empty((len(texts), len(SENTIMENTS)), dtype=np.float32)
         starts = range(0, len(texts), LOOKAHEAD)
         ahead = self._tokenising.map(self._tokenise, [texts[start : start + LOOKAHEAD] for start in starts])
         running: list[tuple[list[int], Future[tuple[Logits, Logits]]]] = []
         for start, rows in zip(starts, ahead, strict=True):
+            for index, row in enumerate(rows, start):
+                lengths[index], unknown[index] = len(row), row.count(self._unknown)
             for batch in cut_batches([len(row) for row in rows], self._budget, equal=self._equal):
                 future = self._inference.submit(self._session.run, *pad([rows[index] for index in batch]))
                 running.append(([start + index for index in batch], future))
         for indices, future in running:
             topics[indices], sentiments[indices] = future.result()
-        return topics, sentiments
+        return _Read(topics, sentiments, lengths, unknown)
 
     def close(self) -> None:
         """Waits for running batches and ends the threads."""
@@ -127,6 +172,12 @@ def softmax(logits: Logits) -> npt.NDArray[np.float64]:
     exponentials = np.exp(shifted)
     result: npt.NDArray[np.float64] = exponentials / exponentials.sum(axis=-1, keepdims=True)
     return result
+
+
+def _unknown_token(tokenizer: Tokenizer) -> int:
+    """The id of the token that stands for what the vocabulary does not have; -1 where there is none."""
+    found = (tokenizer.token_to_id(name) for name in UNKNOWN_TOKENS)
+    return next((number for number in found if number is not None), -1)
 
 
 def _open_tokenizer(bundle: Bundle) -> Tokenizer:

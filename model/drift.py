@@ -4,7 +4,6 @@ The index is a symmetric Kullback-Leibler divergence over bins, in nats: the sum
 credit scoring, from which it comes (Siddiqi 2006), below 0.1 nothing moved and above 0.25 much did.
 """
 
-from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -54,20 +53,21 @@ class Profile:
 
     def add(
         self,
-        topics: Sequence[int],
-        sentiments: Sequence[int],
-        confidences: Sequence[float],
-        lengths: Sequence[int],
-        unknown: Sequence[int],
+        topics: npt.ArrayLike,
+        sentiments: npt.ArrayLike,
+        confidences: npt.ArrayLike,
+        lengths: npt.ArrayLike,
+        unknown: npt.ArrayLike,
     ) -> None:
         """Takes a batch: predicted labels as indices, topic probabilities, tokens and unknown tokens of each text."""
-        if not len(topics):
+        texts = np.size(topics)
+        if not texts:
             return
         if self.texts >= HALF_AT:
             self.texts /= 2
             for counts in self._counts.values():
                 counts /= 2
-        self.texts += len(topics)
+        self.texts += texts
         tokens = np.maximum(np.asarray(lengths), 1)
         for name, bins in (
             ("topics", np.asarray(topics)),
