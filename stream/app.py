@@ -10,16 +10,20 @@ import uvloop
 from faust.app.base import BootStrategy
 
 from model.classifier import TextClassifier
-from stream import metrics
 from stream.aggregation_service import AggregationService
 from stream.broker import BrokerSettings, ensure_topics
+from stream.control_service import ControlService, Load
 from stream.hot_loop import HotLoop, Outcome
+from stream.live_model import LiveModel, Loaded
 from stream.roles import RoleServer
 from stream.scoring_service import ScoringService
 from stream.settings import StreamSettings
 from stream.topics import Topics
 
 logger = logging.getLogger(__name__)
+
+CONTROL_SECONDS = 60.0
+"""How long scoring waits to hear which bundle is live; a bundle of some hundred MB loads in a few seconds."""
 
 
 class LoopsOnly(BootStrategy):
@@ -55,18 +59,21 @@ def run_worker(
     classifier: TextClassifier,
     server: RoleServer,
     *,
+    load: Load,
     provider: str = "cpu",
 ) -> None:
     """Scores and counts until SIGINT or SIGTERM; starts and stops `server`.
 
+    `classifier` is that of the settings; what `control` asks for is opened by `load` and takes its place.
     Raises `BrokerError` where Kafka cannot be reached at the start, and what ended a loop that cannot go on.
     """
     ensure_topics(broker, topics.all())
     server.start()
-    metrics.MODEL_INFO.labels(classifier.version, provider).set(1)
+    live = LiveModel(Loaded(None, classifier))
     try:
-        outcome = uvloop.run(_serve(broker, topics, settings, classifier, server))
+        outcome = uvloop.run(_serve(broker, topics, settings, live, server, load, provider))
     finally:
+        live.close()
         server.stop()
     if outcome.cause is not None:
         raise outcome.cause
@@ -76,27 +83,41 @@ async def _serve(
     broker: BrokerSettings,
     topics: Topics,
     settings: StreamSettings,
-    classifier: TextClassifier,
+    live: LiveModel,
     server: RoleServer,
+    load: Load,
+    provider: str,
 ) -> Outcome:
     stop = asyncio.Event()
     outcome = Outcome(on_failure=stop.set)
-    loops: list[HotLoop] = [
-        ScoringService(broker, topics, settings, outcome, classifier),
-        AggregationService(broker, topics, settings, outcome),
-    ]
+    scoring = ScoringService(broker, topics, settings, outcome, live)
+    aggregation = AggregationService(broker, topics, settings, outcome)
+    control = ControlService(broker, topics, scoring, load, provider=provider)
+    scoring.watch = control.observe
     for signum in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     with tempfile.TemporaryDirectory(prefix="finsentry-") as folder:
         app = build_app(broker, topics, folder)
         await app.start()
-        for loop in loops:
-            await app.add_runtime_dependency(loop)
-        announce = asyncio.ensure_future(_announce(loops, server))
+        await app.add_runtime_dependency(aggregation)
+        await app.add_runtime_dependency(control)
+        await _first(stop, control.caught_up, seconds=CONTROL_SECONDS)
+        if not control.caught_up.is_set() and not stop.is_set():
+            logger.error("control is not read yet, scoring with the bundle of the settings meanwhile")
+        await app.add_runtime_dependency(scoring)
+        announce = asyncio.ensure_future(_announce([scoring, aggregation], server))
         await stop.wait()
         announce.cancel()
         await app.stop()
     return outcome
+
+
+async def _first(*events: asyncio.Event, seconds: float) -> None:
+    """Returns when one of the events is set, or none within this time."""
+    waiting = [asyncio.ensure_future(event.wait()) for event in events]
+    await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waiting:
+        wait.cancel()
 
 
 async def _announce(loops: list[HotLoop], server: RoleServer) -> None:

@@ -43,6 +43,23 @@ OPEN_BUCKETS = Gauge("finsentry_open_buckets", "Buckets that may still change.")
 STAGE_ERRORS = Counter("finsentry_stage_errors", "Errors that a stage recovered from.", ["stage", "error"])
 RESTORE_SECONDS = Gauge("finsentry_restore_seconds", "How long the last restore of partitions took.")
 MODEL_INFO = Gauge("finsentry_model_info", "1 for the bundle that scores now.", ["model", "provider"])
+PROMOTIONS = Counter(
+    "finsentry_promotions",
+    "Bundles put to work (live), kept after their first batches (settled), refused, or taken back (rolled_back).",
+    ["outcome"],
+)
+PROMOTION_REFUSED = Gauge(
+    "finsentry_promotion_refused", "1 while the worker runs another bundle than control asks for."
+)
+SHADOW_DOCUMENTS = Counter("finsentry_shadow_documents", "Documents that a shadow scored beside the live bundle.")
+SHADOW_DISAGREEMENT = Gauge(
+    "finsentry_shadow_disagreement_ratio", "Share of documents that the shadow labels otherwise.", ["head"]
+)
+SHADOW_NEGATIVE_DIFFERENCE = Gauge(
+    "finsentry_shadow_negative_difference_ratio",
+    "Mean absolute difference between the shadow's negative probability and the live one's.",
+    ["model"],
+)
 
 # ---- alerts
 

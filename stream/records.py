@@ -17,6 +17,8 @@ SourceKind = Literal["news", "social", "filing"]
 Sentiment = Literal["negative", "neutral", "positive"]
 Severity = Literal["warning", "critical"]
 AlertState = Literal["firing", "resolved"]
+PromotionMode = Literal["live", "shadow"]
+ProgressState = Literal["loading", "live", "shadowing", "shadowed", "refused"]
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
@@ -184,6 +186,85 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     value: bytes
     """The record's value as it was, Base64 on the wire."""
     key: bytes = b""
+    schema: int = SCHEMA
+
+
+class BundleRef(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One bundle as workers find it, and how they know that it is the one that was meant."""
+
+    folder: str
+    """Absolute, as workers see it."""
+    version: str
+    digest: str = ""
+    """Of its manifest: by now the folder may hold another bundle of that version."""
+
+
+class Promotion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which bundle every worker is to run, or to run beside its own. Key in `control`: `mode`."""
+
+    id: str
+    mode: PromotionMode
+    at: datetime
+    bundle: BundleRef | None = None
+    """None: the bundle of each worker's own settings."""
+    history: tuple[BundleRef, ...] = ()
+    """What was live before, newest last: where a rollback goes, and a worker that cannot load `bundle`."""
+    until: datetime | None = None
+    """A shadow ends then, though nobody is left to end it."""
+    schema: int = SCHEMA
+
+
+class Disagreement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a shadow's labels differ from those that counted: sums, so that workers can be added up."""
+
+    documents: int = 0
+    """Compared, hence scored by both."""
+    topics: int = 0
+    """Documents whose topic differs."""
+    sentiments: int = 0
+    """Documents whose sentiment differs."""
+    negative: float = 0.0
+    """Absolute differences of the negative probability, summed."""
+    failed: int = 0
+    """Documents that the shadow could not classify and the live one could."""
+    skipped: int = 0
+    """Documents that came while the shadow was busy: the stream does not wait for it."""
+
+    def __add__(self, other: "Disagreement") -> "Disagreement":
+        return Disagreement(
+            documents=self.documents + other.documents,
+            topics=self.topics + other.topics,
+            sentiments=self.sentiments + other.sentiments,
+            negative=self.negative + other.negative,
+            failed=self.failed + other.failed,
+            skipped=self.skipped + other.skipped,
+        )
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How far a worker has come with one promotion."""
+
+    promotion: str
+    state: ProgressState
+    version: str = ""
+    """Of the bundle that was promoted; empty for the one of the worker's settings."""
+    reason: str = ""
+    """Why it was refused, and what to do."""
+    on_trial: bool = False
+    """It scores, and its predecessor is kept until its first batches have gone well."""
+    disagreement: Disagreement | None = None
+    """Of a shadow."""
+
+
+class WorkerReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a worker runs and what became of the promotions that it saw. Key in `control`: `worker/<worker>`."""
+
+    worker: str
+    at: datetime
+    model: str
+    """Version of the bundle that scores now."""
+    live: Progress | None = None
+    shadow: Progress | None = None
     schema: int = SCHEMA
 
 

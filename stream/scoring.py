@@ -16,6 +16,9 @@ from stream.errors import ModelSickError
 from stream.records import SCHEMA, DeadLetter, Document, ScoredDocument
 from stream.watermarks import NEVER
 
+CLASSIFY = "classify"
+"""The stage of a dead letter that the classifier, not the record, is to blame for."""
+
 CANARY = "Shares were little changed in quiet trading."
 """Any sound model can classify this; one that cannot is itself at fault, not the documents."""
 
@@ -120,7 +123,7 @@ def _classify_one(classify: Classify, text: str) -> Prediction | Rejection:
     try:
         return _checked(classify([text]), 1)[0]
     except Exception as error:
-        return Rejection("classify", type(error).__name__, str(error))
+        return Rejection(CLASSIFY, type(error).__name__, str(error))
 
 
 def _works(classify: Classify) -> bool:
@@ -136,7 +139,7 @@ def _checked(predictions: Sequence[Prediction], expected: int) -> list[Predictio
     return [
         prediction
         if math.isfinite(sum(prediction.probabilities) + prediction.topic_probability)
-        else Rejection("classify", "NotFinite", f"probabilities {prediction.probabilities}")
+        else Rejection(CLASSIFY, "NotFinite", f"probabilities {prediction.probabilities}")
         for prediction in predictions
     ]
 
@@ -158,11 +161,15 @@ class Scorer:
         """Begins a partition at the watermark that its committed offset carries."""
         self._watermarks[partition] = watermark or NEVER
 
-    def score(self, batch: Iterable[Received], now: datetime) -> list[Scored]:
-        """One result for each record, in order. Raises `ModelSickError`; the watermarks are then as before."""
+    def score(self, batch: Iterable[Received], now: datetime, *, by: TextClassifier | None = None) -> list[Scored]:
+        """One result for each record, in order, all `by` one classifier; the scorer's own where none is given.
+
+        Raises `ModelSickError`; the watermarks are then as before. Scoring a batch once more leaves them the same.
+        """
+        classifier = by or self._classifier
         read_batch = [(received, read(received, max_text_bytes=self._max_text_bytes)) for received in batch]
         texts = [text_of(item.document) for _, item in read_batch if isinstance(item, _Decoded)]
-        predictions = iter(classify_each(self._classifier.classify, texts) if texts else [])
+        predictions = iter(classify_each(classifier.classify, texts) if texts else [])
         results = []
         for received, item in read_batch:
             outcome: Prediction | Rejection = item if isinstance(item, Rejection) else next(predictions)
@@ -174,7 +181,8 @@ class Scorer:
                 assert isinstance(outcome, Rejection)
                 results.append(self._dead(received, outcome, watermark, now))
             else:
-                results.append(Scored(received, self._scored(received, item, outcome, watermark), None))
+                scored = self._scored(received, item, outcome, watermark, classifier.version)
+                results.append(Scored(received, scored, None))
         return results
 
     def watermark(self, partition: int) -> datetime:
@@ -182,7 +190,7 @@ class Scorer:
         return self._watermarks.get(partition, NEVER)
 
     def _scored(
-        self, received: Received, item: _Decoded, prediction: Prediction, watermark: datetime
+        self, received: Received, item: _Decoded, prediction: Prediction, watermark: datetime, model: str
     ) -> ScoredDocument:
         document = item.document
         negative, neutral, positive = prediction.probabilities
@@ -200,7 +208,7 @@ class Scorer:
             topic_probability=round(prediction.topic_probability, DECIMALS),
             sentiment=prediction.sentiment,
             probabilities=(round(negative, DECIMALS), round(neutral, DECIMALS), round(positive, DECIMALS)),
-            model=self._classifier.version,
+            model=model,
         )
 
     def _dead(self, received: Received, rejection: Rejection, watermark: datetime, now: datetime) -> Scored:

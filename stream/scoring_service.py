@@ -13,17 +13,18 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic, perf_counter
+from typing import TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from model.classifier import TextClassifier
 from stream import metrics
 from stream.broker import BrokerSettings
 from stream.closing import stop_consumer
 from stream.dead_letters import PoisonGuard
 from stream.errors import ModelSickError
 from stream.hot_loop import LOST, Assignment, HotLoop, Outcome, side_by_side
+from stream.live_model import Batch, LiveModel
 from stream.records import encode
 from stream.scoring import Received, Scored, Scorer
 from stream.settings import StreamSettings
@@ -31,6 +32,8 @@ from stream.topics import Topics
 from stream.writing import Entry, append, open_producer
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 COMMIT_SECONDS = 0.5
 """A commit is a request of its own: at most two a second cost nothing and bound what a crash scores twice."""
@@ -53,6 +56,8 @@ class _Batch:
 class _Result:
     epoch: int
     scored: list[Scored]
+    model: str
+    """Version of the bundle that scored all of them."""
     watermarks: dict[int, datetime]
 
 
@@ -67,12 +72,15 @@ class ScoringService(HotLoop):
         topics: Topics,
         settings: StreamSettings,
         outcome: Outcome,
-        classifier: TextClassifier,
+        live: LiveModel,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         super().__init__(broker, topics, settings, outcome)
-        self._classifier = classifier
+        self.live = live
+        """Which classifier scores; changed only `between_batches`."""
+        self.watch: Callable[[list[Received], Batch], None] = lambda _received, _batch: None
+        """Told of every batch that was scored, whatever becomes of it."""
         self._now = now
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="scoring")
 
@@ -100,14 +108,18 @@ class ScoringService(HotLoop):
         """The thread ends with the batch it has."""
         self._thread.shutdown(wait=False)
 
-    async def score(self, scorer: Scorer, received: list[Received]) -> list[Scored]:
+    async def between_batches(self, work: Callable[[], T]) -> T:
+        """Does `work` in the thread that scores, hence while no batch is being scored."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def score(self, scorer: Scorer, received: list[Received]) -> Batch:
         """Scores in the thread; waits out a sick model. Raises `ModelSickError` once patience is over."""
         loop = asyncio.get_running_loop()
         began = monotonic()
         while True:
             started = perf_counter()
             try:
-                scored = await loop.run_in_executor(self._thread, scorer.score, received, self._now())
+                batch = await loop.run_in_executor(self._thread, self.live.score, scorer, received, self._now())
             except ModelSickError as error:
                 metrics.STAGE_ERRORS.labels(self.stage, type(error).__name__).inc()
                 if monotonic() - began >= self.settings.model_patience_seconds:
@@ -115,18 +127,18 @@ class ScoringService(HotLoop):
                 logger.warning("waiting for the classifier stage=%s error=%s", self.stage, error)
                 await asyncio.sleep(MODEL_RETRY_SECONDS)
             else:
-                metrics.SCORING_SECONDS.labels(self.model).observe(perf_counter() - started)
+                metrics.SCORING_SECONDS.labels(batch.model).observe(perf_counter() - started)
                 metrics.BATCH_DOCUMENTS.observe(len(received))
-                return scored
-
-    @property
-    def model(self) -> str:
-        """The bundle that scores now."""
-        return self._classifier.version
+                self.watch(received, batch)
+                return batch
 
     def scorer(self) -> Scorer:
         """A scorer that knows no partition yet."""
-        return Scorer(self._classifier, topic=self.topics.documents.name, max_text_bytes=self.settings.max_text_bytes)
+        return Scorer(
+            self.live.current.classifier,
+            topic=self.topics.documents.name,
+            max_text_bytes=self.settings.max_text_bytes,
+        )
 
     def guard(self) -> PoisonGuard:
         """A guard that has seen nothing yet."""
@@ -217,13 +229,16 @@ class _Pipeline:
             batch = await self._batches.get()
             for partition, watermark in batch.restored.items():
                 self._scorer.restore(partition, watermark)
-            scored = await self._service.score(self._scorer, batch.received) if batch.received else []
+            scored: list[Scored] = []
+            model = ""
+            if batch.received:
+                scored, model, _ = await self._service.score(self._scorer, batch.received)
             for item in scored:
                 letter = item.dead_letter
                 self._guard.observe(letter is not None, f"{letter.error}: {letter.message}" if letter else "")
             partitions = {item.received.partition for item in scored}
             watermarks = {partition: self._scorer.watermark(partition) for partition in partitions}
-            await self._results.put(_Result(batch.epoch, scored, watermarks))
+            await self._results.put(_Result(batch.epoch, scored, model, watermarks))
 
     async def write(self) -> None:
         while True:
@@ -269,7 +284,7 @@ class _Pipeline:
             self._to_commit[place] = (self.done[place], watermark)
         for letter in letters:
             metrics.DEAD_LETTERS.labels(letter.stage, letter.error).inc()
-        metrics.SCORED.labels(self._service.model).inc(len(result.scored) - len(letters))
+        metrics.SCORED.labels(result.model).inc(len(result.scored) - len(letters))
         self._service.progress()
 
     async def _commit(self) -> None:

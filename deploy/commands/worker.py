@@ -12,7 +12,8 @@ from deploy.settings import Settings
 def worker(settings: Settings) -> None:
     """Score documents and count them into windows, until it is told to stop.
 
-    Run as many as there are partitions; they share them. Needs a broker: the configured one, or that of a running
+    Run as many as there are partitions; they share them. What `finsentry promote` made live scores, else the bundle
+    of the settings. Needs a broker: the configured one, or that of a running
     `finsentry up`.
 
     \b
@@ -22,6 +23,7 @@ def worker(settings: Settings) -> None:
     from deploy.local.broker import open_broker
     from model.classifier import Classifier
     from stream.app import run_worker
+    from stream.loading import bundle_loader
     from stream.roles import RoleServer
     from stream.topics import Topics
 
@@ -29,5 +31,11 @@ def worker(settings: Settings) -> None:
     server = RoleServer("worker", settings.metrics.worker, host=settings.metrics.host)
     with Classifier.load(settings.model) as classifier, open_broker(settings) as broker:
         run_worker(
-            broker, Topics(settings.topics), settings.stream, classifier, server, provider=settings.model.provider
+            broker,
+            Topics(settings.topics),
+            settings.stream,
+            classifier,
+            server,
+            load=bundle_loader(settings.model),
+            provider=settings.model.provider,
         )

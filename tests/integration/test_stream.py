@@ -1,113 +1,28 @@
 """Scoring and aggregation on the real broker: nothing lost and nothing counted twice, whatever dies."""
 
-import json
 import signal
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from time import monotonic, sleep
 
-import kafka
 import msgspec
 import pytest
 
-from stream.aggregation import PartitionCounter
 from stream.broker import BrokerSettings
-from stream.records import Bucket, Checkpoint, DeadLetter, Document, ScoredDocument, encode
-from stream.settings import StreamSettings
-from stream.snapshot import TopicReader, furthest, read_topic
+from stream.records import DeadLetter
+from stream.snapshot import read_topic
 from stream.topics import Topics
 from tests.integration.logs import read_windows
-
-NOW = datetime.now(UTC)
-StartWorker = Callable[..., "subprocess.Popen[str]"]
-
-
-@pytest.fixture
-def start_worker(kafka: BrokerSettings, topics: Topics, tmp_path: Path) -> Iterator[StartWorker]:
-    started: list[subprocess.Popen[str]] = []
-
-    def start(**options: object) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-m", "tests.integration.stub_worker", kafka.bootstrap_servers, topics.group("")]
-        with (tmp_path / f"worker-{len(started)}.log").open("w") as log:
-            process = subprocess.Popen([*command, json.dumps(options)], stdout=log, stderr=subprocess.STDOUT, text=True)
-        started.append(process)
-        return process
-
-    yield start
-    for place, process in enumerate(started):
-        process.kill()
-        process.wait()
-        # pytest shows it where the test failed.
-        sys.stdout.write(f"---- worker {place}\n{(tmp_path / f'worker-{place}.log').read_text()}")
-
-
-def documents(count: int, *, text: str = "Shares of a lender fell") -> list[Document]:
-    """Documents in event order over two hours; every third is a copy of the story before it."""
-    return [
-        Document(
-            id=f"{place:032x}",
-            text=f"{text} {place}",
-            source="wire",
-            source_kind="news",
-            published_at=NOW - timedelta(hours=2) + timedelta(seconds=7000 * place / count),
-            fetched_at=NOW,
-            story=f"{place - (place % 3 == 2):032x}",
-        )
-        for place in range(count)
-    ]
-
-
-def publish(broker: BrokerSettings, topics: Topics, values: list[tuple[bytes, bytes]]) -> None:
-    producer = kafka.KafkaProducer(**broker.client_options(), linger_ms=20, max_request_size=30_000_000)
-    for key, value in values:
-        producer.send(topics.documents.name, key=key, value=value)
-    producer.flush(60)
-    producer.close()
-
-
-def as_records(items: list[Document]) -> list[tuple[bytes, bytes]]:
-    return [(item.story.encode(), encode(item)) for item in items]
-
-
-def wait_for_documents(broker: BrokerSettings, topics: Topics, total: int, *, seconds: float) -> None:
-    """Waits until `total` documents are accounted for; fails the test with how many were."""
-    deadline = monotonic() + seconds
-    checkpoints: dict[int, Checkpoint] = {}
-    with TopicReader(broker, topics.windows) as reader:
-        while (found := sum(c.counted + c.late + c.dead for c in checkpoints.values())) < total:
-            assert monotonic() < deadline, f"after {seconds:.0f} s {found} of {total} documents are accounted for"
-            sleep(0.2)
-            checkpoints = furthest(reader.read(), checkpoints)
-
-
-def offline(broker: BrokerSettings, topics: Topics) -> dict[tuple[int, str], Bucket]:
-    """What one undisturbed reading of `scored` counts."""
-    settings = StreamSettings()
-    counters: dict[int, PartitionCounter] = {}
-    buckets = {}
-    for record in read_topic(broker, topics.scored):
-        counter = counters.setdefault(
-            record.partition,
-            PartitionCounter(
-                record.partition, lateness=timedelta(minutes=settings.lateness_minutes), evidence=settings.evidence
-            ),
-        )
-        counter.count(record.offset, msgspec.json.decode(record.value, type=ScoredDocument))
-        for bucket in counter.changed():
-            buckets[record.partition, bucket.key] = bucket
-    return buckets
-
-
-def counts(buckets: dict[tuple[int, str], Bucket]) -> dict[tuple[int, str], tuple[int, ...]]:
-    return {
-        key: (b.documents, b.negative, b.neutral, b.positive, b.stories, b.negative_stories)
-        for key, b in buckets.items()
-    }
+from tests.integration.streaming import (
+    StartWorker,
+    as_records,
+    counts,
+    documents,
+    offline,
+    publish,
+    wait_for_documents,
+)
 
 
 @pytest.mark.timeout(240)

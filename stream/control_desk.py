@@ -1,0 +1,69 @@
+"""`control` from a command's side: what stands there, and saying what is to be live."""
+
+from types import TracebackType
+from typing import Any, Self
+
+import kafka
+import kafka.errors
+import msgspec
+
+from stream.broker import BrokerSettings, ensure_topics, unreachable
+from stream.control import ControlTable
+from stream.errors import SchemaError
+from stream.records import Promotion, PromotionMode, encode
+from stream.snapshot import TopicReader
+from stream.topics import Topics
+
+SEND_SECONDS = 30.0
+
+
+class ControlDesk:
+    """Reads and writes `control`, which it makes where it is missing. A context manager.
+
+    Raises `BrokerError` where Kafka cannot be reached.
+    """
+
+    def __init__(self, broker: BrokerSettings, topics: Topics) -> None:
+        self._broker = broker
+        self._topic = topics.control
+        ensure_topics(broker, (self._topic,))
+        self._reader = TopicReader(broker, self._topic)
+        self.table = ControlTable()
+
+    def read(self) -> None:
+        """Takes what has come since; a record that cannot be read is passed over, as workers do."""
+        for record in self._reader.read():
+            try:
+                self.table.put(record.key, record.value, record.timestamp)
+            except (msgspec.MsgspecError, SchemaError):
+                continue
+
+    def publish(self, promotion: Promotion) -> int:
+        """Writes the record and returns its time, by this machine's clock, in milliseconds."""
+        return self._send(promotion.mode, encode(promotion))
+
+    def end(self, mode: PromotionMode) -> None:
+        """Takes the record of this mode out."""
+        self._send(mode, None)
+
+    def _send(self, key: str, value: bytes | None) -> int:
+        try:
+            producer: Any = kafka.KafkaProducer(
+                **self._broker.client_options(), acks="all", bootstrap_timeout_ms=10_000
+            )
+            try:
+                sent = producer.send(self._topic.name, key=key.encode(), value=value, partition=0).get(SEND_SECONDS)
+            finally:
+                producer.close(SEND_SECONDS)
+        except (kafka.errors.KafkaError, OSError) as error:
+            raise unreachable(self._broker, error) from error
+        time: int = sent.timestamp
+        return time
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._reader.close()

@@ -1,0 +1,381 @@
+"""The worker's ear for `control`: brings the bundle that is asked for into the scoring loop, and reports.
+
+Reading goes on while a bundle loads in a thread; a bundle that fails on the way costs a report and nothing else.
+"""
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, suppress
+from datetime import UTC, datetime
+from functools import partial
+from time import monotonic
+from typing import NoReturn
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+from mode import Service
+
+from model.classifier import TextClassifier
+from stream import metrics
+from stream.broker import BrokerSettings
+from stream.canary import check_canary
+from stream.closing import stop_consumer
+from stream.control import FORGET_SECONDS, HEARTBEAT_SECONDS, ControlTable, candidates, named, worker_key
+from stream.errors import BrokerError, FinSentryError, SchemaError
+from stream.following import keep_following
+from stream.hot_loop import side_by_side
+from stream.live_model import Batch, Loaded, Verdict, close
+from stream.records import BundleRef, Progress, ProgressState, Promotion, WorkerReport, encode
+from stream.scoring import Received
+from stream.scoring_service import ScoringService
+from stream.shadow import Shadow
+from stream.topics import Topics
+from stream.writing import open_producer
+
+logger = logging.getLogger(__name__)
+
+STAGE = "control"
+
+Load = Callable[[BundleRef | None], TextClassifier]
+"""Opens and verifies a bundle, or the one of the worker's settings; blocks, and raises what is wrong with it."""
+
+POLL_MS = 200
+TELL_SECONDS = 0.5
+"""A shadow's numbers change with every batch: no need to write each of them down."""
+
+LOOK_SECONDS = 0.5
+"""How late a shadow may end."""
+
+GOODBYE_SECONDS = 2.0
+"""A worker that stops takes its report out of the topic, but not at the price of hanging."""
+
+OUTCOMES = ("live", "settled", "refused", "rolled_back")
+
+
+class ControlService(Service):
+    """Follows `control` until the worker stops. No trouble of its own ends the worker or holds up scoring."""
+
+    def __init__(
+        self,
+        broker: BrokerSettings,
+        topics: Topics,
+        scoring: ScoringService,
+        load: Load,
+        *,
+        provider: str,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        super().__init__()
+        self.worker = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
+        self.caught_up = asyncio.Event()
+        """Set once what `control` asked for at the start scores, or was refused."""
+        self._broker = broker
+        self._topic = topics.control
+        self._scoring = scoring
+        self._model = scoring.live
+        self._load = load
+        self._provider = provider
+        self._now = now
+        self._table = ControlTable()
+        self._work: asyncio.Future[None] | None = None
+        self._read = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._live: Progress | None = None
+        self._refused: dict[BundleRef | None, str] = {}
+        """What this worker cannot run, since the promotion in `_live` was first seen."""
+        self._again = False
+        self._shadow: Shadow | None = None
+        self._shadowing: Progress | None = None
+        self._comparing: asyncio.Future[None] | None = None
+        self._shadow_thread = ThreadPoolExecutor(1, thread_name_prefix="shadow")
+        self._told: WorkerReport | None = None
+        self._told_at = 0.0
+        self._shown = ""
+        for outcome in OUTCOMES:
+            metrics.PROMOTIONS.labels(outcome)
+        self._show_model()
+
+    # ---- what the scoring loop tells
+
+    def observe(self, received: list[Received], batch: Batch) -> None:
+        """The scoring loop calls this after each batch."""
+        if batch.verdict is not None:
+            self._judged(batch.verdict)
+        shadow = self._shadow
+        if shadow is None or self.should_stop:
+            return
+        if self._comparing is not None:
+            shadow.skipped += len(received)
+            return
+        loop = asyncio.get_running_loop()
+        self._comparing = loop.run_in_executor(self._shadow_thread, shadow.compare, received, batch, self._now())
+        self._comparing.add_done_callback(partial(self._compared, shadow, shadow.disagreement.documents))
+
+    def _judged(self, verdict: Verdict) -> None:
+        version = verdict.tried.classifier.version
+        if not verdict.reason:
+            metrics.PROMOTIONS.labels("settled").inc()
+            logger.info("bundle stays after its first batches version=%s", version)
+        else:
+            metrics.PROMOTIONS.labels("rolled_back").inc()
+            logger.error("bundle taken back in its first batches version=%s reason=%s", version, verdict.reason)
+            self._refused[verdict.tried.bundle] = f"failed in its first batches: {verdict.reason}"
+            self._again = True
+            self._show_model()
+        self._changed.set()
+
+    # ---- reading and telling
+
+    async def on_started(self) -> None:
+        """Begins to follow."""
+        self._work = asyncio.ensure_future(side_by_side(_for_ever(self._follow), _for_ever(self._act)))
+
+    async def on_stop(self) -> None:
+        """Takes the worker's report out of the topic; the shadow's thread ends with the batch it has."""
+        if self._work is not None:
+            self._work.cancel()
+            await asyncio.wait({self._work})
+        if self._shadow is not None:
+            self._shadow_thread.submit(close, self._shadow.loaded.classifier)
+        self._shadow_thread.shutdown(wait=False)
+
+    async def _follow(self) -> None:
+        await keep_following(STAGE, self._round)
+
+    async def _round(self) -> NoReturn:
+        place = TopicPartition(self._topic.name, 0)
+        consumer = AIOKafkaConsumer(
+            **self._broker.client_options(),
+            client_id="finsentry-control",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=100,
+        )
+        producer = open_producer(self._broker, client_id="finsentry-control")
+        async with AsyncExitStack() as clients:
+            clients.push_async_callback(producer.stop)
+            await producer.start()
+            clients.push_async_callback(stop_consumer, consumer)
+            await consumer.start()
+            consumer.assign([place])
+            await consumer.seek_to_beginning(place)
+            end = (await consumer.end_offsets([place]))[place]
+            table = ControlTable()
+            while await consumer.position(place) < end:
+                await self._take(consumer, table)
+            self._table = table
+            self._read.set()
+            self._changed.set()
+            await self._forget_dead(producer)
+            clients.push_async_callback(self._say_goodbye, producer)
+            while True:
+                await self._take(consumer, table)
+                await self._tell(producer, await consumer.position(place))
+                metrics.HEARTBEAT.labels(STAGE).set_to_current_time()
+
+    async def _take(self, consumer: AIOKafkaConsumer, table: ControlTable) -> None:
+        for records in (await consumer.getmany(timeout_ms=POLL_MS)).values():
+            for record in records:
+                try:
+                    table.put(record.key, record.value, record.timestamp)
+                except (msgspec.MsgspecError, SchemaError) as error:
+                    metrics.STAGE_ERRORS.labels(STAGE, type(error).__name__).inc()
+                    logger.warning("record passed over topic=control offset=%d error=%s", record.offset, error)
+                self._changed.set()
+
+    async def _tell(self, producer: AIOKafkaProducer, position: int) -> None:
+        since = monotonic() - self._told_at
+        report = self._report()
+        is_news = self._told is None or report != msgspec.structs.replace(self._told, at=report.at)
+        if since < (TELL_SECONDS if is_news else HEARTBEAT_SECONDS):
+            return
+        sent = await producer.send_and_wait(self._topic.name, encode(report), key=worker_key(self.worker), partition=0)
+        if sent.offset < position:
+            raise BrokerError(f"topic {self._topic.name} was made anew")
+        self._told, self._told_at = report, monotonic()
+
+    def _report(self) -> WorkerReport:
+        live, shadowing = self._live, self._shadowing
+        if live is not None and live.state == "live":
+            live = msgspec.structs.replace(live, on_trial=self._model.on_trial)
+        if shadowing is not None and self._shadow is not None:
+            shadowing = msgspec.structs.replace(shadowing, disagreement=self._shadow.disagreement)
+        return WorkerReport(
+            worker=self.worker,
+            at=self._now(),
+            model=self._model.current.classifier.version,
+            live=live,
+            shadow=shadowing,
+        )
+
+    async def _forget_dead(self, producer: AIOKafkaProducer) -> None:
+        """Takes out what killed workers left: each start of a worker has a key of its own."""
+        recent = self._table.heard_since((self._now().timestamp() - FORGET_SECONDS) * 1000)
+        for worker in self._table.workers.keys() - recent:
+            await producer.send_and_wait(self._topic.name, None, key=worker_key(worker), partition=0)
+
+    async def _say_goodbye(self, producer: AIOKafkaProducer) -> None:
+        if not self.should_stop:
+            return
+        with suppress(TimeoutError, KafkaError):
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                await producer.send_and_wait(self._topic.name, None, key=worker_key(self.worker), partition=0)
+
+    # ---- acting
+
+    async def _act(self) -> None:
+        await self._read.wait()
+        while True:
+            self._changed.clear()
+            await self._bring_live(self._table.live)
+            self.caught_up.set()
+            await self._bring_shadow(self._table.shadow)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._changed.wait()
+
+    async def _bring_live(self, wanted: Promotion | None) -> None:
+        """Runs the first bundle of those that the promotion names which this worker can run."""
+        if wanted is None:
+            return
+        if self._live is None or self._live.promotion != wanted.id:
+            self._refused = {}
+        elif not self._again:
+            return
+        self._again = False
+        self._live = self._progress(wanted, "loading")
+        for bundle in candidates(wanted):
+            if bundle in self._refused:
+                continue
+            if bundle == self._model.current.bundle or await self._try(bundle, wanted):
+                break
+            if self._is_superseded(wanted):
+                return
+        running = self._model.current.bundle == wanted.bundle
+        metrics.PROMOTION_REFUSED.set(not running)
+        reason = "" if running else self._refused.get(wanted.bundle, "")
+        self._live = self._progress(wanted, "live" if running else "refused", reason)
+
+    async def _try(self, bundle: BundleRef | None, wanted: Promotion) -> bool:
+        """Loads, checks and swaps; False, with the reason kept, where that fails, or where it is wanted no longer."""
+        try:
+            loaded = await asyncio.to_thread(self._open, bundle)
+        except Exception as error:
+            self._refused[bundle] = _reason(error)
+            metrics.PROMOTIONS.labels("refused").inc()
+            logger.error(
+                "bundle refused, %s scores on version=%s folder=%s reason=%s",
+                self._model.current.classifier.version,
+                bundle.version if bundle else "",
+                bundle.folder if bundle else "",
+                self._refused[bundle],
+            )
+            return False
+        if self._is_superseded(wanted):
+            close(loaded.classifier)
+            return False
+        before = self._model.current.classifier.version
+        await self._scoring.between_batches(partial(self._model.swap, loaded))
+        metrics.PROMOTIONS.labels("live").inc()
+        self._show_model()
+        logger.info("bundle scores now version=%s before=%s", loaded.classifier.version, before)
+        return True
+
+    def _is_superseded(self, wanted: Promotion) -> bool:
+        return self._table.live is None or self._table.live.id != wanted.id
+
+    def _open(self, bundle: BundleRef | None) -> Loaded:
+        classifier = self._load(bundle)
+        try:
+            check_canary(classifier)
+        except BaseException:
+            close(classifier)
+            raise
+        return Loaded(bundle, classifier)
+
+    def _show_model(self) -> None:
+        version = self._model.current.classifier.version
+        if self._shown:
+            with suppress(KeyError):
+                metrics.MODEL_INFO.remove(self._shown, self._provider)
+        metrics.MODEL_INFO.labels(version, self._provider).set(1)
+        self._shown = version
+
+    @staticmethod
+    def _progress(wanted: Promotion, state: ProgressState, reason: str = "") -> Progress:
+        version = wanted.bundle.version if wanted.bundle is not None else ""
+        return Progress(promotion=wanted.id, state=state, version=version, reason=reason)
+
+    # ---- the shadow
+
+    async def _bring_shadow(self, wanted: Promotion | None) -> None:
+        if wanted is None or (wanted.until is not None and wanted.until <= self._now()):
+            self._end_shadow("shadowed")
+            return
+        if self._shadowing is not None and self._shadowing.promotion == wanted.id:
+            return
+        self._end_shadow("shadowed")
+        self._shadowing = self._progress(wanted, "loading")
+        try:
+            loaded = await asyncio.to_thread(self._open, wanted.bundle)
+        except Exception as error:
+            self._shadowing = self._progress(wanted, "refused", _reason(error))
+            logger.error("shadow refused version=%s reason=%s", named(wanted), self._shadowing.reason)
+            return
+        self._shadow = Shadow(loaded, max_text_bytes=self._scoring.settings.max_text_bytes)
+        self._shadowing = self._progress(wanted, "shadowing")
+        logger.info("shadow begins version=%s", named(wanted))
+
+    def _compared(self, shadow: Shadow, before: int, done: "asyncio.Future[None]") -> None:
+        self._comparing = None
+        if done.cancelled() or shadow is not self._shadow:
+            return
+        error = done.exception()
+        if error is not None:
+            self._end_shadow("refused", _reason(error))
+            return
+        found = shadow.disagreement
+        metrics.SHADOW_DOCUMENTS.inc(max(0, found.documents - before))
+        if found.documents:
+            metrics.SHADOW_DISAGREEMENT.labels("topic").set(found.topics / found.documents)
+            metrics.SHADOW_DISAGREEMENT.labels("sentiment").set(found.sentiments / found.documents)
+            metrics.SHADOW_NEGATIVE_DIFFERENCE.labels(shadow.loaded.classifier.version).set(
+                found.negative / found.documents
+            )
+
+    def _end_shadow(self, state: ProgressState, reason: str = "") -> None:
+        shadow, self._shadow = self._shadow, None
+        if shadow is None or self._shadowing is None:
+            return
+        # Behind what it is still comparing.
+        self._shadow_thread.submit(close, shadow.loaded.classifier)
+        metrics.SHADOW_DISAGREEMENT.clear()
+        metrics.SHADOW_NEGATIVE_DIFFERENCE.clear()
+        self._shadowing = msgspec.structs.replace(
+            self._shadowing, state=state, reason=reason, disagreement=shadow.disagreement
+        )
+        logger.info("shadow ends version=%s state=%s reason=%s", self._shadowing.version, state, reason)
+
+
+async def _for_ever(work: Callable[[], Awaitable[None]]) -> None:
+    """A fault in here must not end a worker that scores."""
+    while True:
+        try:
+            await work()
+        except Exception as error:
+            metrics.STAGE_ERRORS.labels(STAGE, type(error).__name__).inc()
+            logger.exception("beginning again stage=%s", STAGE)
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+
+
+def _reason(error: BaseException) -> str:
+    """In one line, with what to do where the error knows it."""
+    if isinstance(error, FinSentryError):
+        return f"{error.message}; {error.fix}" if error.fix else error.message
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,85 @@
+"""Documents into a real broker, workers over them, and what must have become of them."""
+
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from time import monotonic, sleep
+
+import kafka
+import msgspec
+
+from stream.aggregation import PartitionCounter
+from stream.broker import BrokerSettings
+from stream.records import Bucket, Checkpoint, Document, ScoredDocument, encode
+from stream.settings import StreamSettings
+from stream.snapshot import TopicReader, furthest, read_topic
+from stream.topics import Topics
+
+NOW = datetime.now(UTC)
+
+StartWorker = Callable[..., "subprocess.Popen[str]"]
+"""Starts a worker with a stub in the place of its classifier; its arguments are the stub worker's options."""
+
+
+def documents(count: int, *, text: str = "Shares of a lender fell") -> list[Document]:
+    """Documents in event order over two hours; every third is a copy of the story before it."""
+    return [
+        Document(
+            id=f"{place:032x}",
+            text=f"{text} {place}",
+            source="wire",
+            source_kind="news",
+            published_at=NOW - timedelta(hours=2) + timedelta(seconds=7000 * place / count),
+            fetched_at=NOW,
+            story=f"{place - (place % 3 == 2):032x}",
+        )
+        for place in range(count)
+    ]
+
+
+def publish(broker: BrokerSettings, topics: Topics, values: list[tuple[bytes, bytes]]) -> None:
+    producer = kafka.KafkaProducer(**broker.client_options(), linger_ms=20, max_request_size=30_000_000)
+    for key, value in values:
+        producer.send(topics.documents.name, key=key, value=value)
+    producer.flush(60)
+    producer.close()
+
+
+def as_records(items: list[Document]) -> list[tuple[bytes, bytes]]:
+    return [(item.story.encode(), encode(item)) for item in items]
+
+
+def wait_for_documents(broker: BrokerSettings, topics: Topics, total: int, *, seconds: float) -> None:
+    """Waits until `total` documents are accounted for; fails the test with how many were."""
+    deadline = monotonic() + seconds
+    checkpoints: dict[int, Checkpoint] = {}
+    with TopicReader(broker, topics.windows) as reader:
+        while (found := sum(c.counted + c.late + c.dead for c in checkpoints.values())) < total:
+            assert monotonic() < deadline, f"after {seconds:.0f} s {found} of {total} documents are accounted for"
+            sleep(0.2)
+            checkpoints = furthest(reader.read(), checkpoints)
+
+
+def offline(broker: BrokerSettings, topics: Topics) -> dict[tuple[int, str], Bucket]:
+    """What one undisturbed reading of `scored` counts."""
+    settings = StreamSettings()
+    counters: dict[int, PartitionCounter] = {}
+    buckets = {}
+    for record in read_topic(broker, topics.scored):
+        counter = counters.setdefault(
+            record.partition,
+            PartitionCounter(
+                record.partition, lateness=timedelta(minutes=settings.lateness_minutes), evidence=settings.evidence
+            ),
+        )
+        counter.count(record.offset, msgspec.json.decode(record.value, type=ScoredDocument))
+        for bucket in counter.changed():
+            buckets[record.partition, bucket.key] = bucket
+    return buckets
+
+
+def counts(buckets: dict[tuple[int, str], Bucket]) -> dict[tuple[int, str], tuple[int, ...]]:
+    return {
+        key: (b.documents, b.negative, b.neutral, b.positive, b.stories, b.negative_stories)
+        for key, b in buckets.items()
+    }

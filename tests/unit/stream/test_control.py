@@ -1,0 +1,78 @@
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+
+from stream.control import LONGEST_HISTORY, ControlTable, candidates, promote, restore, roll_back, shadow, worker_key
+from stream.errors import SchemaError
+from stream.records import SCHEMA, BundleRef, Progress, Promotion, WorkerReport, encode
+
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+A, B, C = (BundleRef(folder=f"/bundles/{name}", version=name, digest=name * 8) for name in "abc")
+
+
+def report(worker: str) -> WorkerReport:
+    return WorkerReport(worker=worker, at=NOW, model="a", live=Progress(promotion="1", state="live"))
+
+
+def test_the_newest_record_of_a_key_stands_and_a_tombstone_takes_it_out() -> None:
+    table = ControlTable()
+    first, second, beside = promote(A, None, NOW), promote(B, None, NOW), shadow(C, NOW, NOW + timedelta(minutes=1))
+    for key, record in (("live", first), ("live", second), ("shadow", beside)):
+        table.put(key.encode(), encode(record), 0)
+    table.put(worker_key("w1"), encode(report("w1")), 1000)
+    table.put(worker_key("w2"), encode(report("w2")), 2000)
+    assert (table.live, table.shadow) == (second, beside)
+    assert table.heard_since(1500) == {"w2"}
+
+    table.put(b"shadow", None, 3000)
+    table.put(worker_key("w2"), None, 3000)
+    table.put(worker_key("never"), None, 3000)
+    assert (table.live, table.shadow, set(table.workers)) == (second, None, {"w1"})
+
+
+def test_what_cannot_be_read_changes_nothing_and_other_keys_are_passed_over() -> None:
+    table = ControlTable()
+    live = promote(A, None, NOW)
+    table.put(b"live", encode(live), 0)
+    with pytest.raises(msgspec.MsgspecError):
+        table.put(b"live", b"{", 0)
+    with pytest.raises(SchemaError):
+        table.put(b"live", encode(msgspec.structs.replace(live, schema=SCHEMA + 1)), 0)
+    table.put(b"of a later version", b"?", 0)
+    table.put(None, b"?", 0)
+    assert table.live == live
+
+
+def test_rollbacks_go_back_through_what_was_live_to_the_workers_own_bundle() -> None:
+    promotion = promote(C, promote(B, promote(A, None, NOW), NOW), NOW)
+    found = []
+    step: Promotion | None = promotion
+    while step is not None:
+        found.append(step.bundle)
+        step = roll_back(step, NOW)
+    assert found == [C, B, A, None]
+
+
+def test_a_worker_tries_what_was_live_before_from_the_newest_on() -> None:
+    assert candidates(promote(C, promote(B, promote(A, None, NOW), NOW), NOW)) == (C, B, A, None)
+
+
+def test_promoting_the_same_bundle_again_adds_nothing_to_its_past() -> None:
+    assert promote(B, promote(B, promote(A, None, NOW), NOW), NOW).history == (A,)
+
+
+def test_the_past_is_bounded() -> None:
+    promotion = None
+    for number in range(3 * LONGEST_HISTORY):
+        promotion = promote(BundleRef(folder="/b", version=str(number)), promotion, NOW)
+    assert promotion is not None
+    assert [bundle.version for bundle in promotion.history] == [str(number) for number in range(19, 29)]
+
+
+def test_taking_back_asks_for_what_stood_there_before_under_a_new_name() -> None:
+    before = promote(B, promote(A, None, NOW), NOW)
+    again = restore(before, NOW)
+    assert (again.bundle, again.history) == (B, (A,))
+    assert again.id != before.id
+    assert restore(None, NOW).bundle is None
