@@ -19,8 +19,11 @@ COMMANDS = {
     "replay": "Publish an archive in event order.",
     "classify": "Say topic and sentiment of texts.",
     "explain": "Say which words made a text negative.",
+    "drift": "Compare texts with those that the bundle was made for.",
     "backtest": "Judge an archive or scored documents offline.",
     "dump": "Print the records of a topic as JSON lines.",
+    "train": "Train the classifier as a recipe says.",
+    "export": "Make a bundle of a training run.",
     "evaluate": "Measure a bundle on held-out sets.",
     "doctor": "Check what is configured, and say what to do.",
 }

@@ -24,7 +24,7 @@ MANIFEST_FILE = "bundle.json"
 FILES = (MODEL_FILE, TOKENIZER_FILE)
 DEFAULT_BUNDLE = Path(__file__).parent / "bundles" / "default"
 
-_RESTORE = "Restore the folder from where it came, or make a new one with `python -m model.release`."
+_RESTORE = "Restore the folder from where it came, or make a new one with `finsentry export`."
 
 Precision = Literal["fp32", "fp16", "int8"]
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Self
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PreTrainedModel
@@ -25,19 +26,31 @@ class TwoHeads(nn.Module):
 
     @classmethod
     def pretrained(cls, folder: Path) -> Self:
-        """A pretrained encoder with untrained heads. Never touches the network."""
-        return cls(AutoModel.from_pretrained(folder, local_files_only=True, attn_implementation="sdpa"))
+        """A pretrained encoder with untrained heads. Loads nothing from afar. Raises `InputError`."""
+        try:
+            return cls(AutoModel.from_pretrained(folder, local_files_only=True, attn_implementation="sdpa"))
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            raise InputError(
+                f"{folder}: the encoder cannot be loaded: {error}", fix="Fetch or install the encoder again."
+            ) from error
 
     @classmethod
     def load(cls, run: Path) -> Self:
         """What `save` wrote, with plain attention: the form that exports to operators which ONNX Runtime fuses."""
         if not (run / WEIGHTS_FILE).is_file():
             raise InputError(
-                f"{run}: no trained network here", fix="Train one: python -m model.train RECIPE --out RUN."
+                f"{run}: no trained network here",
+                fix="Train one: finsentry train RECIPE --data FOLDER --out RUN.",
             )
-        config = AutoConfig.from_pretrained(run, local_files_only=True)
-        network = cls(AutoModel.from_config(config, attn_implementation="eager"))
-        network.load_state_dict(load_file(run / WEIGHTS_FILE))
+        try:
+            config = AutoConfig.from_pretrained(run, local_files_only=True)
+            network = cls(AutoModel.from_config(config, attn_implementation="eager"))
+            network.load_state_dict(load_file(run / WEIGHTS_FILE))
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            raise InputError(
+                f"{run / WEIGHTS_FILE}: cannot be loaded: {error}",
+                fix="Its training may have been killed while it wrote: go on with `finsentry train --resume`.",
+            ) from error
         return network.eval()
 
     def save(self, run: Path) -> None:

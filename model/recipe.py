@@ -69,6 +69,7 @@ class Training(Part):
     warm_up: float = Field(default=0.08, ge=0, lt=1, description="Share of the steps over which the rate rises.")
     clip: float = Field(default=1.0, gt=0, description="Largest norm of the gradient.")
     maximum_length: int = Field(default=96, ge=4, description="Tokens of a text that are read, in service too.")
+    tensorboard: bool = Field(default=False, description="Write curves for TensorBoard, where it is installed.")
     calibration: float = Field(
         default=0.05, gt=0, lt=0.5, description="Share of the training texts kept from training, for the temperatures."
     )
@@ -86,6 +87,9 @@ class Source(Part):
         default=False, description="Stands beside the recipes in `model/configs`, not in the data folder."
     )
     repeat: int = Field(default=1, ge=1, description="How often an epoch sees each text: weight for a small set.")
+    weight: float = Field(
+        default=1.0, gt=0, description="What the loss of each of its labels is multiplied by: less for a noisy set."
+    )
     text: str = Field(description="Column of the text.")
     label: str = Field(description="Column of the label.")
     label_pattern: str | None = Field(

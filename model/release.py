@@ -1,12 +1,10 @@
 """From a training run to a bundle: export, quantise, calibrate, measure, sign."""
 
-import argparse
 import datetime
 import logging
 import shutil
-import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,10 +23,11 @@ from model.bundle import (
 )
 from model.calibrate import calibrate
 from model.classifier import Classifier
-from model.data import Splits, load_splits
+from model.comparison import Difference
+from model.data import Splits
 from model.errors import InputError
-from model.evaluate import evaluate
-from model.export import export
+from model.evaluate import Answers, against, answer, report
+from model.export import ExportError, export
 from model.labels import SENTIMENTS, TOPICS
 from model.network import TwoHeads
 from model.quantize import quantize
@@ -42,11 +41,31 @@ logger = logging.getLogger(__name__)
 LIBRARIES = ("torch", "transformers", "tokenizers", "onnx", "onnxruntime")
 
 
-def release(run: Path, splits: Splits, folder: Path, precision: Precision = "int8") -> Bundle:
+LARGEST_LOSS = 0.005
+"""Of macro-F1, that int8 may cost on any set."""
+
+SMALL_SET = 1000
+"""Texts below which one flipped label can be half a point by itself: there the loss must be real besides."""
+
+FLOAT32 = "float32"
+"""In the manifest's `made`: what the same network scores before it is quantised."""
+
+
+def release(
+    run: Path,
+    splits: Splits,
+    folder: Path,
+    precision: Precision = "int8",
+    *,
+    allow_loss: bool = False,
+    done: Callable[[int], object] = lambda _: None,
+) -> Bundle:
     """Makes `folder` the bundle of `run`, measured as it will serve. What stands there is replaced only at the end.
 
-    Raises `InputError` where `run` is no finished training or `splits` are not what it was trained on, and
-    `ExportError` where the exported model computes something else.
+    An int8 bundle is measured beside its float32 original; both stand in the manifest. Calls `done` with how many texts
+    more are measured, of `texts_to_measure`. Raises `InputError` where `run` is no training or `splits` are not what it
+    was trained on, and `ExportError` where the exported model computes something else, or int8 loses more than half a
+    point of macro-F1 on a set and `allow_loss` does not say that this is wanted.
     """
     trained = read_run(run)
     if trained.data != splits.fingerprints:
@@ -55,9 +74,18 @@ def release(run: Path, splits: Splits, folder: Path, precision: Precision = "int
             fix="Give the data it was trained on, or train again.",
         )
     with tempfile.TemporaryDirectory(dir=_made(folder.parent)) as scratch:
-        draft = Path(scratch)
-        _write_model(run, draft, precision)
-        write_manifest(draft, _measured(draft, _unmeasured(trained, precision), splits))
+        draft = Path(scratch) / precision
+        original = _write_float32(run, Path(scratch) / "fp32")
+        manifest, answers = _measured(original, _unmeasured(trained, "fp32"), splits, done)
+        if precision == "int8":
+            shutil.copytree(original, draft, ignore=shutil.ignore_patterns(MODEL_FILE))
+            quantize(original / MODEL_FILE, draft / MODEL_FILE)
+            quantised, after = _measured(draft, _unmeasured(trained, precision), splits, done)
+            if not allow_loss:
+                require_no_loss(answers, after)
+            made = quantised.made | {FLOAT32: msgspec.to_builtins(manifest.metrics)}
+            manifest = msgspec.structs.replace(quantised, made=made)
+        write_manifest(draft, manifest)
         _made(folder)
         for name in (MODEL_FILE, TOKENIZER_FILE, MANIFEST_FILE):
             shutil.move(draft / name, folder / name)
@@ -66,15 +94,34 @@ def release(run: Path, splits: Splits, folder: Path, precision: Precision = "int
     return bundle
 
 
-def _write_model(run: Path, draft: Path, precision: Precision) -> None:
-    shutil.copyfile(run / TOKENIZER_FILE, draft / TOKENIZER_FILE)
-    exported = draft / "exported.onnx"
-    export(TwoHeads.load(run), exported)
-    if precision == "int8":
-        quantize(exported, draft / MODEL_FILE)
-        exported.unlink()
-    else:
-        exported.rename(draft / MODEL_FILE)
+def texts_to_measure(splits: Splits, precision: Precision) -> int:
+    """How many texts `release` measures on."""
+    return sum(map(len, splits.evaluation.values())) * (2 if precision == "int8" else 1)
+
+
+def require_no_loss(before: Mapping[str, Answers], after: Mapping[str, Answers]) -> None:
+    """Raises `ExportError` that names each set on which `after` lost more than half a point of macro-F1."""
+    lost = []
+    for name, differences in against(before, after).items():
+        loss = differences["macro_f1"]
+        if loss.value > LARGEST_LOSS and (len(before[name].labels) >= SMALL_SET or loss.verdict == "better"):
+            lost.append(f"{name} by {_points(loss)}")
+    if lost:
+        raise ExportError(
+            f"int8 loses more than {100 * LARGEST_LOSS} points of macro-F1 against float32: {'; '.join(lost)}",
+            fix="Export with --precision fp32, or accept the loss with --allow-loss.",
+        )
+
+
+def _points(loss: Difference) -> str:
+    return f"{100 * loss.value:.1f} ({100 * loss.low:.1f} to {100 * loss.high:.1f})"
+
+
+def _write_float32(run: Path, folder: Path) -> Path:
+    _made(folder)
+    shutil.copyfile(run / TOKENIZER_FILE, folder / TOKENIZER_FILE)
+    export(TwoHeads.load(run), folder / MODEL_FILE)
+    return folder
 
 
 def _unmeasured(trained: Run, precision: Precision) -> Manifest:
@@ -95,39 +142,24 @@ def _unmeasured(trained: Run, precision: Precision) -> Manifest:
             "recipe": recipe.model_dump(mode="json", exclude={"encoder": {"folder"}}),
             "trained_on": trained.trained_on,
             "training_seconds": trained.seconds,
+            "losses": trained.losses,
             "libraries": {name: version(name) for name in LIBRARIES},
         },
     )
 
 
-def _measured(draft: Path, manifest: Manifest, splits: Splits) -> Manifest:
+def _measured(
+    draft: Path, manifest: Manifest, splits: Splits, done: Callable[[int], object]
+) -> tuple[Manifest, dict[str, Answers]]:
     settings = ModelSettings()
     bundle = Bundle(draft, manifest)
     with Classifier(bundle, open_session(bundle, settings.provider), settings) as classifier:
         temperatures = calibrate(classifier, splits.calibration)
-        reports = evaluate(classifier, splits.evaluation, temperatures)
-    metrics = {name: report.scores for name, report in reports.items()}
-    return msgspec.structs.replace(manifest, temperatures=temperatures, metrics=metrics)
+        answers = answer(classifier, splits.evaluation, temperatures, done)
+    metrics = {name: found.scores for name, found in report(answers).items()}
+    return msgspec.structs.replace(manifest, temperatures=temperatures, metrics=metrics), answers
 
 
 def _made(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m model.release", description=__doc__)
-    parser.add_argument("run", type=Path, help="folder that model.train wrote")
-    parser.add_argument("--data", type=Path, required=True, help="folder that the recipe's paths are relative to")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the bundle")
-    parser.add_argument("--precision", choices=["int8", "fp32"], default="int8")
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(asctime)s %(message)s")
-    recipe = Recipe.model_validate(read_run(options.run).recipe)
-    bundle = release(options.run, load_splits(recipe, options.data), options.out, options.precision)
-    for name, scores in bundle.manifest.metrics.items():
-        logger.info("%s %s", name, scores)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,36 +1,31 @@
 """Training: a recipe and its data in, a run folder out (weights, tokenizer, recipe, what was seen)."""
 
-import argparse
 import logging
 import random
 import shutil
-import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import torch
 from tokenizers import Tokenizer
-from torch import Tensor, nn
 
-from model.batching import pad
 from model.bundle import TOKENIZER_FILE, DataFingerprint
-from model.data import Example, Splits, load_splits, require_no_leaks
+from model.checkpoint import CHECKPOINT_FILE, State, read_checkpoint, write_checkpoint
+from model.data import Example, Splits, require_no_leaks
 from model.errors import InputError
+from model.loop import IGNORED, RECENT, Chart, Loop, Progress, Row
+from model.nested import changes
 from model.network import TwoHeads
-from model.recipe import Head, Recipe, Training, read_recipe
+from model.recipe import Head, Recipe, Training
 
 logger = logging.getLogger(__name__)
 
 RUN_FILE = "run.json"
-
-# Texts of about one length are drawn from pools of this many batches: large enough that little is padding, small
-# enough that two epochs do not see the same batches.
-POOL_BATCHES = 50
+TENSORBOARD_FOLDER = "tensorboard"
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,42 +37,74 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """Texts of an epoch, the repeats of small sets included."""
     seconds: float
     torch: str
+    losses: list[float] = []
+    """Mean loss of each epoch that is done; fewer than the recipe's epochs where the training was interrupted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A tokenised example; -100 where its source says nothing of that head."""
+def log_progress(progress: Progress) -> None:
+    """A log line every 100 steps."""
+    if progress.step % RECENT == 0:
+        logger.info(
+            "training epoch=%d step=%d of=%d loss=%.4f seconds_left=%.0f",
+            progress.epoch,
+            progress.step,
+            progress.steps,
+            progress.loss,
+            progress.seconds_left,
+        )
 
-    ids: list[int]
-    topic: int
-    sentiment: int
 
+def train(
+    recipe: Recipe,
+    splits: Splits,
+    run: Path,
+    *,
+    resume: bool = False,
+    watch: Callable[[Progress], object] = log_progress,
+    clock: Callable[[], float] = time.monotonic,
+) -> Run:
+    """Trains as the recipe says and writes `run` after each epoch, so that a long training can be looked at.
 
-IGNORED = -100
-
-
-def train(recipe: Recipe, splits: Splits, run: Path, clock: Callable[[], float] = time.monotonic) -> Run:
-    """Trains as the recipe says and writes `run` after each epoch, so that a long training can be looked at."""
+    With `resume` it goes on after the last epoch that `run` holds, to the very weights that it would have had without
+    an interruption. Raises `InputError` where `run` holds a training already, or another one than is resumed.
+    """
     require_no_leaks(splits)
     started = clock()
+    said = recipe.model_dump(mode="json")
+    asked = {"recipe": said, "data": msgspec.to_builtins(splits.fingerprints)}
+    state = _state_to_resume(run, asked) if resume else None
+    if state is None and ((run / RUN_FILE).exists() or (run / CHECKPOINT_FILE).exists()):
+        raise InputError(
+            f"{run}: holds a training already", fix="Go on with it by --resume, or train into another folder."
+        )
     torch.manual_seed(recipe.seed)
     rng = random.Random(recipe.seed)  # noqa: S311 an order of batches is no secret
     folder = recipe.encoder.locate()
     run.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(folder / TOKENIZER_FILE, run / TOKENIZER_FILE)
-    rows = tokenise(splits.train, open_tokenizer(run, recipe.training.maximum_length))
-    network = TwoHeads.pretrained(folder)
-    for _ in fit(network, rows, recipe.training, rng):
-        network.save(run)
-        done = Run(
-            recipe=recipe.model_dump(mode="json"),
-            data=splits.fingerprints,
-            trained_on=len(rows),
-            seconds=round(clock() - started, 1),
-            torch=str(torch.__version__),
-        )
-        (run / RUN_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(done), indent=2))
-    return done
+    weights = {source.name: source.weight for source in recipe.sources}
+    rows = tokenise(splits.train, open_tokenizer(run, recipe.training.maximum_length), weights)
+    loop = Loop(TwoHeads.pretrained(folder), rows, recipe.training, rng, clock)
+    before = 0.0
+    if state is not None:
+        loop.restore(state["loop"])
+        before = state["seconds"]
+        logger.info("resumed epochs_done=%d of=%d", len(loop.losses), recipe.training.epochs)
+    with _tensorboard(recipe.training, run, loop.step) as chart:
+        while len(loop.losses) < recipe.training.epochs:
+            loop.run_epoch(watch, chart)
+            loop.network.save(run)
+            done = Run(
+                recipe=said,
+                data=splits.fingerprints,
+                trained_on=len(rows),
+                seconds=round(before + clock() - started, 1),
+                torch=str(torch.__version__),
+                losses=[round(loss, 6) for loss in loop.losses],
+            )
+            (run / RUN_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(done), indent=2))
+            write_checkpoint(run, {"asked": asked, "seconds": done.seconds, "loop": loop.state()})
+    return read_run(run)
 
 
 def read_run(run: Path) -> Run:
@@ -85,54 +112,38 @@ def read_run(run: Path) -> Run:
     try:
         return msgspec.json.decode((run / RUN_FILE).read_bytes(), type=Run)
     except (OSError, msgspec.DecodeError) as error:
-        raise InputError(f"{run / RUN_FILE}: no training run: {error}", fix="Give a folder of model.train.") from error
+        raise InputError(
+            f"{run / RUN_FILE}: no training run: {error}", fix="Give a folder that `finsentry train` wrote."
+        ) from error
 
 
-def fit(network: TwoHeads, rows: Sequence[Row], training: Training, rng: random.Random) -> Iterator[float]:
-    """Trains `network` in place; yields the mean loss after each epoch."""
-    optimiser = torch.optim.AdamW(network.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay)
-    total = training.epochs * -(-len(rows) // training.batch)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate_at(step, total, training.warm_up))
-    step = 0
-    for epoch in range(1, training.epochs + 1):
-        network.train()
-        losses: list[float] = []
-        for batch in bucketed(rows, training.batch, rng):
-            losses.append(_step(network, batch, optimiser, training))
-            schedule.step()
-            step += 1
-            if step % 100 == 0:
-                recent = sum(losses[-100:]) / len(losses[-100:])
-                logger.info("training epoch=%d step=%d of=%d loss=%.4f", epoch, step, total, recent)
-        mean = sum(losses) / len(losses)
-        logger.info("trained epoch=%d of=%d loss=%.4f", epoch, training.epochs, mean)
-        yield mean
+def _state_to_resume(run: Path, asked: Mapping[str, object]) -> State | None:
+    state = read_checkpoint(run)
+    if state is None:
+        return None
+    if different := changes(state["asked"], asked):
+        raise InputError(
+            f"{run / CHECKPOINT_FILE}: is of another training: {different[0]}",
+            fix="Give the recipe and data that it began with, or train into another folder.",
+        )
+    return state
 
 
-def rate_at(step: int, total: int, warm_up: float) -> float:
-    """Share of the peak learning rate: linear up over the first `warm_up` of the steps, then linear down to 0."""
-    rise = max(1, round(total * warm_up))
-    return (step + 1) / rise if step < rise else max(0.0, (total - step) / max(1, total - rise))
-
-
-def bucketed(rows: Sequence[Row], size: int, rng: random.Random) -> Iterator[list[Row]]:
-    """Every row once, in shuffled batches of rows of about one length."""
-    order = list(rows)
-    rng.shuffle(order)
-    batches: list[list[Row]] = []
-    for start in range(0, len(order), size * POOL_BATCHES):
-        pool = sorted(order[start : start + size * POOL_BATCHES], key=lambda row: len(row.ids))
-        batches.extend(pool[at : at + size] for at in range(0, len(pool), size))
-    rng.shuffle(batches)
-    yield from batches
-
-
-def masked_loss(logits: tuple[Tensor, Tensor], topics: Tensor, sentiments: Tensor) -> Tensor:
-    """Mean cross-entropy over the labels that are there, both heads together."""
-    labels = (topics != IGNORED).sum() + (sentiments != IGNORED).sum()
-    topic = nn.functional.cross_entropy(logits[0].float(), topics, ignore_index=IGNORED, reduction="sum")
-    sentiment = nn.functional.cross_entropy(logits[1].float(), sentiments, ignore_index=IGNORED, reduction="sum")
-    return (topic + sentiment) / labels
+@contextmanager
+def _tensorboard(training: Training, run: Path, step: int) -> Iterator[Chart]:
+    """Draws into event files of `run` where the recipe says so; TensorBoard itself is too large to depend on."""
+    if not training.tensorboard:
+        yield lambda *_: None
+        return
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        logger.warning("the recipe asks for TensorBoard, which is not installed: pip install tensorboard")
+        yield lambda *_: None
+        return
+    # What an interrupted epoch drew after the checkpoint is drawn again.
+    with SummaryWriter(str(run / TENSORBOARD_FOLDER), purge_step=step) as writer:
+        yield writer.add_scalar
 
 
 def open_tokenizer(folder: Path, maximum_length: int) -> Tokenizer:
@@ -143,74 +154,24 @@ def open_tokenizer(folder: Path, maximum_length: int) -> Tokenizer:
     return tokenizer
 
 
-def tokenise(examples: Sequence[Example], tokenizer: Tokenizer) -> list[Row]:
-    """A row for each text, with the labels of both heads where sources gave both; repeats stay repeats."""
+def tokenise(
+    examples: Sequence[Example], tokenizer: Tokenizer, weights: Mapping[str, float] | None = None
+) -> list[Row]:
+    """A row for each text, with the labels of both heads where sources gave both; repeats stay repeats.
+
+    `weights` are the losses' weights by source; 1 where it is not named.
+    """
     seen: Counter[tuple[str, Head]] = Counter()
-    labels: dict[tuple[str, int], dict[Head, int]] = {}
+    labels: dict[tuple[str, int], dict[Head, tuple[int, float]]] = {}
     for example in examples:
         repeat = seen[example.text, example.head]
         seen[example.text, example.head] += 1
-        labels.setdefault((example.text, repeat), {})[example.head] = example.label
+        weight = (weights or {}).get(example.source, 1.0)
+        labels.setdefault((example.text, repeat), {})[example.head] = (example.label, weight)
     encodings = tokenizer.encode_batch_fast([text for text, _ in labels])
-    return [
-        Row(encoding.ids, topic=given.get("topic", IGNORED), sentiment=given.get("sentiment", IGNORED))
-        for encoding, given in zip(encodings, labels.values(), strict=True)
-    ]
-
-
-def _step(network: TwoHeads, batch: Sequence[Row], optimiser: torch.optim.Optimizer, training: Training) -> float:
-    ids, mask = (torch.from_numpy(array) for array in pad([row.ids for row in batch]))
-    topics = torch.tensor([row.topic for row in batch])
-    sentiments = torch.tensor([row.sentiment for row in batch])
-
-    def backward() -> float:
-        # bfloat16 doubles the speed where the CPU has AMX and costs no accuracy; the weights stay float32.
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            logits = network(ids, mask)
-        loss = masked_loss(logits, topics, sentiments)
-        loss.backward()  # type: ignore[no-untyped-call]
-        return float(loss.detach())
-
-    optimiser.zero_grad(set_to_none=True)
-    mean = backward()
-    if training.adversarial:
-        words = network.encoder.get_input_embeddings().weight
-        with against(words, training.adversarial):
-            backward()
-    nn.utils.clip_grad_norm_(network.parameters(), training.clip)
-    optimiser.step()
-    return mean
-
-
-@contextmanager
-def against(words: Tensor, size: float) -> Iterator[None]:
-    """Moves the word embeddings by `size` along their gradient, where the loss grows most, and back at the end.
-
-    The fast gradient method for text (Miyato et al. 2017): what is learned there makes a network that small changes of
-    wording do not tip over.
-    """
-    assert words.grad is not None
-    norm = words.grad.norm()
-    step = size * words.grad / norm if norm > 0 else torch.zeros_like(words)
-    with torch.no_grad():
-        words.add_(step)
-    try:
-        yield
-    finally:
-        with torch.no_grad():
-            words.sub_(step)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m model.train", description=__doc__)
-    parser.add_argument("recipe", type=Path)
-    parser.add_argument("--data", type=Path, required=True, help="folder that the recipe's paths are relative to")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(asctime)s %(message)s")
-    recipe = read_recipe(options.recipe)
-    train(recipe, load_splits(recipe, options.data), options.out)
-
-
-if __name__ == "__main__":
-    main()
+    rows = []
+    for encoding, given in zip(encodings, labels.values(), strict=True):
+        topic, topic_weight = given.get("topic", (IGNORED, 1.0))
+        sentiment, sentiment_weight = given.get("sentiment", (IGNORED, 1.0))
+        rows.append(Row(encoding.ids, topic, sentiment, topic_weight, sentiment_weight))
+    return rows

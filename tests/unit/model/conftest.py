@@ -13,11 +13,12 @@ from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 from transformers import BertConfig, BertModel
 
-from model import release, train
+from deploy import cli
 from model.bundle import Bundle
 from model.classifier import Classifier
 from model.data import Splits, load_splits
 from model.recipe import Recipe, read_recipe
+from model.release import release
 from model.settings import ModelSettings
 
 MOODS = {"tumbles": "negative", "holds": "neutral", "soars": "positive"}
@@ -112,20 +113,20 @@ def tiny_splits(tiny_recipe: Recipe, tiny_data: Path) -> Splits:
 def tiny_run(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.set_num_threads(1)  # so small a network only waits for a second one
     run = tmp_path_factory.mktemp("run")
-    train.main([str(tiny_data / "recipe.toml"), "--data", str(tiny_data), "--out", str(run)])
+    assert cli.run(["train", str(tiny_data / "recipe.toml"), "--data", str(tiny_data), "--out", str(run)]) == 0
     return run
 
 
 @pytest.fixture(scope="session")
 def tiny_bundle(tiny_run: Path, tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     folder = tmp_path_factory.mktemp("bundle")
-    release.main([str(tiny_run), "--data", str(tiny_data), "--out", str(folder)])
+    assert cli.run(["export", str(tiny_run), "--data", str(tiny_data), "--out", str(folder)]) == 0
     return Bundle.load(folder)
 
 
 @pytest.fixture(scope="session")
 def tiny_float_bundle(tiny_run: Path, tiny_splits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return release.release(tiny_run, tiny_splits, tmp_path_factory.mktemp("float-bundle"), "fp32")
+    return release(tiny_run, tiny_splits, tmp_path_factory.mktemp("float-bundle"), "fp32")
 
 
 @pytest.fixture(scope="session")

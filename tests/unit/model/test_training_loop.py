@@ -1,18 +1,23 @@
 """Recipe to classifier in one go, on a network so small that it learns in seconds."""
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from deploy import cli
 from model.bundle import Bundle, DataFingerprint
 from model.classifier import Classifier
 from model.data import LeakError, Splits
 from model.errors import InputError
+from model.evaluate import Answers
 from model.export import TOLERANCE, ExportError, export, largest_difference
 from model.network import TwoHeads
 from model.recipe import Recipe
-from model.release import release
+from model.release import release, require_no_loss
 from model.settings import ModelSettings
 from model.train import read_run, train
 
@@ -29,6 +34,77 @@ def test_the_manifest_carries_the_metrics_of_each_held_out_set_and_head(tiny_bun
     assert set(metrics) == {"things.holdout/topic", "moods.holdout/sentiment"}
     assert sum(scores.texts for scores in metrics.values()) > 30
     assert min(scores.accuracy for scores in metrics.values()) > 0.9
+
+
+def test_the_manifest_says_what_float32_scores_too(tiny_bundle: Bundle) -> None:
+    before = tiny_bundle.manifest.made["float32"]
+    assert before.keys() == tiny_bundle.manifest.metrics.keys()
+    assert before["things.holdout/topic"]["texts"] == tiny_bundle.manifest.metrics["things.holdout/topic"].texts
+
+
+def answers(labels: int, right: int) -> dict[str, Answers]:
+    """A set of two sentiments, of which so many texts are called what they are."""
+    wanted = np.arange(labels) % 2
+    called = np.where(np.arange(labels) < right, wanted, 1 - wanted)
+    keys = tuple(map(str, range(labels)))
+    return {"posts/sentiment": Answers("sentiment", (0, 1, 2), keys, wanted, np.eye(3)[called], wanted)}
+
+
+@pytest.mark.parametrize(
+    ("labels", "before", "after"),
+    [
+        pytest.param(2000, 1500, 1480, id="a large set"),
+        pytest.param(100, 90, 70, id="a small set, and no chance"),
+    ],
+)
+def test_int8_that_loses_more_than_half_a_point_is_refused(labels: int, before: int, after: int) -> None:
+    with pytest.raises(ExportError, match=r"more than 0\.5 points .* posts/sentiment by .*\n.*--allow-loss"):
+        require_no_loss(answers(labels, before), answers(labels, after))
+
+
+@pytest.mark.parametrize(
+    ("labels", "before", "after"),
+    [
+        pytest.param(2000, 1500, 1495, id="less than half a point"),
+        pytest.param(100, 90, 89, id="a text of a small set"),
+        pytest.param(100, 70, 90, id="a gain"),
+    ],
+)
+def test_a_loss_within_bounds_is_exported(labels: int, before: int, after: int) -> None:
+    require_no_loss(answers(labels, before), answers(labels, after))
+
+
+def test_a_loss_ends_the_command_unless_it_is_allowed(
+    tiny_run: Path,
+    tiny_data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("model.release.LARGEST_LOSS", -1.0)
+    monkeypatch.setattr("model.release.SMALL_SET", 0)
+    arguments = ["export", str(tiny_run), "--data", str(tiny_data), "--out", str(tmp_path / "bundle")]
+    assert cli.run(arguments) == 1
+    assert not (tmp_path / "bundle").exists()
+    assert "--allow-loss" in capsys.readouterr().err
+    assert cli.run([*arguments, "--allow-loss", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["version"] == Bundle.load(tmp_path / "bundle").manifest.version
+
+
+def test_a_run_with_cut_weights_is_named(tiny_run: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    weights = run / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(InputError, match=r"model\.safetensors: cannot be loaded"):
+        TwoHeads.load(run)
+
+
+def test_an_encoder_with_cut_weights_is_named(tiny_encoder: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_encoder, tmp_path / "encoder"))
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(InputError, match="encoder: the encoder cannot be loaded"):
+        TwoHeads.pretrained(folder)
 
 
 def test_where_the_encoder_lay_is_not_told(tiny_bundle: Bundle, tiny_encoder: Path) -> None:

@@ -1,0 +1,91 @@
+"""`finsentry train`: a recipe and its data to a run."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from deploy.logs import log_as_command, log_as_role
+from deploy.training import training_libraries
+
+if TYPE_CHECKING:
+    from model.loop import Progress
+    from model.recipe import Recipe
+
+
+@click.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder the recipe's paths start from.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
+@click.option("--resume", is_flag=True, help="Go on after the last epoch that --out holds, if it holds one.")
+@click.option("--epochs", type=click.IntRange(min=1), help="In place of the recipe's.")
+@click.option("--seed", type=click.IntRange(min=0), help="In place of the recipe's.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was trained as one JSON object.")
+def train(
+    config: Path, data: Path, out: Path, resume: bool, epochs: int | None, seed: int | None, as_json: bool
+) -> None:
+    """Train the classifier as the recipe CONFIG says.
+
+    Every epoch leaves a run that can be exported and a checkpoint: after an interruption, --resume ends with the very
+    weights that an undisturbed training would have had.
+
+    \b
+    Example:
+      finsentry train model/configs/default.toml --data ../shared/data --out data/runs/a
+    """
+    import msgspec
+
+    from model.data import load_splits
+    from model.recipe import read_recipe
+
+    with training_libraries():
+        from model.train import log_progress
+        from model.train import train as run_training
+
+    on_terminal = sys.stderr.isatty()
+    log_as_command() if on_terminal else log_as_role()
+    recipe = _changed(read_recipe(config), epochs, seed)
+    splits = load_splits(recipe, data)
+    try:
+        with _Bar(hidden=not on_terminal) as bar:
+            done = run_training(recipe, splits, out, resume=resume, watch=bar if on_terminal else log_progress)
+    except KeyboardInterrupt:
+        click.echo(f"\ninterrupted; the same command with --resume goes on after {out}'s last epoch", err=True)
+        raise
+    if as_json:
+        click.echo(msgspec.json.encode({"run": str(out), **msgspec.to_builtins(done)}))
+    else:
+        losses = ", ".join(f"{loss:.4f}" for loss in done.losses)
+        click.echo(f"{out}: {done.trained_on:,} texts an epoch, {done.seconds:,.0f} s, loss by epoch: {losses}")
+
+
+def _changed(recipe: "Recipe", epochs: int | None, seed: int | None) -> "Recipe":
+    training = recipe.training.model_copy(update={"epochs": epochs} if epochs else {})
+    return recipe.model_copy(update={"training": training} | ({} if seed is None else {"seed": seed}))
+
+
+class _Bar:
+    """A progress bar of steps that says epoch, loss and, by its own reckoning, the time left."""
+
+    def __init__(self, *, hidden: bool) -> None:
+        self._last: Progress | None = None
+        self._bar = click.progressbar(
+            length=1, label="training", hidden=hidden, file=sys.stderr, show_pos=True, item_show_func=self._said
+        )
+
+    def __enter__(self) -> "_Bar":
+        self._bar.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.render_finish()
+
+    def __call__(self, progress: "Progress") -> None:
+        if self._last is None:  # a resumed training begins far from 0, and so the bar's own reckoning would be off
+            self._bar.length = progress.steps - progress.step + 1
+        self._last = progress
+        self._bar.update(1, progress)
+
+    def _said(self, progress: "Progress | None") -> str:
+        return f"epoch {progress.epoch}/{progress.epochs}, loss {progress.loss:.4f}" if progress else ""
