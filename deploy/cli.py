@@ -25,6 +25,7 @@ COMMANDS = {
     "train": "Train the classifier as a recipe says.",
     "export": "Make a bundle of a training run.",
     "evaluate": "Measure a bundle on held-out sets.",
+    "bundles": "List, show, verify and compare bundles.",
     "doctor": "Check what is configured, and say what to do.",
 }
 """What there is, and what it does; each stands in a module of its own that is imported when it is asked for."""

@@ -25,6 +25,7 @@ from model.calibrate import calibrate
 from model.classifier import Classifier
 from model.comparison import Difference
 from model.data import Splits
+from model.drift import Reference
 from model.errors import InputError
 from model.evaluate import Answers, against, answer, report
 from model.export import ExportError, export
@@ -157,7 +158,19 @@ def _measured(
         temperatures = calibrate(classifier, splits.calibration)
         answers = answer(classifier, splits.evaluation, temperatures, done)
     metrics = {name: found.scores for name, found in report(answers).items()}
-    return msgspec.structs.replace(manifest, temperatures=temperatures, metrics=metrics), answers
+    measured = msgspec.structs.replace(manifest, temperatures=temperatures, metrics=metrics)
+    reference = _reference(Bundle(draft, measured), splits)
+    return msgspec.structs.replace(measured, reference=reference), answers
+
+
+def _reference(bundle: Bundle, splits: Splits) -> Reference | None:
+    """What the bundle is made for: the calibration texts are drawn from all that trains and did not train it."""
+    if not splits.calibration:
+        return None
+    settings = ModelSettings()
+    with Classifier(bundle, open_session(bundle, settings.provider), settings) as classifier:
+        classifier.classify([example.text for example in splits.calibration])
+        return classifier.reference()
 
 
 def _made(folder: Path) -> Path:

@@ -42,6 +42,12 @@ def test_the_manifest_says_what_float32_scores_too(tiny_bundle: Bundle) -> None:
     assert before["things.holdout/topic"]["texts"] == tiny_bundle.manifest.metrics["things.holdout/topic"].texts
 
 
+def test_the_manifest_says_what_texts_the_bundle_is_made_for(tiny_bundle: Bundle, tiny_splits: Splits) -> None:
+    reference = tiny_bundle.manifest.reference
+    assert reference is not None
+    assert reference.texts == len(tiny_splits.calibration) == sum(reference.counts["topics"])
+
+
 def answers(labels: int, right: int) -> dict[str, Answers]:
     """A set of two sentiments, of which so many texts are called what they are."""
     wanted = np.arange(labels) % 2
