@@ -26,6 +26,7 @@ COMMANDS = {
     "export": "Make a bundle of a training run.",
     "evaluate": "Measure a bundle on held-out sets.",
     "bundles": "List, show, verify and compare bundles.",
+    "promote": "Put another bundle into the running workers.",
     "doctor": "Check what is configured, and say what to do.",
 }
 """What there is, and what it does; each stands in a module of its own that is imported when it is asked for."""

@@ -1,24 +1,30 @@
 """Promotions on the real broker: bundles are swapped under load, and each document is counted once, rightly named."""
 
+import json
+import shutil
 import signal
 import subprocess
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from threading import Thread
 from time import sleep
+from typing import Any
 
 import msgspec
 import pytest
 
 from deploy.local.processes import free_ports
+from model.bundle import DEFAULT_BUNDLE, Bundle, Temperatures, write_manifest
 from stream.broker import BrokerSettings
 from stream.control import promote, roll_back, shadow
 from stream.control_desk import ControlDesk
 from stream.records import BundleRef, Disagreement, Progress, Promotion, ScoredDocument
 from stream.snapshot import read_topic
 from stream.topics import Topics
+from tests.integration.commands import Finsentry
 from tests.integration.logs import read_windows, wait_until
 from tests.integration.streaming import (
     StartWorker,
@@ -207,6 +213,69 @@ def test_a_shadow_that_nobody_ends_ends_by_itself_and_one_that_fails_is_refused(
     assert answer.reason == "damaged-1: damaged; restore it"
 
     stopped(worker, desk)
+
+
+def test_the_command_promotes_shadows_takes_back_and_rolls_back(
+    kafka: BrokerSettings, topics: Topics, start_worker: StartWorker, finsentry: Finsentry
+) -> None:
+    version = Bundle.load(DEFAULT_BUNDLE).manifest.version
+    as_stub = ("promote", DEFAULT_BUNDLE, "--json", "--seen-as")
+    start_worker(version=OWN)
+
+    beside = said(finsentry.run(*as_stub, "{}", "--shadow", "--for", "1"), 1)
+    assert beside["disagreement"]["documents"] == 0
+
+    done = said(finsentry.run(*as_stub, "{}"), 0)
+    assert (done["version"], done["taken_back"]) == (version, False)
+    assert [(worker["state"], worker["model"]) for worker in done["workers"]] == [("live", version)]
+
+    refused = said(finsentry.run(*as_stub, '{"damaged": true}'), 1)
+    assert refused["taken_back"]
+    assert [(worker["state"], worker["model"]) for worker in refused["workers"]] == [("refused", version)]
+    assert "damaged; restore it" in refused["workers"][0]["reason"]
+
+    status = finsentry.run("promote", "--status")
+    assert f"live: {version} in {{}}" in status.stdout
+    assert f"scoring with {version}" in status.stdout
+
+    back = said(finsentry.run("promote", "--rollback", "--json"), 0)
+    assert [(worker["state"], worker["model"]) for worker in back["workers"]] == [("live", OWN)]
+    assert said(finsentry.run("promote", "--status", "--json"), 0)["live"].get("bundle") is None
+    again = finsentry.run("promote", "--rollback")
+    assert again.returncode == 2
+    assert "nothing to go back to" in again.stderr
+
+
+def test_a_real_bundle_goes_into_a_real_worker_under_load(
+    kafka: BrokerSettings, topics: Topics, finsentry: Finsentry, tmp_path: Path
+) -> None:
+    folder = tmp_path / "candidate"
+    shutil.copytree(DEFAULT_BUNDLE, folder)
+    old = Bundle.load(folder).manifest
+    new = write_manifest(folder, msgspec.structs.replace(old, version="candidate", temperatures=Temperatures(topic=9)))
+    finsentry.environment["FINSENTRY_METRICS__WORKER"] = "0"
+    worker = finsentry.start("worker")
+    wait_until(lambda: "ready role=worker" in worker.output(), seconds=60, what="the worker is ready")
+    publish(kafka, topics, as_records(documents(2000)))
+
+    beside = finsentry.start("promote", folder, "--shadow", "--for", "2")
+    wait_until(lambda: beside.exit_code is not None, seconds=60, what="the shadow ends")
+    assert "get another topic" in beside.output()
+    done = finsentry.run("promote", folder)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"scoring with {new.version}" in done.stdout
+    publish(kafka, topics, as_records(documents(2100)[2000:]))
+    wait_for_documents(kafka, topics, 2100, seconds=60)
+    models = Counter(document.model for document in scored_once(kafka, topics))
+    assert models.keys() == {old.version, new.version}
+    assert sum(models.values()) == 2100
+
+
+def said(done: "subprocess.CompletedProcess[str]", code: int) -> Any:
+    """The JSON that the command printed."""
+    assert done.returncode == code, done.stdout + done.stderr
+    return json.loads(done.stdout)
 
 
 def stopped(worker: "subprocess.Popen[str]", desk: ControlDesk) -> None:

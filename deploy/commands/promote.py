@@ -1,0 +1,238 @@
+"""`finsentry promote`: another bundle into the running workers."""
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from deploy.commands.options import with_settings
+from deploy.logs import log_as_command
+from deploy.settings import Settings
+from deploy.stopping import stop_on_signals
+
+if TYPE_CHECKING:
+    from deploy.promoting import Answer, Campaign
+    from stream.control import ControlTable
+    from stream.records import BundleRef, Disagreement
+
+SHADOW_SECONDS = 60.0
+
+
+@click.command()
+@click.argument("bundle", type=click.Path(path_type=Path), required=False)
+@click.option("--shadow", is_flag=True, help="Only score beside the live bundle, and say how far they differ.")
+@click.option("--for", "seconds", type=click.FloatRange(min=1), help="How long a shadow runs; default: 60 seconds.")
+@click.option("--rollback", is_flag=True, help="Make live again what was so before.")
+@click.option("--status", is_flag=True, help="Show what is live and what each worker says; change nothing.")
+@click.option("--wait", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Seconds for the answers.")
+@click.option("--seen-as", metavar="FOLDER", help="Where workers find BUNDLE, if elsewhere: in a container, say.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@with_settings
+def promote(
+    settings: Settings,
+    bundle: Path | None,
+    shadow: bool,
+    seconds: float | None,
+    rollback: bool,
+    status: bool,
+    wait: float,
+    seen_as: str | None,
+    as_json: bool,
+) -> int:
+    """Put the bundle in the folder BUNDLE into the running workers.
+
+    Each worker loads it beside the old one, checks it, and takes it up between two batches, so no document waits or
+    is lost. Where a worker refuses it, all go back to what was live. Exit code 1 if a worker refuses or does not
+    answer.
+
+    \b
+    Example:
+      finsentry promote runs/2026-03/bundle --shadow --for 300
+      finsentry promote runs/2026-03/bundle
+      finsentry promote --rollback
+    """
+    _require_one(bundle, shadow, seconds, rollback, status)
+    from deploy.local.broker import open_broker
+    from deploy.promoting import Campaign, read_bundle
+    from stream.control_desk import ControlDesk
+    from stream.topics import Topics
+
+    log_as_command()
+    wanted = read_bundle(bundle, seen_as) if bundle is not None else None  # said before a broker is looked for
+    with (
+        stop_on_signals() as stop,
+        open_broker(settings) as broker,
+        ControlDesk(broker, Topics(settings.topics)) as desk,
+    ):
+        if status:
+            desk.read()
+            click.echo(json.dumps(_status(desk.table)) if as_json else _in_words(_status(desk.table)))
+            return 0
+        campaign = Campaign(desk, wait=wait, stopped=stop.is_set, told=_Teller(quiet=as_json))
+        if shadow and wanted is not None:
+            return _shadow(campaign, wanted, seconds or SHADOW_SECONDS, str(bundle), as_json)
+        if wanted is not None:
+            return _live(campaign, wanted, as_json, stopped=stop.is_set)
+        return _rollback(campaign, as_json)
+
+
+def _require_one(bundle: Path | None, shadow: bool, seconds: float | None, rollback: bool, status: bool) -> None:
+    if (bundle is not None) + rollback + status != 1:
+        raise click.UsageError("give one of BUNDLE, --rollback and --status")
+    if shadow and bundle is None:
+        raise click.UsageError("--shadow needs BUNDLE, the folder of the bundle to try")
+    if seconds is not None and not shadow:
+        raise click.UsageError("--for says how long a shadow runs: it goes with --shadow")
+
+
+class _Teller:
+    """Prints a line when a worker's answer changes."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._said: dict[str, str] = {}
+
+    def __call__(self, found: "list[Answer]") -> None:
+        for answer in found:
+            line = _line(answer)
+            if not self._quiet and answer.state != "unanswered" and self._said.get(answer.worker) != line:
+                click.echo(line)
+            self._said[answer.worker] = line
+
+
+def _line(answer: "Answer") -> str:
+    state = "live, on trial" if answer.state == "live" and answer.on_trial else answer.state
+    scores = f"scoring with {answer.model}"
+    return "  ".join(part for part in (f"{answer.worker:<28}", f"{state:<14}", scores, answer.reason) if part)
+
+
+def _live(campaign: "Campaign", wanted: "BundleRef", as_json: bool, *, stopped: Any) -> int:
+    if not as_json:
+        click.echo(f"{wanted.version} in {wanted.folder} is whole; asking the workers")
+    found = campaign.go_live(wanted)
+    refused = any(answer.state == "refused" for answer in found)
+    if as_json:
+        click.echo(json.dumps(_result(wanted.version, found) | {"taken_back": refused}))
+    elif not found:
+        click.echo(f"no worker runs; the next ones to start come up with {wanted.version}")
+    elif refused:
+        click.echo("taken back: all workers are asked for what was live before", err=True)
+        click.echo("  mend what the reason names, then promote it again", err=True)
+    elif stopped():
+        click.echo("not waited for: it stands, and `finsentry promote --status` shows what workers say", err=True)
+    elif any(answer.on_trial for answer in found):
+        click.echo("on trial until more documents come; if it fails on its first ones, the old bundle comes back")
+    return _code(found, as_json)
+
+
+def _rollback(campaign: "Campaign", as_json: bool) -> int:
+    back, found = campaign.roll_back()
+    version = back.bundle.version if back.bundle is not None else ""
+    if as_json:
+        click.echo(json.dumps(_result(version, found)))
+    else:
+        own = "the bundle of each worker's own settings"
+        click.echo(f"live again: {version or own}")
+    return _code(found, as_json)
+
+
+def _code(found: "list[Answer]", as_json: bool) -> int:
+    late = [answer.worker for answer in found if answer.state not in ("live", "refused")]
+    if late and not as_json:
+        click.echo(f"no answer in time from {', '.join(late)}", err=True)
+        click.echo("  give it more time with --wait, see its log, and ask again with --status", err=True)
+    return 0 if all(answer.state == "live" for answer in found) else 1
+
+
+def _shadow(campaign: "Campaign", wanted: "BundleRef", seconds: float, bundle: str, as_json: bool) -> int:
+    from deploy.promoting import total
+
+    if not as_json:
+        click.echo(f"{wanted.version} is whole; it scores beside the live bundle for {seconds:.0f} s")
+    found = campaign.shadow(wanted, seconds)
+    summed = total(found)
+    if as_json:
+        click.echo(json.dumps(_result(wanted.version, found) | {"disagreement": _ratios(summed)}))
+    elif not found:
+        click.echo("no worker runs, so nothing was compared", err=True)
+        click.echo("  start one: `finsentry worker`", err=True)
+    elif not summed.documents:
+        click.echo("nothing was compared: no document came", err=True)
+        click.echo("  let it run while documents flow, or longer: --for SECONDS", err=True)
+    else:
+        click.echo(_compared(summed))
+        click.echo(f"nothing was changed; to make it live: finsentry promote {bundle}")
+    return 0 if summed.documents and all(answer.state == "shadowed" for answer in found) else 1
+
+
+def _compared(found: "Disagreement") -> str:
+    ratios = _ratios(found)
+    said = (
+        f"{found.documents:,} documents compared: {ratios['topic']:.2%} get another topic,"
+        f" {ratios['sentiment']:.2%} another sentiment; the negative probability differs by"
+        f" {ratios['negative']:.4f} on average"
+    )
+    if found.failed:
+        said += f"\n{found.failed:,} documents it could not classify, and the live one could"
+    if found.skipped:
+        said += f"\n{found.skipped:,} more came while it was busy and were not compared"
+    return said
+
+
+def _ratios(found: "Disagreement") -> dict[str, Any]:
+    many = max(1, found.documents)
+    return {
+        "documents": found.documents,
+        "topic": found.topics / many,
+        "sentiment": found.sentiments / many,
+        "negative": found.negative / many,
+        "failed": found.failed,
+        "skipped": found.skipped,
+    }
+
+
+def _result(version: str, found: "list[Answer]") -> dict[str, Any]:
+    import msgspec
+
+    return {"version": version, "workers": msgspec.to_builtins(found)}
+
+
+def _status(table: "ControlTable") -> dict[str, Any]:
+    import msgspec
+
+    workers = [
+        msgspec.to_builtins(heard.report) | {"heard_seconds_ago": round(time.time() - heard.at_ms / 1000, 1)}
+        for _, heard in sorted(table.workers.items())
+    ]
+    live, shadow = msgspec.to_builtins((table.live, table.shadow))
+    return {"live": live, "shadow": shadow, "workers": workers}
+
+
+def _in_words(status: dict[str, Any]) -> str:
+    from stream.control import SILENT_SECONDS
+
+    lines = []
+    for mode in ("live", "shadow"):
+        wanted = status[mode]
+        if wanted is not None and wanted.get("bundle"):
+            lines.append(f"{mode}: {wanted['bundle']['version']} in {wanted['bundle']['folder']}, since {wanted['at']}")
+        elif mode == "live":
+            lines.append("live: the bundle of each worker's own settings")
+    before = [bundle["version"] for bundle in reversed((status["live"] or {}).get("history", []))]
+    if before:
+        lines.append(f"before: {', '.join(before)}")
+    for report in status["workers"]:
+        said = [f"{report['worker']:<28}", f"scoring with {report['model']}"]
+        for progress in filter(None, (report.get("live"), report.get("shadow"))):
+            of = f" {progress['version']}" if progress.get("version") else ""
+            why = f": {progress['reason']}" if progress.get("reason") else ""
+            trial = ", on trial" if progress.get("on_trial") else ""
+            said.append(f"{progress['state']}{of}{trial}{why}")
+        if report["heard_seconds_ago"] > SILENT_SECONDS:
+            said.append(f"silent for {report['heard_seconds_ago']:.0f} s: it was killed, or cannot reach the broker")
+        lines.append("  ".join(said))
+    if not status["workers"]:
+        lines.append("no worker runs")
+    return "\n".join(lines)

@@ -1,0 +1,183 @@
+"""Asking the workers for another bundle and gathering what they answer, for `finsentry promote`."""
+
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from functools import reduce
+from operator import add
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from deploy.errors import FinSentryError, InputError
+from model.bundle import Bundle
+from model.errors import BundleError
+from stream.control import SILENT_SECONDS, ControlTable, named, promote, restore, roll_back, shadow
+from stream.control_desk import ControlDesk
+from stream.records import BundleRef, Disagreement, Progress, Promotion
+
+POLL_SECONDS = 0.2
+
+TRIAL_SECONDS = 5.0
+"""How long the first batches are waited for once all are live: under load they take less; a quiet hour has none."""
+
+GRACE = timedelta(minutes=1)
+"""A shadow whose command was killed ends so long after it should have."""
+
+State = Literal["live", "loading", "shadowing", "shadowed", "refused", "unanswered"]
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What one worker says of one promotion."""
+
+    worker: str
+    state: State
+    model: str
+    """Version of the bundle that scores there now."""
+    reason: str = ""
+    on_trial: bool = False
+    disagreement: Disagreement | None = None
+
+
+def read_bundle(folder: Path, seen_as: str | None) -> BundleRef:
+    """The verified bundle as a promotion names it. Raises `BundleError`."""
+    if not folder.is_dir():
+        raise BundleError(f"{folder}: no such folder", fix="give the folder that holds the bundle's bundle.json")
+    bundle = Bundle.load(folder)
+    return BundleRef(
+        folder=seen_as or str(folder.resolve()), version=bundle.manifest.version, digest=bundle.manifest.digest
+    )
+
+
+def answers(table: ControlTable, promotion: Promotion, asked: Iterable[str]) -> list[Answer]:
+    """What the asked workers say of the promotion, and those that came meanwhile; who has left is not waited for."""
+    found = []
+    for worker, heard in sorted(table.workers.items()):
+        progress: Progress | None = getattr(heard.report, promotion.mode)
+        if progress is not None and progress.promotion == promotion.id:
+            found.append(
+                Answer(
+                    worker=worker,
+                    state=progress.state,
+                    model=heard.report.model,
+                    reason=progress.reason,
+                    on_trial=progress.on_trial,
+                    disagreement=progress.disagreement,
+                )
+            )
+        elif worker in asked:
+            found.append(Answer(worker=worker, state="unanswered", model=heard.report.model))
+    return found
+
+
+def total(found: Iterable[Answer]) -> Disagreement:
+    """The disagreement over all workers."""
+    return reduce(add, (answer.disagreement for answer in found if answer.disagreement), Disagreement())
+
+
+class Campaign:
+    """One run of the command: publishes, waits, and takes back. `stopped` ends a wait early."""
+
+    def __init__(
+        self, desk: ControlDesk, *, wait: float, stopped: Callable[[], bool], told: Callable[[list[Answer]], None]
+    ) -> None:
+        """`told` is given the answers as they change."""
+        self._desk = desk
+        self._wait = wait
+        self._stopped = stopped
+        self._told = told
+        desk.read()
+
+    def go_live(self, bundle: BundleRef) -> list[Answer]:
+        """Makes the bundle live. Where a worker refuses it, what was live before is asked for again, of all."""
+        before = self._desk.table.live
+        found = self._ask_live(promote(bundle, before, _now()))
+        if any(answer.state == "refused" for answer in found) and not self._stopped():
+            self._ask_live(restore(before, _now()), quietly=True)
+        return found
+
+    def roll_back(self) -> tuple[Promotion, list[Answer]]:
+        """Makes live what was so before. Raises `InputError` where nothing was promoted."""
+        live = self._desk.table.live
+        back = roll_back(live, _now()) if live is not None else None
+        if back is None:
+            raise InputError(
+                "there is nothing to go back to: each worker runs the bundle of its own settings",
+                fix="`finsentry promote BUNDLE` makes another one live; `--status` shows what runs",
+            )
+        return back, self._ask_live(back)
+
+    def shadow(self, bundle: BundleRef, seconds: float) -> list[Answer]:
+        """Runs the bundle beside the live one for so long, then ends it and returns what was found."""
+        until = _now() + timedelta(seconds=seconds + self._wait) + GRACE
+        promotion = shadow(bundle, _now(), until)
+        asked = self._publish(promotion)
+        begun = self._await(promotion, asked, lambda found: all(a.state in ("shadowing", "refused") for a in found))
+        if any(answer.state == "shadowing" for answer in begun):
+            self._await(promotion, asked, lambda found: all(a.state == "refused" for a in found), seconds=seconds)
+        if self._stands(promotion):
+            self._desk.end("shadow")
+        is_over = ("shadowed", "refused", "unanswered")
+        return self._await(
+            promotion,
+            asked,
+            lambda found: all(answer.state in is_over for answer in found),
+            seconds=SILENT_SECONDS,
+            even_if_stopped=True,
+            stands=False,
+        )
+
+    def _ask_live(self, promotion: Promotion, *, quietly: bool = False) -> list[Answer]:
+        asked = self._publish(promotion)
+        settled_at: float | None = None
+
+        def is_done(found: list[Answer]) -> bool:
+            nonlocal settled_at
+            if not all(answer.state in ("live", "refused") for answer in found):
+                settled_at = None
+                return False
+            settled_at = settled_at or time.monotonic()
+            return not any(a.on_trial for a in found) or time.monotonic() - settled_at >= TRIAL_SECONDS
+
+        return self._await(promotion, asked, is_done, quietly=quietly)
+
+    def _publish(self, promotion: Promotion) -> set[str]:
+        """Returns the workers that live, hence are to answer."""
+        at_ms = self._desk.publish(promotion)
+        self._desk.read()
+        return self._desk.table.heard_since(at_ms - SILENT_SECONDS * 1000)
+
+    def _await(
+        self,
+        promotion: Promotion,
+        asked: set[str],
+        is_done: Callable[[list[Answer]], bool],
+        *,
+        seconds: float | None = None,
+        quietly: bool = False,
+        even_if_stopped: bool = False,
+        stands: bool = True,
+    ) -> list[Answer]:
+        deadline = time.monotonic() + (self._wait if seconds is None else seconds)
+        while True:
+            self._desk.read()
+            found = answers(self._desk.table, promotion, asked)
+            if not quietly:
+                self._told(found)
+            if stands and not self._stands(promotion):
+                raise FinSentryError(
+                    f"another promotion took the place of {named(promotion)}",
+                    fix="somebody else is promoting: `finsentry promote --status` shows what stands now",
+                )
+            if is_done(found) or time.monotonic() > deadline or (self._stopped() and not even_if_stopped):
+                return found
+            time.sleep(POLL_SECONDS)
+
+    def _stands(self, promotion: Promotion) -> bool:
+        standing = getattr(self._desk.table, promotion.mode)
+        return standing is not None and standing.id == promotion.id
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
