@@ -2,10 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from model.checklist import Result
 from model.comparison import Difference, Metric
 from model.evaluate import ByTopic, Report
 
 NEGATIVE = "negative"
+SHOWN_FAILURES = 2
+"""Of each check; --json has them all."""
+
 WORDS: dict[Metric, str] = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
 
 
@@ -14,6 +18,22 @@ def scorecard(reports: Mapping[str, Report]) -> Iterator[str]:
     for name, report in reports.items():
         yield from _set(name, report)
         yield ""
+
+
+def checks(results: Sequence[Result], others: Sequence[Result] = ()) -> Iterator[str]:
+    """A line a check with its pass rate (and that of another bundle), and the first cases that fail."""
+    width = max(len(result.name) for result in results)
+    before = {other.name: other.rate for other in others}
+    yield f"checks{'; in brackets the other bundle' if others else ''}"
+    for result in results:
+        other = f"  ({before[result.name]:.0%})" if result.name in before else ""
+        passed = result.cases - len(result.failures)
+        yield (
+            f"  {result.name:<{width}}  {result.kind:<21}  {passed:>3} of {result.cases:>3}  {result.rate:>4.0%}{other}"
+        )
+        for failure in result.failures[:SHOWN_FAILURES]:
+            yield f"      {failure}"
+    yield ""
 
 
 def comparison(ours: str, theirs: str, differences: Mapping[str, Mapping[Metric, Difference]]) -> Iterator[str]:

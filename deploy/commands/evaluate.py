@@ -1,7 +1,7 @@
 """`finsentry evaluate`: how good a bundle is on sets that did not train it."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from deploy.logs import log_as_command
 from deploy.settings import Settings
 
 if TYPE_CHECKING:
+    from model.checklist import Result
     from model.data import Splits
     from model.evaluate import Answers, Report
     from model.settings import ModelSettings
@@ -37,7 +38,8 @@ def evaluate(
     """Measure BUNDLE on the held-out sets of a recipe; without BUNDLE, the one of the settings.
 
     For each set and head: accuracy, macro-F1, AUROC, calibration, each class, the confusion, and for sentiment the
-    confusion within each topic. A set that knows only some classes is measured among those.
+    confusion within each topic. A set that knows only some classes is measured among those. Then checks of what it
+    understands: other companies and numbers, beats and misses, negation, hedges, fears that ease.
 
     \b
     Example:
@@ -45,7 +47,7 @@ def evaluate(
     """
     import msgspec
 
-    from deploy.scorecard import comparison, scorecard
+    from deploy.scorecard import checks, comparison, scorecard
     from model.data import load_evaluation
     from model.evaluate import against as compare
     from model.evaluate import doubts, report
@@ -55,7 +57,7 @@ def evaluate(
     splits = load_evaluation(read_recipe(recipe or CONFIGS / "default.toml"), data)
     ours = _Measured(settings.model.model_copy(update={"bundle": bundle} if bundle else {}), splits)
     reports = report(ours.answers)
-    differences = {}
+    theirs, differences = None, {}
     if against is not None:
         theirs = _Measured(settings.model.model_copy(update={"bundle": against}), splits)
         differences = compare(ours.answers, theirs.answers)
@@ -63,8 +65,8 @@ def evaluate(
     if plots is not None:
         _draw(plots, reports)
     if as_json:
-        result = {"bundle": ours.manifest.version, "notes": notes, "sets": reports}
-        if against is not None:
+        result = {"bundle": ours.manifest.version, "notes": notes, "sets": reports, "checks": _rated(ours.checks)}
+        if theirs is not None:
             verdicts = {
                 name: {
                     metric: {**msgspec.to_builtins(difference), "verdict": difference.verdict}
@@ -72,13 +74,16 @@ def evaluate(
                 }
                 for name, by_metric in differences.items()
             }
-            result["against"] = {"bundle": theirs.manifest.version, "differences": verdicts}
+            version = theirs.manifest.version
+            result["against"] = {"bundle": version, "differences": verdicts, "checks": _rated(theirs.checks)}
         click.echo(msgspec.json.encode(result))
         return
     click.echo(f"{ours.manifest.version}\n")
     for line in scorecard(reports):
         click.echo(line)
-    if against is not None:
+    for line in checks(ours.checks, theirs.checks if theirs else ()):
+        click.echo(line)
+    if theirs is not None:
         for line in comparison(ours.manifest.version, theirs.manifest.version, differences):
             click.echo(line)
     for note in notes:
@@ -89,6 +94,8 @@ class _Measured:
     """What one bundle says of all held-out texts, with a progress bar while it does."""
 
     def __init__(self, settings: "ModelSettings", splits: "Splits") -> None:
+        from model.checklist import run_checks
+        from model.checklist_cases import CHECKS
         from model.classifier import Classifier
         from model.evaluate import answer
 
@@ -100,7 +107,14 @@ class _Measured:
             ) as bar,
         ):
             self.answers: Mapping[str, Answers] = answer(classifier, splits.evaluation, done=bar.update)
+            self.checks: list[Result] = run_checks(CHECKS, classifier.classify)
         self.manifest = classifier.bundle.manifest
+
+
+def _rated(results: "Sequence[Result]") -> list[dict[str, object]]:
+    import msgspec
+
+    return [{**msgspec.to_builtins(result), "rate": round(result.rate, 4)} for result in results]
 
 
 def _draw(folder: Path, reports: "Mapping[str, Report]") -> None:
