@@ -111,7 +111,7 @@ GOOD_AND_BAD = (
     ("Court clears lender of all fraud charges", "Court convicts lender's chief of fraud"),
     ("Shareholders cheer generous takeover offer", "Takeover collapses as buyer walks away"),
     ("Economy grows faster than expected", "Economy shrinks for third quarter in a row"),
-    ("Stocks rally to record high", "Stocks plunge in worst day since 2008"),
+    ("Stocks rally for fifth day to all-time high", "Stocks plunge in worst day since 2008"),
     ("Leaders sign peace accord, ending years of war", "Peace talks collapse as troops cross border"),
     ("Star executive returns to lead turnaround", "Chief executive resigns amid accounting scandal"),
     ("$TSLA looking strong, loading up on calls", "$TSLA looks awful, dumping all my shares"),
