@@ -12,6 +12,7 @@ from model.errors import InputError
 from model.labels import SENTIMENTS, TOPICS
 
 WEIGHTS_FILE = "model.safetensors"
+CONFIG_FILE = "config.json"
 
 
 class TwoHeads(nn.Module):

@@ -20,7 +20,7 @@ from model.errors import InputError
 from model.loop import IGNORED, RECENT, Chart, Loop, Progress, Row
 from model.nested import changes
 from model.network import TwoHeads
-from model.recipe import Head, Recipe, Training
+from model.recipe import Head, Recipe, Training, parse_recipe
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +37,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """Texts of an epoch, the repeats of small sets included."""
     seconds: float
     torch: str
+    averaged: list[dict[str, object]] = []
+    """The recipes of the trainings whose weights were averaged, where there were several; `recipe` is the first."""
     losses: list[float] = []
     """Mean loss of each epoch that is done; fewer than the recipe's epochs where the training was interrupted."""
 
@@ -115,6 +117,11 @@ def read_run(run: Path) -> Run:
         raise InputError(
             f"{run / RUN_FILE}: no training run: {error}", fix="Give a folder that `finsentry train` wrote."
         ) from error
+
+
+def recipe_of(run: Path) -> Recipe:
+    """What `run` was trained by. Raises `InputError` where there is no run, or its recipe is of another version."""
+    return parse_recipe(read_run(run).recipe, run / RUN_FILE)
 
 
 def _state_to_resume(run: Path, asked: Mapping[str, object]) -> State | None:

@@ -78,6 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.classifier", description=__doc__)
     parser.add_argument("--texts", type=int, default=1024, help="in each round of each contender")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--bundle", type=Path, help="in place of the shipped one")
     options = parser.parse_args(arguments)
     transformers.logging.set_verbosity_error()
     on = machine()
@@ -88,8 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         shipped = {
             name: stack.enter_context(Classifier.load(settings))
             for name, settings in {
-                "FinSentry, repeatable (default)": ModelSettings(),
-                "FinSentry, fast (`model.repeatable = false`)": ModelSettings(repeatable=False),
+                "FinSentry, repeatable (default)": ModelSettings(bundle=options.bundle),
+                "FinSentry, fast (`model.repeatable = false`)": ModelSettings(bundle=options.bundle, repeatable=False),
             }.items()
         }
         contenders: dict[str, Contender] = {
