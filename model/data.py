@@ -172,10 +172,11 @@ def _read_splits(source: Source, root: Path) -> Iterator[tuple[str, list[Example
 def _require_two_classes(path: Path, source: Source, held_out: Sequence[Example]) -> None:
     found = {example.label for example in held_out}
     if len(found) < 2:
-        what = f"all {len(held_out)} rows are {LABELS[source.head][found.pop()]!r}" if found else "there is no row"
-        share = f" among the {source.holdout:.0%} held out" if source.holdout else ""
+        which = f"among the {source.holdout:.0%} held out" if source.holdout else "in it"
+        labels = LABELS[source.head]
+        what = f"all {len(held_out)} rows {which} are {labels[found.pop()]!r}" if found else f"there is no row {which}"
         raise InputError(
-            f"{path}: source {source.name!r}: {what}{share}: no score of one class means anything",
+            f"{path}: source {source.name!r}: {what}, so there is nothing to tell apart",
             fix="Give rows of two classes at least, or leave the source out of what is measured on.",
         )
 

@@ -125,11 +125,18 @@ class Recipe(Part):
 def read_recipe(path: Path) -> Recipe:
     """The recipe at `path`. Raises `InputError` that names the file and the key."""
     try:
-        return Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}", fix="Give the path of a recipe.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not TOML: {error}", fix="Mend the line it names.") from error
+    return parse_recipe(raw, path)
+
+
+def parse_recipe(raw: object, path: Path) -> Recipe:
+    """The recipe that stands in `path` as `raw`. Raises `InputError` that names the file and the key."""
+    try:
+        return Recipe.model_validate(raw)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])

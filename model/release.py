@@ -35,7 +35,7 @@ from model.quantize import quantize
 from model.recipe import Recipe
 from model.runtime import open_session
 from model.settings import ModelSettings
-from model.train import Run, read_run
+from model.train import Run, read_run, recipe_of
 
 logger = logging.getLogger(__name__)
 
@@ -77,11 +77,12 @@ def release(
     with tempfile.TemporaryDirectory(dir=_made(folder.parent)) as scratch:
         draft = Path(scratch) / precision
         original = _write_float32(run, Path(scratch) / "fp32")
-        manifest, answers = _measured(original, _unmeasured(trained, "fp32"), splits, done)
+        recipe = recipe_of(run)
+        manifest, answers = _measured(original, _unmeasured(trained, recipe, "fp32"), splits, done)
         if precision == "int8":
             shutil.copytree(original, draft, ignore=shutil.ignore_patterns(MODEL_FILE))
             quantize(original / MODEL_FILE, draft / MODEL_FILE)
-            quantised, after = _measured(draft, _unmeasured(trained, precision), splits, done)
+            quantised, after = _measured(draft, _unmeasured(trained, recipe, precision), splits, done)
             if not allow_loss:
                 require_no_loss(answers, after)
             made = quantised.made | {FLOAT32: msgspec.to_builtins(manifest.metrics)}
@@ -125,8 +126,7 @@ def _write_float32(run: Path, folder: Path) -> Path:
     return folder
 
 
-def _unmeasured(trained: Run, precision: Precision) -> Manifest:
-    recipe = Recipe.model_validate(trained.recipe)
+def _unmeasured(trained: Run, recipe: Recipe, precision: Precision) -> Manifest:
     return Manifest(
         format=FORMAT,
         version=f"{recipe.name}-{precision}",

@@ -35,15 +35,14 @@ def export(
     import msgspec
 
     from model.data import load_splits
-    from model.recipe import Recipe
 
     with training_libraries():
         from model.release import release, texts_to_measure
-        from model.train import read_run
+        from model.train import read_run, recipe_of
 
     log_as_command()
     trained = read_run(run)
-    recipe = Recipe.model_validate(trained.recipe)
+    recipe = recipe_of(run)
     if 0 < len(trained.losses) < recipe.training.epochs:
         click.echo(
             f"note: {run} was interrupted after {len(trained.losses)} of {recipe.training.epochs} epochs", err=True

@@ -123,7 +123,7 @@ def test_a_held_out_set_of_one_class_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "held.csv", ("fell", 0), ("sank", 0))
     alone = source(train="train.csv", evaluation="held.csv")
     for load in (load_splits, load_evaluation):
-        with pytest.raises(InputError, match=r"held\.csv: source 'posts': all 2 rows are 'negative'"):
+        with pytest.raises(InputError, match=r"held\.csv: source 'posts': all 2 rows in it are 'negative'"):
             load(recipe(alone), tmp_path)
 
 

@@ -1,0 +1,130 @@
+"""What people get wrong, and how the commands answer: exit code 2, a line with file and row, a line what to do."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from deploy.cli import run
+from model.bundle import Bundle, digest_of
+
+
+@pytest.fixture
+def data(tiny_data: Path, tmp_path: Path) -> Path:
+    """A data folder that a test may spoil."""
+    return Path(shutil.copytree(tiny_data, tmp_path / "data"))
+
+
+@pytest.fixture
+def bundle(tiny_bundle: Bundle, tmp_path: Path) -> Path:
+    """A bundle that a test may damage."""
+    return Path(shutil.copytree(tiny_bundle.folder, tmp_path / "bundle"))
+
+
+def evaluating(data: Path, bundle: Path) -> list[str]:
+    return ["evaluate", str(bundle), "--data", str(data), "--recipe", str(data / "recipe.toml")]
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    path.write_text(re.sub(old, new, path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """What the command says on standard error as it ends with exit code 2."""
+    assert run(arguments) == 2
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 2, "one line what, one what to do"
+    return said
+
+
+SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a missing set": (lambda data: (data / "moods.csv").unlink(), "moods.csv: no such file"),
+    "an empty set": (lambda data: (data / "moods.csv").write_bytes(b""), "moods.csv: cannot be read: No columns"),
+    "a set in another encoding": (
+        lambda data: (data / "moods.csv").write_bytes(b"text,label\nna\xefve,soars\n"),
+        "moods.csv: line 2: byte 0xEF is not UTF-8",
+    ),
+    "an unknown label": (
+        lambda data: replace(data / "moods.csv", ",soars", ",flies"),
+        "moods.csv: row 5: label 'flies' is not in the recipe",
+    ),
+    "a missing column": (
+        lambda data: replace(data / "moods.csv", "text,label", "text,mood"),
+        "moods.csv: no column 'label', only text, mood",
+    ),
+    "one class only": (
+        lambda data: replace(data / "moods.csv", ",(soars|tumbles)\n", ",holds\n"),
+        "moods.csv: source 'moods': all 29 rows among the 25% held out are 'neutral'",
+    ),
+    "a label of no head": (
+        lambda data: replace(data / "recipe.toml", '"negative"', '"gloomy"'),
+        "recipe.toml: sources.1: Value error, labels: 'gloomy' is not a sentiment",
+    ),
+    "no recipe": (lambda data: (data / "recipe.toml").unlink(), "recipe.toml: cannot be read: No such file"),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILT)
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_spoilt_data_is_named(
+    command: str, spoil: str, data: Path, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change, said = SPOILT[spoil]
+    change(data)
+    training = ["train", str(data / "recipe.toml"), "--data", str(data), "--out", str(tmp_path / "run")]
+    assert f"{data}/{said}" in refused(training if command == "train" else evaluating(data, bundle), capsys)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json"])
+def test_a_cut_bundle_is_named(name: str, data: Path, bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = bundle / name
+    size = path.stat().st_size
+    path.write_bytes(path.read_bytes()[: size // 2])
+    assert f"{path}: {size // 2} bytes instead of {size}" in refused(evaluating(data, bundle), capsys)
+
+
+def test_a_bundle_of_other_labels_is_not_compared(
+    data: Path, tiny_bundle: Bundle, bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = json.loads((bundle / "bundle.json").read_bytes())
+    manifest["topics"][3] = "Weather"
+    manifest["digest"] = digest_of(manifest)
+    (bundle / "bundle.json").write_text(json.dumps(manifest), encoding="utf-8")
+    arguments = [*evaluating(data, tiny_bundle.folder), "--against", str(bundle)]
+    assert "bundle.json: `topics`: label 3 is 'Weather', not 'Treasuries" in refused(arguments, capsys)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        ("run.json", lambda path: path.unlink(), "run.json: no training run"),
+        ("run.json", lambda path: path.write_text("{}"), "run.json: no training run"),
+        ("run.json", lambda path: replace(path, '"epochs"', '"rounds"'), "run.json: training.rounds: Extra inputs"),
+        ("model.safetensors", lambda path: path.write_bytes(path.read_bytes()[:900]), "model.safetensors: cannot be"),
+    ],
+)
+def test_a_damaged_run_is_not_exported(
+    name: str,
+    change: Callable[[Path], object],
+    said: str,
+    data: Path,
+    tiny_run: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    damaged = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    change(damaged / name)
+    arguments = ["export", str(damaged), "--data", str(data), "--out", str(tmp_path / "out")]
+    assert f"{damaged}/{said}" in refused(arguments, capsys)
+
+
+def test_other_data_than_the_run_s_is_refused(
+    data: Path, tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replace(data / "moods.csv", "today", "tonight")
+    arguments = ["export", str(tiny_run), "--data", str(data), "--out", str(tmp_path / "out")]
+    assert "was trained on other data" in refused(arguments, capsys)
