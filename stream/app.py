@@ -9,12 +9,11 @@ import faust
 import uvloop
 from faust.app.base import BootStrategy
 
-from model.classifier import TextClassifier
 from stream.aggregation_service import AggregationService
 from stream.broker import BrokerSettings, ensure_topics
 from stream.control_service import ControlService, Load
 from stream.hot_loop import HotLoop, Outcome
-from stream.live_model import LiveModel, Loaded
+from stream.live_model import LiveModel
 from stream.roles import RoleServer
 from stream.scoring_service import ScoringService
 from stream.settings import StreamSettings
@@ -56,7 +55,7 @@ def run_worker(
     broker: BrokerSettings,
     topics: Topics,
     settings: StreamSettings,
-    classifier: TextClassifier,
+    live: LiveModel,
     server: RoleServer,
     *,
     load: Load,
@@ -64,16 +63,14 @@ def run_worker(
 ) -> None:
     """Scores and counts until SIGINT or SIGTERM; starts and stops `server`.
 
-    `classifier` is that of the settings; what `control` asks for is opened by `load` and takes its place.
+    `live` begins with the classifier of the settings; what `control` asks for is opened by `load` and takes its place.
     Raises `BrokerError` where Kafka cannot be reached at the start, and what ended a loop that cannot go on.
     """
     ensure_topics(broker, topics.all())
     server.start()
-    live = LiveModel(Loaded(None, classifier))
     try:
         outcome = uvloop.run(_serve(broker, topics, settings, live, server, load, provider))
     finally:
-        live.close()
         server.stop()
     if outcome.cause is not None:
         raise outcome.cause

@@ -140,7 +140,8 @@ class ControlService(Service):
         """Takes the worker's report out of the topic; the shadow's thread ends with the batch it has."""
         if self._work is not None:
             self._work.cancel()
-            await asyncio.wait({self._work})
+            # A producer that cannot reach its broker would take its time.
+            await asyncio.wait({self._work}, timeout=2 * GOODBYE_SECONDS)
         if self._shadow is not None:
             self._shadow_thread.submit(close, self._shadow.loaded.classifier)
         self._shadow_thread.shutdown(wait=False)
@@ -209,7 +210,7 @@ class ControlService(Service):
         return WorkerReport(
             worker=self.worker,
             at=self._now(),
-            model=self._model.current.classifier.version,
+            model=self._model.version,
             live=live,
             shadow=shadowing,
         )
@@ -271,7 +272,7 @@ class ControlService(Service):
             metrics.PROMOTIONS.labels("refused").inc()
             logger.error(
                 "bundle refused, %s scores on version=%s folder=%s reason=%s",
-                self._model.current.classifier.version,
+                self._model.version,
                 bundle.version if bundle else "",
                 bundle.folder if bundle else "",
                 self._refused[bundle],
@@ -280,7 +281,7 @@ class ControlService(Service):
         if self._is_superseded(wanted):
             close(loaded.classifier)
             return False
-        before = self._model.current.classifier.version
+        before = self._model.version
         await self._scoring.between_batches(partial(self._model.swap, loaded))
         metrics.PROMOTIONS.labels("live").inc()
         self._show_model()
@@ -300,7 +301,7 @@ class ControlService(Service):
         return Loaded(bundle, classifier)
 
     def _show_model(self) -> None:
-        version = self._model.current.classifier.version
+        version = self._model.version
         if self._shown:
             with suppress(KeyError):
                 metrics.MODEL_INFO.remove(self._shown, self._provider)

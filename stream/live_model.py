@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from model.classifier import TextClassifier
+from model.classifier import Prediction, TextClassifier
 from stream.errors import ModelSickError
 from stream.records import BundleRef
 from stream.scoring import CLASSIFY, Received, Scored, Scorer
@@ -43,7 +43,10 @@ class Batch(NamedTuple):
 
 
 class LiveModel:
-    """Holds the classifier that scores and, during a trial, the one before it. Not thread-safe: one thread calls it."""
+    """Holds the classifier that scores and, during a trial, the one before it. Not thread-safe: one thread calls it.
+
+    It is a `TextClassifier` itself, the one that scores now: who holds on to it keeps no old one in memory.
+    """
 
     def __init__(self, first: Loaded, *, trial_batches: int = TRIAL_BATCHES) -> None:
         self.current = first
@@ -55,6 +58,15 @@ class LiveModel:
     def on_trial(self) -> bool:
         """The current one still has its predecessor behind it."""
         return self._before is not None
+
+    @property
+    def version(self) -> str:
+        """Of the bundle that scores now."""
+        return self.current.classifier.version
+
+    def classify(self, texts: Sequence[str]) -> list[Prediction]:
+        """What the current classifier says."""
+        return self.current.classifier.classify(texts)
 
     def swap(self, new: Loaded) -> None:
         """From the next batch on `new` scores, on trial. What is no longer needed is closed.

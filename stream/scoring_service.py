@@ -134,11 +134,7 @@ class ScoringService(HotLoop):
 
     def scorer(self) -> Scorer:
         """A scorer that knows no partition yet."""
-        return Scorer(
-            self.live.current.classifier,
-            topic=self.topics.documents.name,
-            max_text_bytes=self.settings.max_text_bytes,
-        )
+        return Scorer(self.live, topic=self.topics.documents.name, max_text_bytes=self.settings.max_text_bytes)
 
     def guard(self) -> PoisonGuard:
         """A guard that has seen nothing yet."""

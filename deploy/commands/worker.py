@@ -1,5 +1,7 @@
 """`finsentry worker`: scores documents and counts them into windows."""
 
+from contextlib import closing
+
 import click
 
 from deploy.commands.options import with_settings
@@ -13,29 +15,29 @@ def worker(settings: Settings) -> None:
     """Score documents and count them into windows, until it is told to stop.
 
     Run as many as there are partitions; they share them. What `finsentry promote` made live scores, else the bundle
-    of the settings. Needs a broker: the configured one, or that of a running
-    `finsentry up`.
+    of the settings. Needs a broker: the configured one, or that of a running `finsentry up`.
 
     \b
     Example:
       FINSENTRY_KAFKA__BOOTSTRAP_SERVERS=localhost:9092 finsentry worker
     """
     from deploy.local.broker import open_broker
-    from model.classifier import Classifier
     from stream.app import run_worker
+    from stream.live_model import LiveModel, Loaded
     from stream.loading import bundle_loader
     from stream.roles import RoleServer
     from stream.topics import Topics
 
     log_as_role()
     server = RoleServer("worker", settings.metrics.worker, host=settings.metrics.host)
-    with Classifier.load(settings.model) as classifier, open_broker(settings) as broker:
+    load = bundle_loader(settings.model)
+    with closing(LiveModel(Loaded(None, load(None)))) as live, open_broker(settings) as broker:
         run_worker(
             broker,
             Topics(settings.topics),
             settings.stream,
-            classifier,
+            live,
             server,
-            load=bundle_loader(settings.model),
+            load=load,
             provider=settings.model.provider,
         )

@@ -14,6 +14,7 @@ from model.labels import SENTIMENTS, TOPICS
 from stream.app import run_worker
 from stream.broker import BrokerSettings
 from stream.errors import FinSentryError
+from stream.live_model import LiveModel, Loaded
 from stream.records import BundleRef
 from stream.roles import RoleServer
 from stream.settings import StreamSettings
@@ -77,7 +78,7 @@ def main() -> int:
             BrokerSettings(bootstrap_servers=broker),
             Topics(TopicSettings(prefix=prefix)),
             StreamSettings(**options.get("stream", {})),
-            StubClassifier(seconds, version=own, salt=own if "version" in options else ""),
+            LiveModel(Loaded(None, StubClassifier(seconds, version=own, salt=own if "version" in options else ""))),
             RoleServer("worker", options.get("port", 0)),
             load=load_stub(seconds, own),
         )

@@ -1,5 +1,7 @@
 """Swaps and trials: every document is named with the classifier that labelled it, and a bad one costs none."""
 
+import gc
+import weakref
 from collections.abc import Callable
 from random import Random
 
@@ -18,7 +20,7 @@ class Loop:
 
     def __init__(self, first: Known) -> None:
         self.live = LiveModel(loaded(first), trial_batches=TRIAL)
-        self.scorer = Scorer(first, topic="documents", max_text_bytes=1000)
+        self.scorer = Scorer(self.live, topic="documents", max_text_bytes=1000)
 
     def score(self, *texts: str) -> Batch:
         return self.live.score(self.scorer, batch(*texts), NOW)
@@ -40,6 +42,16 @@ def test_a_swap_names_the_new_bundle_and_keeps_the_old_one_until_the_trial_is_ov
     assert [item.document.topic for item in results[0].scored] == [new.topic] * 2
     assert [result.verdict and result.verdict.reason for result in results] == [None, None, ""]
     assert (old.closed, new.closed, loop.live.on_trial) == (True, False, False)
+
+
+def test_an_old_bundle_leaves_the_memory_with_its_trial() -> None:
+    loop = Loop(Known(1))
+    old = weakref.ref(loop.live.current.classifier)
+    loop.live.swap(loaded(Known(2)))
+    for _ in range(TRIAL):
+        loop.score("a")
+    gc.collect()
+    assert old() is None
 
 
 @pytest.mark.parametrize("fails", [on_documents, on_everything])
