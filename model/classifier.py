@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -63,6 +63,14 @@ class TextClassifier(Protocol):
 
     def classify(self, texts: Sequence[str]) -> list[Prediction]:
         """One prediction a text, in the order of `texts`."""
+
+
+@runtime_checkable
+class Profiled(Protocol):
+    """A classifier that knows how far what it reads is from what it was made for."""
+
+    def drift(self) -> dict[str, float]:
+        """The population stability index by feature; see `model.drift`."""
 
 
 class Classifier:

@@ -43,6 +43,11 @@ OPEN_BUCKETS = Gauge("finsentry_open_buckets", "Buckets that may still change.")
 STAGE_ERRORS = Counter("finsentry_stage_errors", "Errors that a stage recovered from.", ["stage", "error"])
 RESTORE_SECONDS = Gauge("finsentry_restore_seconds", "How long the last restore of partitions took.")
 MODEL_INFO = Gauge("finsentry_model_info", "1 for the bundle that scores now.", ["model", "provider"])
+INPUT_DRIFT = Gauge(
+    "finsentry_input_drift_index",
+    "Population stability index of what is scored against what the bundle was made for; above 0.25 much has moved.",
+    ["feature"],
+)
 PROMOTIONS = Counter(
     "finsentry_promotions",
     "Bundles put to work (live), kept after their first batches (settled), refused, or taken back (rolled_back).",

@@ -18,6 +18,7 @@ from typing import TypeVar
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from model.classifier import Profiled
 from stream import metrics
 from stream.broker import BrokerSettings
 from stream.closing import stop_consumer
@@ -39,6 +40,8 @@ COMMIT_SECONDS = 0.5
 """A commit is a request of its own: at most two a second cost nothing and bound what a crash scores twice."""
 
 MODEL_RETRY_SECONDS = 1.0
+
+DRIFT_SECONDS = 15.0
 
 REBALANCE_SESSIONS = 10
 """A rebalance waits for each member that died since the last one, one session at most for each wave of them."""
@@ -101,12 +104,25 @@ class ScoringService(HotLoop):
             consumer.subscribe([self.topics.documents.name], listener=Assignment(pipeline.revoked, pipeline.assigned))
             await consumer.start()
             await side_by_side(
-                pipeline.fetch(), pipeline.classify(), pipeline.write(), self.watch_lag(consumer, pipeline.done)
+                pipeline.fetch(),
+                pipeline.classify(),
+                pipeline.write(),
+                self.watch_lag(consumer, pipeline.done),
+                self.watch_drift(),
             )
 
     async def on_stop(self) -> None:
         """The thread ends with the batch it has."""
         self._thread.shutdown(wait=False)
+
+    async def watch_drift(self) -> None:
+        """Shows now and then how far the texts are from what the live bundle was made for, until it is cancelled."""
+        while True:
+            classifier = self.live.current.classifier
+            if isinstance(classifier, Profiled):
+                for feature, distance in classifier.drift().items():
+                    metrics.INPUT_DRIFT.labels(feature).set(distance)
+            await asyncio.sleep(DRIFT_SECONDS)
 
     async def between_batches(self, work: Callable[[], T]) -> T:
         """Does `work` in the thread that scores, hence while no batch is being scored."""
