@@ -144,6 +144,8 @@ def _unmeasured(trained: Run, recipe: Recipe, precision: Precision) -> Manifest:
             "trained_on": trained.trained_on,
             "training_seconds": trained.seconds,
             "losses": trained.losses,
+            # Of the trainings whose weights were averaged, where there were several.
+            "averaged": [{"seed": one.get("seed"), "training": one.get("training")} for one in trained.averaged],
             "libraries": {name: version(name) for name in LIBRARIES},
         },
     )

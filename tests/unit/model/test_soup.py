@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from deploy import cli
+from model.bundle import MANIFEST_FILE, read_manifest
 from model.errors import InputError
 from model.network import WEIGHTS_FILE, TwoHeads
 from model.soup import average
@@ -31,6 +33,13 @@ def test_every_weight_is_the_mean(tiny_run: Path, other_run: Path, tmp_path: Pat
     assert len(done.averaged) == 4
     assert read_run(tmp_path / "mean") == done
     TwoHeads.load(tmp_path / "mean")
+
+
+def test_several_runs_are_exported_as_one_bundle(tiny_run: Path, tiny_data: Path, tmp_path: Path) -> None:
+    arguments = ["export", str(tiny_run), str(tiny_run), "--data", str(tiny_data), "--out", str(tmp_path / "bundle")]
+    assert cli.run(arguments) == 0
+    made = read_manifest(tmp_path / "bundle" / MANIFEST_FILE).made
+    assert [one["seed"] for one in made["averaged"]] == [1, 1]
 
 
 def test_runs_of_other_data_are_not_mixed(tiny_run: Path, other_run: Path, tmp_path: Path) -> None:
