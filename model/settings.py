@@ -33,8 +33,8 @@ class ModelSettings(BaseModel):
     repeatable: bool = Field(
         default=True,
         description="Batch only texts of one length, so that a text scores the same to the last bit in any company. "
-        "Without it texts of about one length are padded together, which saves time where texts come a few at a time "
-        "and moves probabilities in their third decimal.",
+        "Without it texts of about one length are padded together, which saves time where texts come a few at a time; "
+        "now and then that moves a probability in its third decimal.",
     )
     provider: Literal["auto", "cpu", "cuda"] = Field(
         default="auto",
