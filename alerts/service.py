@@ -29,7 +29,7 @@ from stream.records import Alert, encode
 from stream.roles import RoleServer
 from stream.settings import StreamSettings
 from stream.topics import Topics
-from stream.windows import moment_of
+from stream.windows import WindowTable, moment_of
 from stream.writing import Entry, append, open_producer
 
 logger = logging.getLogger(__name__)
@@ -106,11 +106,15 @@ class AlertService:
             judging.result()
 
 
-def slices(start: datetime, end: datetime, size: timedelta = SLICE) -> Iterator[datetime]:
-    """Moments from `start` to `end`, at most `size` apart; the last is `end`."""
+def slices(table: WindowTable, start: datetime, end: datetime, size: timedelta = SLICE) -> Iterator[datetime]:
+    """Moments from `start` to `end`, `size` apart, or as far as the next bucket is; the last is `end`.
+
+    A document that says it is of 1970 must not cost a slice for every six hours since.
+    """
     while end - start > size:
-        start += size
-        yield start
+        start = max(start + size, table.next_moment(start) or end)
+        if start < end:
+            yield start
     yield end
 
 
@@ -175,7 +179,7 @@ class _Round:
         watermark = self._due(state.watermark(self._service.now()))
         span = state.table.span()
         if watermark is not None and span is not None:
-            for moment in slices(self._judge.judged or moment_of(span[0]), watermark):
+            for moment in slices(state.table, self._judge.judged or moment_of(span[0]), watermark):
                 await self._judge_until(moment, producer, state)
                 await self._mark(log)
         self._show(state)

@@ -58,7 +58,7 @@ class WindowsState:
     def closed(self) -> datetime:
         """No bucket before this moment can still change."""
         lowest = self._watermark.lowest
-        return lowest if lowest is NEVER else lowest - self._lateness
+        return NEVER if lowest - NEVER <= self._lateness else lowest - self._lateness
 
     def watermark(self, now: datetime) -> datetime | None:
         """How far event time has come over all partitions at clock time `now`; None before the first document."""

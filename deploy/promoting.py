@@ -93,7 +93,8 @@ class Campaign:
         """Makes the bundle live. Where a worker refuses it, what was live before is asked for again, of all."""
         before = self._desk.table.live
         found = self._ask_live(promote(bundle, before, _now()))
-        if any(answer.state == "refused" for answer in found) and not self._stopped():
+        if any(answer.state == "refused" for answer in found):
+            # Also when it was stopped meanwhile: the fleet must not stay split.
             self._ask_live(restore(before, _now()), quietly=True)
         return found
 

@@ -54,7 +54,13 @@ def compare(
         other = _accuracy_and_f1(labels[rows], theirs_called[rows], classes)
         return one - other
 
+    names: tuple[Metric, ...] = ("accuracy", "macro_f1")
     indices = np.arange(len(labels))
+    if len(labels) < 2:  # of one text no interval can be drawn
+        return {
+            name: Difference(float(value), -1.0, 1.0)
+            for name, value in zip(names, differences(indices)[:, 0], strict=True)
+        }
     interval = bootstrap(
         (indices,),
         differences,
@@ -67,7 +73,6 @@ def compare(
     ).confidence_interval
     low, high = np.asarray(interval.low), np.asarray(interval.high)
     values = differences(indices)[:, 0]
-    names: tuple[Metric, ...] = ("accuracy", "macro_f1")
     return {
         name: Difference(float(values[index]), float(low[index]), float(high[index]))
         for index, name in enumerate(names)

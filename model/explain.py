@@ -42,6 +42,8 @@ class Explanation:
     toward: Sentiment
     words: tuple[Word, ...]
     """In the order of the text."""
+    model: str
+    """The bundle that was asked."""
 
 
 def explain(classifier: TextClassifier, text: str, toward: Sentiment = "negative") -> Explanation:
@@ -58,7 +60,7 @@ def explain(classifier: TextClassifier, text: str, toward: Sentiment = "negative
         Word(text[start:end], start, reference - log_odds(other.probabilities[index]))
         for (start, end), other in zip(spans, others, strict=True)
     )
-    return Explanation(text, whole, toward, words)
+    return Explanation(text, whole, toward, words, classifier.version)
 
 
 def log_odds(probability: float) -> float:

@@ -234,6 +234,8 @@ class _Counting:
         if monotonic() - self._ends_at < CAUGHT_UP_SECONDS or not self._partitions:
             return
         name = self._service.topics.documents.name
-        ends = await self._consumer.end_offsets([TopicPartition(name, p.partition) for p in self._partitions])
-        self._ends = {place.partition: end for place, end in ends.items()}
+        places = [TopicPartition(name, p.partition) for p in self._partitions]
+        ends, oldest = await self._consumer.end_offsets(places), await self._consumer.beginning_offsets(places)
+        # A partition whose documents have all expired has nothing left to do, scored or not.
+        self._ends = {place.partition: end if oldest[place] < end else 0 for place, end in ends.items()}
         self._ends_at = monotonic()

@@ -142,7 +142,9 @@ class Follower:
         ends: dict[TopicPartition, int] = await asyncio.wait_for(
             self.consumer.end_offsets([*self._places, *self._documents]), PROBE_TIMEOUT_SECONDS
         )
-        self.document_ends = {place.partition: ends[place] for place in self._documents}
+        oldest = await asyncio.wait_for(self.consumer.beginning_offsets(self._documents), PROBE_TIMEOUT_SECONDS)
+        # A partition whose documents have all expired has nothing left to do, scored or not.
+        self.document_ends = {p.partition: ends[p] if oldest[p] < ends[p] else 0 for p in self._documents}
         return {place: ends[place] for place in self._places}
 
 

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from time import monotonic
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, RebalanceInProgressError, UnknownMemberIdError
@@ -26,6 +27,9 @@ BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 """A broker that restarts is back within seconds; longer waits would only delay the take-up."""
 
 LAG_SECONDS = 2.0
+
+WELL_SECONDS = 300.0
+"""A round that lived so long was well, whether or not there was anything to do."""
 
 FETCH_MAX_WAIT_MS = 100
 """How long the broker holds an empty fetch: the floor of the latency of a quiet partition after a rebalance."""
@@ -123,6 +127,7 @@ class HotLoop(Service):
     @Service.task
     async def _run(self) -> None:
         while not self.should_stop:
+            began = monotonic()
             try:
                 await self._until_stopped(self.round)
             except asyncio.CancelledError:
@@ -130,6 +135,8 @@ class HotLoop(Service):
             except BaseException as error:
                 cause = _first(error)
                 metrics.STAGE_ERRORS.labels(self.stage, type(cause).__name__).inc()
+                if monotonic() - began >= WELL_SECONDS:
+                    self._restarts.progress()  # a quiet stream acknowledges nothing for hours, and is well
                 wait = None if isinstance(cause, HOPELESS) else self._restarts.failed()
                 if wait is None:
                     self._give_up(cause)

@@ -119,6 +119,7 @@ class ScoringService(HotLoop):
         """Shows now and then how far the texts are from what the live bundle was made for, until it is cancelled."""
         while True:
             classifier = self.live.current.classifier
+            metrics.INPUT_DRIFT.clear()  # what another bundle was far from says nothing of this one
             if isinstance(classifier, Profiled):
                 for feature, distance in classifier.drift().items():
                     metrics.INPUT_DRIFT.labels(feature).set(distance)
@@ -207,6 +208,9 @@ class _Pipeline:
         self._to_commit.clear()
 
     async def assigned(self, partitions: set[TopicPartition]) -> None:
+        # Paused before anything of them can be fetched: a `getmany` that began before the rebalance must not take their
+        # records, which would be dropped with its epoch and never come again.
+        self._consumer.pause(*partitions)
         self._begin = {partition.partition for partition in partitions}
         self._open.set()
         logger.info("assigned stage=%s partitions=%s", self._service.stage, sorted(self._begin))
@@ -220,6 +224,10 @@ class _Pipeline:
             await self._until_open()
             epoch = self._epoch
             restored = await self._watermarks(self._begin) if self._begin else {}
+            if epoch != self._epoch:
+                continue
+            self._begin -= restored.keys()
+            self._consumer.resume(*self._places(restored))
             fetched = await self._consumer.getmany(timeout_ms=500, max_records=settings.batch_documents)
             received = [
                 Received(place.partition, record.offset, record.timestamp, record.key, record.value)
@@ -227,8 +235,7 @@ class _Pipeline:
                 for record in records
             ]
             if epoch != self._epoch:
-                continue
-            self._begin -= restored.keys()
+                continue  # all of it is of partitions that were taken away: those given since are paused
             if not received and not restored:
                 self._service.alive()
                 continue
@@ -310,10 +317,13 @@ class _Pipeline:
         except LOST as error:
             logger.info("commit refused stage=%s error=%s", self._service.stage, type(error).__name__)
 
+    def _places(self, partitions: Iterable[int]) -> list[TopicPartition]:
+        name = self._service.topics.documents.name
+        return [TopicPartition(name, partition) for partition in sorted(partitions)]
+
     async def _watermarks(self, partitions: Iterable[int]) -> dict[int, datetime | None]:
         """The watermarks that stand beside the committed offsets."""
-        name = self._service.topics.documents.name
-        places = [TopicPartition(name, partition) for partition in sorted(partitions)]
+        places = self._places(partitions)
         found = await self._admin.list_consumer_group_offsets(self._service.topics.group("scoring"), partitions=places)
         return {
             place.partition: datetime.fromisoformat(found[place].metadata) if found[place].metadata else None

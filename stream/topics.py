@@ -73,7 +73,8 @@ class Topics:
         self.dead_letters = topic(
             "dead-letters", 1, retention_ms=30 * DAY_MS, max_message_bytes=2 * self.max_document_bytes
         )
-        self.control = topic("control", 1, cleanup_policy="compact")
+        # Workers report every few seconds: what they said an hour ago must be compacted away.
+        self.control = topic("control", 1, cleanup_policy="compact", segment_ms=HOUR_MS)
 
     def group(self, name: str) -> str:
         """The consumer group `name` under this prefix: two deployments on one broker do not share a group."""

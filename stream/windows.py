@@ -1,6 +1,6 @@
 """Windows: sums of buckets over minutes and partitions. Pure arithmetic on whole numbers, so no order matters."""
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from heapq import nsmallest
@@ -189,6 +189,16 @@ class WindowTable:
         for topic in self.topics():
             table = self._topics[topic]
             yield from table.between(table.minutes[0], table.minutes[-1] + 1)
+
+    def next_moment(self, after: datetime) -> datetime | None:
+        """The minute of the first bucket after that moment; None where there is none."""
+        minute = minute_of(after)
+        found = []
+        for topic in self.topics():
+            minutes = self.minutes(topic)
+            if (place := bisect_right(minutes, minute)) < len(minutes):
+                found.append(minutes[place])
+        return moment_of(min(found)) if found else None
 
     def span(self) -> tuple[int, int] | None:
         """The first minute that has a bucket and the one after the last; None where there is none."""

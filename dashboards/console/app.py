@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from urllib.parse import parse_qs
 
@@ -31,6 +32,8 @@ SEND_SECONDS = 30.0
 
 LONGEST_TOPIC = 200
 LONGEST_TEXT = 500
+MOST_QUESTIONS = 4
+"""Each takes a second at most; whoever comes then is told to come back."""
 LARGEST_FORM = 4096
 
 
@@ -57,6 +60,9 @@ class Console:
         self._board = board
         self._settings = settings
         self._explain = explain
+        # Of its own, so that many questions hold up nothing but each other.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="explain")
+        self._asked_why = 0
         self._pages = Pages(board, settings)
         self._readers = 0
 
@@ -91,11 +97,18 @@ class Console:
         text = request.query_params.get("text", "").strip()[:LONGEST_TEXT]
         if not text:
             return HTMLResponse(render_explanation("", None, longest=LONGEST_TEXT))
+        if request.headers.get("sec-fetch-site") == "cross-site":
+            raise HTTPException(HTTPStatus.FORBIDDEN, "Another site may not ask.")
+        if self._asked_why >= MOST_QUESTIONS:
+            raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "Others are asking too.", {"Retry-After": "5"})
+        self._asked_why += 1
         try:
-            found = await asyncio.to_thread(self._explain, text)
+            found = await asyncio.get_running_loop().run_in_executor(self._thread, self._explain, text)
         except FinSentryError as error:
             page = render_explanation(text, None, longest=LONGEST_TEXT, problem=str(error))
             return HTMLResponse(page, HTTPStatus.SERVICE_UNAVAILABLE)
+        finally:
+            self._asked_why -= 1
         return HTMLResponse(render_explanation(text, found, longest=LONGEST_TEXT))
 
     async def ready(self, _request: Request) -> Response:

@@ -1,4 +1,7 @@
-"""Why a headline was called negative: the worker's bundle, loaded when somebody first asks."""
+"""Why a headline was called negative: the bundle of the settings, loaded when somebody first asks.
+
+Where another one was promoted, the page names the one that it asked.
+"""
 
 from threading import Lock
 

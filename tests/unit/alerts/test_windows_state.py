@@ -2,9 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+
 from alerts.windows_state import WindowsState
-from stream.records import Checkpoint
+from stream.records import Checkpoint, encode
 from stream.settings import StreamSettings
+from stream.watermarks import NEVER
 from tests.unit.alerts.synthetic import EPOCH, bucket
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -46,3 +49,15 @@ def test_buckets_of_judged_times_are_kept_without_headlines() -> None:
     state.put(new, NOW)
     assert [len(item.evidence) for item in state.table.buckets()] == [0, 2]
     assert state.table.window("Financials", EPOCH + 200, 300).stories == 10
+
+
+def test_a_partition_that_never_had_a_document_closes_nothing() -> None:
+    state = WindowsState(2, SETTINGS, bare_before=None)
+    state.loaded()
+    empty = msgspec.json.decode(encode(Checkpoint(partition=1, position=0, caught_up=True)), type=Checkpoint)
+    state.put(empty, NOW)
+    state.put(checkpoint(0, 5, NOW), NOW)
+    assert state.watermark(NOW + timedelta(seconds=31)) is not None
+    assert state.closed == NEVER
+    state.put(checkpoint(1, 1, NOW), NOW)
+    assert state.closed == NOW - timedelta(minutes=SETTINGS.lateness_minutes)

@@ -28,7 +28,8 @@ def explanation(text: str) -> Explanation:
     for word in text.split():
         words.append(Word(word, start, 3.0 if word == "run" else -0.2))
         start += len(word) + 1
-    return Explanation(text, Prediction("Financials", 0.9, "negative", (0.8, 0.1, 0.1)), "negative", tuple(words))
+    prediction = Prediction("Financials", 0.9, "negative", (0.8, 0.1, 0.1))
+    return Explanation(text, prediction, "negative", tuple(words), "stub")
 
 
 Ask = Callable[[httpx.AsyncClient], Awaitable[httpx.Response]]
@@ -232,3 +233,8 @@ def test_a_bundle_that_does_not_load_is_said_on_the_page() -> None:
 
 def test_explanations_are_for_those_who_have_the_token() -> None:
     assert answer(lambda client: client.get("/explain?text=bank+run"), GUARDED).status_code == 401
+
+
+def test_another_site_may_not_ask_why() -> None:
+    headers = {"Sec-Fetch-Site": "cross-site"}
+    assert answer(lambda client: client.get("/explain?text=bank+run", headers=headers)).status_code == 403
