@@ -1,6 +1,5 @@
 """The shipped bundle through the class that serves it."""
 
-import random
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from model.bundle import Bundle
 from model.classifier import LOOKAHEAD, Classifier, Prediction, TextClassifier, softmax
@@ -28,13 +29,6 @@ EVENTS = (
     "up 3%",
 )
 HEADLINES = [f"{company} {event}" for company in COMPANIES for event in EVENTS]
-
-
-def assert_alike(some: list[Prediction], others: list[Prediction]) -> None:
-    """The same labels wherever the first is sure: int8 scales a batch by its extremes, so an edge may tip over."""
-    sure = [(a, b) for a, b in zip(some, others, strict=True) if min(a.topic_probability, max(a.probabilities)) > 0.6]
-    assert len(sure) > len(some) / 2
-    assert [(a.topic, a.sentiment) for a, _ in sure] == [(b.topic, b.sentiment) for _, b in sure]
 
 
 def test_it_is_what_the_stream_asks_for(shipped: Classifier) -> None:
@@ -99,23 +93,35 @@ def test_plain_topics_are_found(shipped: Classifier, headline: str, topic: str) 
     assert shipped.classify([headline])[0].topic == topic
 
 
-def test_predictions_stand_in_the_order_of_the_texts(shipped: Classifier) -> None:
-    assert_alike([shipped.classify([headline])[0] for headline in HEADLINES], shipped.classify(HEADLINES))
+@settings(max_examples=15)
+@given(st.data())
+def test_a_text_scores_the_same_to_the_last_bit_in_any_company(shipped: Classifier, data: st.DataObject) -> None:
+    texts = data.draw(st.lists(st.sampled_from(HEADLINES), min_size=1, max_size=40))
+    assert shipped.classify(texts) == [alone(shipped, text) for text in texts]
 
 
-def test_the_order_of_the_texts_decides_nothing(shipped: Classifier) -> None:
-    order = random.Random(7).sample(range(len(HEADLINES)), len(HEADLINES))
-    shuffled = shipped.classify([HEADLINES[index] for index in order])
-    assert_alike(shipped.classify(HEADLINES), [shuffled[order.index(index)] for index in range(len(HEADLINES))])
+_ALONE: dict[str, Prediction] = {}
 
 
-def test_in_float32_company_changes_nothing_at_all(tiny_float_bundle: Bundle) -> None:
+def alone(classifier: Classifier, text: str) -> Prediction:
+    """What the classifier says of the text by itself, asked once."""
+    if text not in _ALONE:
+        (_ALONE[text],) = classifier.classify([text])
+    return _ALONE[text]
+
+
+def test_what_is_faster_moves_probabilities_in_their_third_decimal(shipped: Classifier) -> None:
+    with Classifier.load(ModelSettings(threads=2, repeatable=False)) as fast:
+        for one, other in zip(fast.classify(HEADLINES), shipped.classify(HEADLINES), strict=True):
+            assert one.probabilities == pytest.approx(other.probabilities, abs=5e-3)
+
+
+def test_in_float32_company_changes_nothing_either(tiny_float_bundle: Bundle) -> None:
     texts = [f"{thing} {mood} {'today ' * (n % 9)}" for n, (thing, mood) in enumerate(product(THINGS, MOODS))]
     with Classifier.load(ModelSettings(bundle=tiny_float_bundle.folder, threads=2, batch_tokens=40)) as classifier:
         alone = [classifier.classify([text])[0] for text in texts]
         for one, other in zip(alone, classifier.classify(texts), strict=True):
-            assert (one.topic, one.sentiment) == (other.topic, other.sentiment)
-            assert other.probabilities == pytest.approx(one.probabilities, abs=1e-5)
+            assert one == other
 
 
 def test_more_texts_than_one_lookahead_keep_their_order(tiny_bundle: Bundle) -> None:
