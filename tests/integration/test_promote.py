@@ -181,7 +181,8 @@ def test_a_shadow_scores_beside_the_live_one_and_changes_nothing(
     wait_for_documents(kafka, topics, 1000, seconds=40)
     wait_until(lambda: seen(desk, beside).documents + seen(desk, beside).skipped == 1000, seconds=10, what="compared")
     compared = seen(desk, beside)
-    assert "finsentry_shadow_documents_total " + f"{float(compared.documents)}" in scrape(port)
+    counted = f"finsentry_shadow_documents_total {float(compared.documents)}"
+    wait_until(lambda: counted in scrape(port), seconds=10, what=counted)
     assert 'finsentry_shadow_disagreement_ratio{head="topic"}' in scrape(port)
 
     desk.end("shadow")
