@@ -48,6 +48,8 @@ SHOWN_REJECTIONS = 3
 SIMULATED_ALERTS = AlertSettings(
     windows={"2m": WindowSettings(minutes=2, step_minutes=1, min_stories=20)},
     resolve_after=2,
+    # Alpha is one in a thousand then: a made-up stream lives minutes, and has no past of months to be surer by.
+    false_alerts_per_topic_year=260,
     drift=DriftSettings(window=""),
 )
 """A made-up crisis lasts two minutes: longer windows would hold its alert for hours after it."""
