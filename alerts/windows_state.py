@@ -12,11 +12,7 @@ from stream.windows import WindowTable
 
 
 class WindowsState:
-    """Filled from `windows` and `alerts`: first `put` everything that stands there, then call `loaded`, then go on.
-
-    Until `loaded` checkpoints only wait: compaction may have taken a bucket away that stood before one of them and left
-    its newer value behind it.
-    """
+    """Filled from `windows` and `alerts`: first `put` everything that stands there, then call `loaded`, then go on."""
 
     def __init__(self, partitions: int, settings: StreamSettings, *, bare_before: datetime | None) -> None:
         """Buckets before `bare_before` are kept without headlines: what they were evidence of has been told."""
@@ -24,10 +20,12 @@ class WindowsState:
         self.alerts: dict[str, Alert] = {}
         """The last record of each alert."""
         self._bare_before = bare_before
-        self._waiting: dict[int, tuple[datetime, Checkpoint]] | None = {}
         self._lateness = timedelta(minutes=settings.lateness_minutes)
         self._watermark = WholeWatermark(
-            partitions, idle=timedelta(seconds=settings.idle_seconds), follow_clock=settings.follow_clock
+            partitions,
+            idle=timedelta(seconds=settings.idle_seconds),
+            follow_clock=settings.follow_clock,
+            loading=True,
         )
 
     def put(self, record: Bucket | Checkpoint | Alert, written: datetime) -> None:
@@ -37,18 +35,12 @@ class WindowsState:
             self.table.put(replace(record, evidence=()) if bare else record)
         elif isinstance(record, Alert):
             self.alerts[record.id] = record
-        elif self._waiting is None:
-            self._watermark.observe(record, written)
         else:
-            known = self._waiting.get(record.partition)
-            if known is None or record.position >= known[1].position:
-                self._waiting[record.partition] = (written, record)
+            self._watermark.observe(record, written)
 
     def loaded(self) -> None:
         """Everything that stood in the topics at the start has been put in."""
-        for written, checkpoint in sorted((self._waiting or {}).values(), key=lambda entry: entry[0]):
-            self._watermark.observe(checkpoint, written)
-        self._waiting = None
+        self._watermark.loaded()
 
     def observe_ends(self, ends: Mapping[int, int]) -> None:
         """Takes where the partitions of `documents` end now."""
@@ -62,4 +54,4 @@ class WindowsState:
 
     def watermark(self, now: datetime) -> datetime | None:
         """How far event time has come over all partitions at clock time `now`; None before the first document."""
-        return self._watermark.at(now) if self._waiting is None else None
+        return self._watermark.at(now)

@@ -15,14 +15,19 @@ class WholeWatermark:
     its end and was silent for `idle` while others spoke; the wait begins anew when the whole stream wakes up, so that
     the first partition to speak does not run ahead of the others. When all are idle it is the highest watermark of
     all, and with `follow_clock` it goes on from there at the clock's rate. It never goes back.
+
+    With `loading`, checkpoints wait until `loaded`: compaction may have taken a bucket away that stood before one of
+    them and left its newer value behind it. They are taken in the order of their own time then, over all partitions, so
+    that a role that starts anew finds the watermark that the running one had.
     """
 
-    def __init__(self, partitions: int, *, idle: timedelta, follow_clock: bool) -> None:
+    def __init__(self, partitions: int, *, idle: timedelta, follow_clock: bool, loading: bool = False) -> None:
         self._partitions = partitions
         self._idle = idle
         self._follow_clock = follow_clock
         self._checkpoints: dict[int, Checkpoint] = {}
         self._ends: dict[int, int] = {}
+        self._waiting: dict[int, tuple[datetime, Checkpoint]] | None = {} if loading else None
         self._moved: dict[int, datetime] = {}
         self._woke: datetime | None = None
         self._last_moved: datetime | None = None
@@ -30,6 +35,11 @@ class WholeWatermark:
 
     def observe(self, checkpoint: Checkpoint, now: datetime) -> None:
         """Takes a checkpoint read at clock time `now`; one that is behind what is known is passed over."""
+        if self._waiting is not None:
+            waiting = self._waiting.get(checkpoint.partition)
+            if waiting is None or checkpoint.position >= waiting[1].position:
+                self._waiting[checkpoint.partition] = (now, checkpoint)
+            return
         known = self._checkpoints.get(checkpoint.partition)
         if known is not None and checkpoint.position < known.position:
             return
@@ -38,6 +48,17 @@ class WholeWatermark:
             if self._last_moved is None or now - self._last_moved >= self._idle:
                 self._woke = now
             self._last_moved = self._moved[checkpoint.partition] = now
+
+    @property
+    def is_loading(self) -> bool:
+        """Checkpoints wait for `loaded`."""
+        return self._waiting is not None
+
+    def loaded(self) -> None:
+        """Everything that stood in the topics at the start was read."""
+        waiting, self._waiting = self._waiting or {}, None
+        for now, checkpoint in sorted(waiting.values(), key=lambda entry: entry[0]):
+            self.observe(checkpoint, now)
 
     def observe_ends(self, ends: Mapping[int, int]) -> None:
         """Takes where the partitions of `documents` end: one that waits there is not idle, though no worker says so."""

@@ -85,20 +85,15 @@ class Rate:
 
 
 class ConsoleState:
-    """The buckets, checkpoints and alerts read so far, of the last `retained` minutes of event time.
-
-    Checkpoints that are read before `loaded` may come in any order over the partitions; they are taken in the order
-    of their own time then, so that a restarted console finds the watermark that the running one had.
-    """
+    """The buckets, checkpoints and alerts read so far, of the last `retained` minutes of event time."""
 
     def __init__(self, partitions: int, *, retained: int, idle: timedelta, follow_clock: bool) -> None:
         self.table = WindowTable()
         self.headlines = Headlines()
         self.alerts: dict[str, Alert] = {}
         self.last_counted: datetime | None = None
-        self._watermark = WholeWatermark(partitions, idle=idle, follow_clock=follow_clock)
+        self._watermark = WholeWatermark(partitions, idle=idle, follow_clock=follow_clock, loading=True)
         self._checkpoints: dict[int, Checkpoint] = {}
-        self._waiting: dict[int, tuple[datetime, Checkpoint]] | None = {}
         self._rate = Rate()
         self._retained = retained
         self._newest = 0
@@ -131,11 +126,9 @@ class ConsoleState:
             return
         self._checkpoints[checkpoint.partition] = checkpoint
         self.last_counted = max(self.last_counted or written, written)
-        if self._waiting is not None:
-            self._waiting[checkpoint.partition] = (written, checkpoint)
-            return
         self._watermark.observe(checkpoint, written)
-        self._rate.observe(self.totals().documents, now)
+        if not self._watermark.is_loading:
+            self._rate.observe(self.totals().documents, now)
 
     def observe_ends(self, ends: Mapping[int, int]) -> None:
         """Takes where the partitions of `documents` end now."""
@@ -143,9 +136,7 @@ class ConsoleState:
 
     def loaded(self, now: datetime) -> None:
         """Everything that stood in the topics at the start has been read; from here on records come as they happen."""
-        for written, checkpoint in sorted((self._waiting or {}).values(), key=lambda entry: entry[0]):
-            self._watermark.observe(checkpoint, written)
-        self._waiting = None
+        self._watermark.loaded()
         self._rate.observe(self.totals().documents, now)
 
     def put_alert(self, alert: Alert) -> None:
