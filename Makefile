@@ -4,8 +4,9 @@ BIN := .venv/bin
 JOBS ?= $(shell nproc)
 ARGS ?=
 PYTEST := $(BIN)/python -m pytest
+TRAINING := tests/unit/model/training
 
-.PHONY: help up test check setup setup-tests lint types imports unit integration browser format constraints clean
+.PHONY: help up test check setup setup-tests lint types imports unit training integration faults soak browser format constraints clean
 
 help: ## what there is to make
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -15,12 +16,12 @@ up: setup ## the whole pipeline on one machine, with a made-up web and a crisis 
 
 test: setup-tests ## everything that is tested, with all it needs
 	@$(MAKE) --no-print-directory check
-	@$(MAKE) --no-print-directory integration browser
+	@$(MAKE) --no-print-directory training integration browser
 
 check: setup-tests ## the fast part: linters, types, import contracts, unit tests
 	@$(MAKE) --no-print-directory --jobs=$(JOBS) --output-sync=target lint types imports unit
 
-setup: ## virtual environment and Kafka's jars
+setup: ## virtual environment, Kafka's jars and, as root on Debian, Prometheus and Alertmanager
 	@deploy/setup.sh runtime
 
 setup-tests:
@@ -37,10 +38,19 @@ imports:
 	$(BIN)/lint-imports --no-cache
 
 unit:
-	$(PYTEST) tests/unit -n $(JOBS) -q
+	$(PYTEST) tests/unit --ignore=$(TRAINING) -n $(JOBS) -q
+
+training: ## tiny networks that are trained, fetched and exported for real
+	$(PYTEST) $(TRAINING) -n $(JOBS) -q
 
 integration: ## real Kafka, Prometheus, Alertmanager
-	$(PYTEST) tests/integration -n $(JOBS) --dist loadfile --no-loadscope-reorder -q
+	$(PYTEST) tests/integration tests/faults -n $(JOBS) --dist loadfile --no-loadscope-reorder -q
+
+faults: setup-tests ## the long version of tests/faults: 200,000 documents, 30 kills
+	FINSENTRY_FAULTS=long $(PYTEST) tests/faults -q
+
+soak: setup-tests ## thirty minutes at half load with a kill every minute; ARGS="--minutes 5"
+	$(BIN)/python -m tests.benchmarks.soak $(ARGS)
 
 browser: ## the console in Chromium
 	$(PYTEST) tests/browser -q

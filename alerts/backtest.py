@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -11,11 +12,11 @@ import msgspec
 from alerts.detector import Verdict
 from alerts.judge import Judge
 from alerts.settings import AlertSettings
-from model.classifier import TextClassifier
 from stream.aggregation import PartitionCounter
+from stream.archive import read_archive
 from stream.errors import GapError, InputError
 from stream.records import SCHEMA, Alert, Bucket, Document, ScoredDocument, encode, to_dict
-from stream.scoring import Received, Scorer
+from stream.scoring import Answering, Received, Scorer
 from stream.settings import StreamSettings
 from stream.windows import WindowTable, minute_of, moment_of
 
@@ -135,32 +136,43 @@ def read_scored(lines: Iterable[bytes], name: str) -> Iterator[Placed]:
         yield Placed(entry.partition, entry.offset, entry.value)
 
 
-def score(documents: Iterable[Document], classifier: TextClassifier, stream: StreamSettings) -> Iterator[Placed]:
+def from_archive(folder: Path) -> Iterator[Placed]:
+    """The documents of an archive; see `stream.archive`. Raises `InputError`."""
+    return (Placed(entry.partition, entry.offset, entry.document) for entry in read_archive(folder))
+
+
+def score(documents: Iterable[Document], answer: Answering, stream: StreamSettings) -> Iterator[Placed]:
     """The documents as the stream would score them, all in one partition; give them in event order."""
-    scorer = Scorer(classifier, topic="", max_text_bytes=stream.max_text_bytes)
+    scorer = Scorer(topic="", max_text_bytes=stream.max_text_bytes)
     numbered = enumerate(documents)
     while batch := list(islice(numbered, BATCH)):
         received = [
             Received(0, offset, int(document.fetched_at.timestamp() * 1000), None, encode(document))
             for offset, document in batch
         ]
-        for scored in scorer.score(received, datetime.now(UTC)):
+        for scored in scorer.score(received, datetime.now(UTC), answer):
             yield Placed(0, scored.received.offset, scored.document)
 
 
 def backtest(
-    scored: Iterable[Placed], alerts: AlertSettings, stream: StreamSettings, *, window: str = "", name: str = "input"
+    scored: Iterable[Placed],
+    alerts: AlertSettings,
+    stream: StreamSettings,
+    *,
+    window: str = "",
+    name: str = "input",
+    holes: bool = False,
 ) -> Backtest:
     """Counts and judges the scored documents, as the stream does and with the same result.
 
     Each partition's come in the order of its log; partitions may be mixed. The timeline is of `window`, or of one that
-    suits the length of time. Raises `InputError` where a partition has a hole, there is no such window, or nothing to
-    count.
+    suits the length of time. Raises `InputError` where a partition has a hole (unless `holes` says that they are meant:
+    an archive leaves out repeats and the dead), there is no such window, or nothing to count.
     """
     if window and window not in alerts.windows:
         known = ", ".join(alerts.windows)
         raise InputError(f"there is no window {window}", fix=f"the settings have {known}")
-    counters, table = _count(scored, stream, name)
+    counters, table = _count(scored, stream, name, holes=holes)
     span = table.span()
     told: list[Alert] = []
     timeline: dict[str, list[Point]] = {}
@@ -190,7 +202,9 @@ def backtest(
     )
 
 
-def _count(scored: Iterable[Placed], stream: StreamSettings, name: str) -> tuple[list[PartitionCounter], WindowTable]:
+def _count(
+    scored: Iterable[Placed], stream: StreamSettings, name: str, *, holes: bool
+) -> tuple[list[PartitionCounter], WindowTable]:
     lateness = timedelta(minutes=stream.lateness_minutes)
     counters: dict[int, PartitionCounter] = {}
     table = WindowTable()
@@ -198,6 +212,7 @@ def _count(scored: Iterable[Placed], stream: StreamSettings, name: str) -> tuple
         counter = counters.get(partition)
         if counter is None:
             counter = counters[partition] = PartitionCounter(partition, lateness=lateness, evidence=stream.evidence)
+        if holes or not counter.position:
             counter.expire(offset)
         try:
             counter.count(offset, document)

@@ -43,6 +43,11 @@ def draw(backtest: Backtest, path: Path, *, events: Sequence[Event] = (), title:
     from matplotlib import pyplot as plt
 
     topics = _rows(backtest)
+    if not topics:
+        raise InputError(
+            f"{path}: there is nothing to draw: no whole {length(backtest.length)} has passed since the first document",
+            fix="give more documents, or a shorter window with --window",
+        )
     figure, axes = plt.subplots(
         len(topics), 1, sharex=True, squeeze=False, figsize=(14, 1.6 + 0.95 * len(topics)), layout="constrained"
     )

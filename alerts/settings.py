@@ -110,7 +110,7 @@ class AlertSettings(BaseModel):
 
     windows: Mapping[str, WindowSettings] = Field(DEFAULT_WINDOWS, min_length=1, description="The windows by name.")
     lift: float = Field(1.5, gt=1, description="How far above usual the lower bound must lie; see `detector.raised`.")
-    critical_lift: float = Field(2.5, gt=1, description="The same for a critical alert.")
+    critical_lift: float = Field(2.5, gt=1, description="How far above usual for a critical alert.")
     resolve_lift: float = Field(
         1.0, ge=1, description="An alert holds while the lower bound lies above usual by this: the lower bar."
     )
@@ -131,8 +131,8 @@ class AlertSettings(BaseModel):
         description="A live stream that was never judged is given this long to read the past that its sources list.",
     )
     evidence: int = Field(5, ge=0, le=50, description="Headlines on an alert, most negative first.")
-    baseline: BaselineSettings = BaselineSettings()
-    drift: DriftSettings = DriftSettings()
+    baseline: BaselineSettings = Field(BaselineSettings(), description="What is usual for a topic.")
+    drift: DriftSettings = Field(DriftSettings(), description="The judge of slow change.")
 
     @model_validator(mode="after")
     def _drift_window_exists(self) -> Self:

@@ -22,12 +22,15 @@ COMMANDS = {
     "drift": "Compare texts with those that the bundle was made for.",
     "backtest": "Judge an archive or scored documents offline.",
     "dump": "Print the records of a topic as JSON lines.",
+    "archive": "Put scored documents into Parquet files by day.",
+    "dead-letters": "List what could not be processed, and put it back.",
     "train": "Train the classifier as a recipe says.",
     "export": "Make a bundle of a training run.",
     "evaluate": "Measure a bundle on held-out sets.",
     "bundles": "List, show, verify and compare bundles.",
     "promote": "Put another bundle into the running workers.",
     "doctor": "Check what is configured, and say what to do.",
+    "settings": "List every setting, its default and what it means.",
 }
 """What there is, and what it does; each stands in a module of its own that is imported when it is asked for."""
 
@@ -47,7 +50,8 @@ class LazyCommands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
-        command = getattr(import_module(f"deploy.commands.{cmd_name}"), cmd_name)
+        name = cmd_name.replace("-", "_")
+        command = getattr(import_module(f"deploy.commands.{name}"), name)
         assert isinstance(command, click.Command)
         return command
 
@@ -59,7 +63,7 @@ class LazyCommands(click.Group):
 @click.command(
     cls=LazyCommands,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Settings: finsentry.toml in the working directory, overridden by FINSENTRY_* variables.",
+    epilog="Settings: finsentry.toml in the working directory, overridden by FINSENTRY_* variables; see `settings`.",
 )
 @click.version_option(package_name="finsentry", message="%(version)s")
 def cli() -> None:

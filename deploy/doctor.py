@@ -4,6 +4,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +14,7 @@ from deploy.local.jars import default_cache, find_java, find_maven, jars_folder
 from deploy.local.kafka import find_running
 from deploy.local.processes import port_is_taken
 from deploy.settings import Settings, variable
+from model.settings import ModelSettings
 from stream.broker import BrokerSettings, admin_client, missing_topics
 from stream.topics import Topics
 
@@ -47,7 +49,10 @@ class Check:
 def examine(settings: Settings) -> Iterator[Check]:
     """Every check, each given as soon as it is done. Starts no server and changes nothing."""
     yield from _kafka(settings)
-    yield _guarded("bundle", lambda: _bundle(settings))
+    yield _guarded("bundle", lambda: _bundle("bundle", settings.model))
+    for language, folder in settings.model.languages.items():
+        name = f"bundle {language}"
+        yield _guarded(name, partial(_bundle, name, settings.model.model_copy(update={"bundle": folder})))
     yield from _ports(settings)
     yield from _programs()
     yield _disk(settings.data_folder)
@@ -97,19 +102,32 @@ def _broker(settings: Settings, broker: BrokerSettings) -> Iterator[Check]:
         yield _guarded("topics", compare)
 
 
-def _bundle(settings: Settings) -> Check:
+def _bundle(name: str, settings: ModelSettings) -> Check:
     from model.classifier import Classifier
+    from model.processor import SATURATES, SATURATES_FIX, this_clips_int8
 
-    with Classifier.load(settings.model) as classifier:
+    with Classifier.load(settings) as classifier:
         texts = SAMPLE * (MEASURED // len(SAMPLE))
         classifier.classify(SAMPLE)  # the first run allocates
         started = time.monotonic()
         classifier.classify(texts)
         speed = len(texts) / (time.monotonic() - started)
-        found = f"{classifier.version}, verified, {speed:,.0f} texts/s"
+        placed = classifier.placement
+        found = (
+            f"{classifier.version}, verified, {speed:,.0f} texts/s on {placed.provider}"
+            f" ({placed.threads} x {placed.batch_tokens:,} tokens)"
+        )
+        clips = placed.provider == "cpu" and classifier.bundle.manifest.precision == "int8" and this_clips_int8()
+    if clips:
+        return Check(name, "note", f"{found}; {SATURATES}", SATURATES_FIX)
     if speed < SLOW_TEXTS_PER_SECOND:
-        return Check("bundle", "note", found, "that is slow: is the machine busy? See model.threads and model.provider")
-    return Check("bundle", "ok", found)
+        return Check(
+            name,
+            "note",
+            found,
+            "that is slow: is the machine busy? `finsentry doctor --tune` measures what would be faster",
+        )
+    return Check(name, "ok", found)
 
 
 def _ports(settings: Settings) -> Iterator[Check]:

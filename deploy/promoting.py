@@ -13,9 +13,19 @@ import msgspec
 from deploy.errors import FinSentryError, InputError
 from model.bundle import Bundle
 from model.errors import BundleError
-from stream.control import SILENT_SECONDS, ControlTable, named, promote, restore, roll_back, shadow
+from stream.control import (
+    SILENT_SECONDS,
+    ControlTable,
+    model_of,
+    named,
+    progress_of,
+    promote,
+    restore,
+    roll_back,
+    shadow,
+)
 from stream.control_desk import ControlDesk
-from stream.records import BundleRef, Disagreement, Progress, Promotion
+from stream.records import BundleRef, Disagreement, Promotion
 
 POLL_SECONDS = 0.2
 
@@ -34,7 +44,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     worker: str
     state: State
     model: str
-    """Version of the bundle that scores there now."""
+    """Version of the bundle that scores there now, in the language that the promotion is for."""
     reason: str = ""
     on_trial: bool = False
     disagreement: Disagreement | None = None
@@ -54,20 +64,20 @@ def answers(table: ControlTable, promotion: Promotion, asked: Iterable[str]) -> 
     """What the asked workers say of the promotion, and those that came meanwhile; who has left is not waited for."""
     found = []
     for worker, heard in sorted(table.workers.items()):
-        progress: Progress | None = getattr(heard.report, promotion.mode)
-        if progress is not None and progress.promotion == promotion.id:
+        progress, model = progress_of(heard.report, promotion), model_of(heard.report, promotion.language)
+        if progress is not None:
             found.append(
                 Answer(
                     worker=worker,
                     state=progress.state,
-                    model=heard.report.model,
+                    model=model,
                     reason=progress.reason,
                     on_trial=progress.on_trial,
                     disagreement=progress.disagreement,
                 )
             )
         elif worker in asked:
-            found.append(Answer(worker=worker, state="unanswered", model=heard.report.model))
+            found.append(Answer(worker=worker, state="unanswered", model=model))
     return found
 
 
@@ -80,9 +90,16 @@ class Campaign:
     """One run of the command: publishes, waits, and takes back. `stopped` ends a wait early."""
 
     def __init__(
-        self, desk: ControlDesk, *, wait: float, stopped: Callable[[], bool], told: Callable[[list[Answer]], None]
+        self,
+        desk: ControlDesk,
+        *,
+        wait: float,
+        stopped: Callable[[], bool],
+        told: Callable[[list[Answer]], None],
+        language: str = "",
     ) -> None:
-        """`told` is given the answers as they change."""
+        """`told` is given the answers as they change. `language`: whose bundle it is about; empty: the default one."""
+        self._language = language
         self._desk = desk
         self._wait = wait
         self._stopped = stopped
@@ -91,16 +108,16 @@ class Campaign:
 
     def go_live(self, bundle: BundleRef) -> list[Answer]:
         """Makes the bundle live. Where a worker refuses it, what was live before is asked for again, of all."""
-        before = self._desk.table.live
-        found = self._ask_live(promote(bundle, before, _now()))
+        before = self._desk.table.standing("live", self._language)
+        found = self._ask_live(promote(bundle, before, _now(), self._language))
         if any(answer.state == "refused" for answer in found):
             # Also when it was stopped meanwhile: the fleet must not stay split.
-            self._ask_live(restore(before, _now()), quietly=True)
+            self._ask_live(restore(before, _now(), self._language), quietly=True)
         return found
 
     def roll_back(self) -> tuple[Promotion, list[Answer]]:
         """Makes live what was so before. Raises `InputError` where nothing was promoted."""
-        live = self._desk.table.live
+        live = self._desk.table.standing("live", self._language)
         back = roll_back(live, _now()) if live is not None else None
         if back is None:
             raise InputError(
@@ -112,13 +129,13 @@ class Campaign:
     def shadow(self, bundle: BundleRef, seconds: float) -> list[Answer]:
         """Runs the bundle beside the live one for so long, then ends it and returns what was found."""
         until = _now() + timedelta(seconds=seconds + self._wait) + GRACE
-        promotion = shadow(bundle, _now(), until)
+        promotion = shadow(bundle, _now(), until, self._language)
         asked = self._publish(promotion)
         begun = self._await(promotion, asked, lambda found: all(a.state in ("shadowing", "refused") for a in found))
         if any(answer.state == "shadowing" for answer in begun):
             self._await(promotion, asked, lambda found: all(a.state == "refused" for a in found), seconds=seconds)
         if self._stands(promotion):
-            self._desk.end("shadow")
+            self._desk.end_shadow()
         is_over = ("shadowed", "refused", "unanswered")
         return self._await(
             promotion,
@@ -176,7 +193,7 @@ class Campaign:
             time.sleep(POLL_SECONDS)
 
     def _stands(self, promotion: Promotion) -> bool:
-        standing = getattr(self._desk.table, promotion.mode)
+        standing = self._desk.table.standing(promotion.mode, promotion.language)
         return standing is not None and standing.id == promotion.id
 
 

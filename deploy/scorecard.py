@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from model.checklist import Result
-from model.comparison import Difference, Metric
-from model.evaluate import ByTopic, Report
+from model.bundle import ByTopic
+from model.evaluation.checklist import Result
+from model.evaluation.comparison import Difference, Metric
+from model.evaluation.evaluate import Report
 
 NEGATIVE = "negative"
 SHOWN_FAILURES = 2

@@ -51,7 +51,7 @@ class LocalSettings(BaseModel):
     workers: int = Field(1, ge=1, le=64, description="Worker processes; each brings model.threads of its own.")
     scrape_seconds: float = Field(2.0, gt=0, description="How often Prometheus asks the roles and checks its rules.")
     give_up_after: int = Field(5, ge=1, description="A role that ends so often within give_up_seconds is given up.")
-    give_up_seconds: float = Field(120.0, gt=0, description="See give_up_after.")
+    give_up_seconds: float = Field(120.0, gt=0, description="The time in which give_up_after counts.")
 
 
 class Settings(BaseModel):
@@ -134,7 +134,8 @@ def _read_variables(environment: Mapping[str, str]) -> dict[str, Any]:
         if not name.upper().startswith(PREFIX) or name in NO_SETTINGS:
             continue
         key = name[len(PREFIX) :].lower().replace(DELIMITER, ".")
-        if key not in known:
+        entry = key not in known and _is_in_a_table(key, known)
+        if key not in known and not entry:
             nearest = _nearest(key, known)
             hint = f"did you mean {variable(nearest)}? Otherwise unset it" if nearest else "unset it"
             raise SettingsError(f"the variable {name} is no setting", fix=hint)
@@ -142,8 +143,14 @@ def _read_variables(environment: Mapping[str, str]) -> dict[str, Any]:
         place = given
         for section in sections:
             place = place.setdefault(section, {})
-        place[last] = _from_text(name, environment[name], known[key])
+        place[last] = environment[name] if entry else _from_text(name, environment[name], known[key])
     return given
+
+
+def _is_in_a_table(key: str, known: Mapping[str, FieldInfo]) -> bool:
+    """Whether the key is an entry of a table that the settings leave open, as `model.languages.zh`."""
+    table = known.get(key.rpartition(".")[0])
+    return table is not None and get_origin(table.annotation) is dict
 
 
 def _from_text(name: str, text: str, field: FieldInfo) -> Any:

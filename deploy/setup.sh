@@ -1,5 +1,6 @@
 #!/bin/sh
-# Sets up the checkout: `setup.sh runtime` what `finsentry up` needs, `setup.sh tests` what all tests need besides.
+# Sets up the checkout: `setup.sh runtime` what `finsentry up` needs (and, as root on Debian, the servers that it starts
+# where they are there), `setup.sh tests` what all tests need besides.
 # Does nothing where all is there: a stamp in the virtual environment names what was installed.
 set -eu
 cd "$(dirname "$0")/.."
@@ -29,7 +30,7 @@ find_python() {
 }
 
 make_venv() {
-    python=$(find_python)
+    python=$(find_python) || exit 1
     if ! "$python" -c 'import ensurepip' 2>/dev/null; then # Debian keeps it in a package of its own
         package=$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
         is_root_on_debian || fail "$python cannot make virtual environments: as root, apt-get install $package"
@@ -63,25 +64,58 @@ runtime() {
     "$VENV/bin/python" -m deploy.local.jars
 }
 
-test_servers() {
-    missing=
-    command -v prometheus >/dev/null && command -v promtool >/dev/null || missing="$missing prometheus"
-    command -v prometheus-alertmanager >/dev/null || missing="$missing prometheus-alertmanager"
-    command -v chromium >/dev/null || missing="$missing chromium"
-    [ -z "$missing" ] && return
-    is_root_on_debian || fail "the tests need$missing: as root on Debian, apt-get install$missing"
-    # shellcheck disable=SC2086 # a list of words is meant
-    install_packages $missing
-    # The packages start servers of their own at boot, on all addresses; the tests start theirs.
+missing_servers() { # those of Debian's packages that a run shows its alerts in
+    command -v prometheus >/dev/null && command -v promtool >/dev/null || echo prometheus
+    command -v prometheus-alertmanager >/dev/null || command -v alertmanager >/dev/null || echo prometheus-alertmanager
+}
+
+missing_browser() {
+    command -v chromium >/dev/null || command -v google-chrome >/dev/null || echo chromium
+}
+
+install_servers() { # PACKAGE...
+    install_packages "$@"
+    # The packages start servers of their own at boot, on all addresses; a run and the tests start theirs.
     if [ -d /run/systemd/system ]; then
         for service in prometheus prometheus-alertmanager; do
-            case $missing in *"$service"*) systemctl disable --quiet --now "$service" ;; esac
+            case $* in *"$service"*) systemctl disable --quiet --now "$service" ;; esac
         done
     fi
 }
 
+# A run does without them, so nothing here may stop it.
+servers_where_possible() {
+    missing=$(missing_servers)
+    [ -n "$missing" ] && is_root_on_debian || return 0
+    # shellcheck disable=SC2086 # a list of words is meant
+    (install_servers $missing) || say "going on without:" $missing
+}
+
+servers_for_tests() {
+    missing="$(missing_servers) $(missing_browser)"
+    [ -z "${missing# }" ] && return
+    # shellcheck disable=SC2116,SC2086 # one line of words is meant
+    missing=$(echo $missing)
+    is_root_on_debian || fail "the tests need $missing: as root on Debian, apt-get install $missing"
+    # Ubuntu's package of that name is a pointer to a snap, which runs in no container.
+    case $missing in
+        *chromium*) ! grep -q '^ID=ubuntu' /etc/os-release 2>/dev/null ||
+            fail "the tests need a browser, and Ubuntu packages none: install google-chrome-stable, or chromium of Debian" ;;
+    esac
+    # shellcheck disable=SC2086 # a list of words is meant
+    install_servers $missing
+}
+
+# Each on a line of its own: in a list joined by && the shell overlooks what fails within a function.
 case ${1-} in
-    runtime) runtime ;;
-    tests) install_python_packages tests deploy/constraints-dev.txt && runtime && test_servers ;;
+    runtime)
+        runtime
+        servers_where_possible
+        ;;
+    tests)
+        install_python_packages tests deploy/constraints-dev.txt
+        runtime
+        servers_for_tests
+        ;;
     *) fail "usage: setup.sh runtime|tests" ;;
 esac

@@ -9,11 +9,10 @@ from typing import BinaryIO, Literal
 
 from deploy.errors import InputError
 from ingest.sources.archive import ROLES
-from ingest.sources.tables import Table, open_table
+from ingest.sources.tables import SNIFFED_BYTES, Table, check_is_text, open_table
 
 Format = Literal["auto", "lines", "csv", "jsonl", "parquet"]
 TABLES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
-SNIFFED_BYTES = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ def read_texts(file: Path | None, form: Format = "auto", column: str = "") -> It
     """The texts of `file`, or of standard input for None.
 
     A table is known by the file's extension or by `form`; its text stands in `column`, else in the first column with
-    a usual name. Raises `InputError` where the input is no text or has no such column.
+    a usual name. Raises `InputError` where the input is no text or has no such column, as lines have none.
     """
     if file is None:
         yield from _read_standard_input(form, column)
@@ -45,14 +44,14 @@ def read_texts(file: Path | None, form: Format = "auto", column: str = "") -> It
         raise InputError(f"{file} is a directory", fix="name one file in it")
     try:
         with file.open("rb") as lines:
-            yield from _read_lines(lines, str(file))
+            yield from _read_lines(lines, str(file), column)
     except OSError as error:
         raise InputError(f"{file}: {error.strerror}", fix="check the path and its permissions") from error
 
 
 def _read_standard_input(form: Format, column: str) -> Iterator[str | Unreadable]:
     if form in ("auto", "lines"):
-        yield from _read_lines(sys.stdin.buffer, "standard input")
+        yield from _read_lines(sys.stdin.buffer, "standard input", column)
         return
     with tempfile.NamedTemporaryFile(suffix=f".{form}") as copy:  # tables are read twice: columns first
         while chunk := sys.stdin.buffer.read(1 << 20):
@@ -91,11 +90,19 @@ def _text_column(table: Table, name: str, column: str) -> int:
     raise InputError(f"{name} has no {what}; its columns are: {listed}", fix="say which it is with --column NAME")
 
 
-def _read_lines(lines: BinaryIO, name: str) -> Iterator[str | Unreadable]:
+def _read_lines(lines: BinaryIO, name: str, column: str) -> Iterator[str | Unreadable]:
+    if column:
+        raise InputError(
+            f"{name} is read as lines, which have no column {column!r}",
+            fix=f"leave --column out; files with columns are called {', '.join(TABLES)}, and --format says what"
+            " standard input is",
+        )
     seen = False
+    start = b""
     for number, line in enumerate(lines, start=1):
-        if number == 1 and b"\0" in line[:SNIFFED_BYTES]:
-            raise InputError(f"{name} is a binary file", fix="give text in UTF-8, a line a text, or CSV or JSON Lines")
+        if len(start) < SNIFFED_BYTES:
+            start += line[:SNIFFED_BYTES]
+            check_is_text(name, start)
         if not line.strip():
             continue
         seen = True

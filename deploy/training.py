@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from deploy.errors import FinSentryError
 
-LIBRARIES = ("onnx", "onnxruntime", "safetensors", "torch", "transformers")
+LIBRARIES = ("huggingface_hub", "onnx", "onnxruntime", "optimum", "peft", "safetensors", "torch", "transformers")
 
 
 @contextmanager

@@ -19,8 +19,14 @@ UTC_AHEAD_HOURS = 14
 class _Source(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(pattern=NAME, description="Unique; lower case letters, digits, dot, dash, underscore.")
-    url: str = Field(description="Where it is fetched from, http or https.")
+    name: str = Field(
+        pattern=NAME,
+        description="Unique; lower case letters, digits, dot, dash, underscore.",
+        examples=["business-desk"],
+    )
+    url: str = Field(
+        description="Where it is fetched from, http or https.", examples=["https://news.example/business/rss.xml"]
+    )
     language: str = Field("", pattern="^([a-z]{2})?$", description="ISO 639-1, where the source does not say it.")
     day_first: bool = Field(False, description="03/04/2020 means 3 April; otherwise March 4.")
 
@@ -36,7 +42,7 @@ class _Source(BaseModel):
 class FeedSource(_Source):
     """An RSS or Atom feed."""
 
-    type: Literal["feed"] = "feed"
+    type: Literal["feed"] = Field("feed", description="Says that the source is a feed.")
     kind: SourceKind = Field("news", description="news, social or filing.")
     every_seconds: float = Field(300.0, gt=0, description="Time between the starts of two fetches.")
     articles: bool = Field(
@@ -49,28 +55,30 @@ class FieldPaths(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    id: str = "id"
-    text: str = "text"
-    title: str = ""
-    url: str = "url"
-    published_at: str = "created_at"
-    language: str = ""
+    id: str = Field("id", description="What the API calls the item, the same at every fetch.")
+    text: str = Field("text", description="The text that is classified, plain or HTML.")
+    title: str = Field("", description="Its headline.")
+    url: str = Field("url", description="Address of its page.")
+    published_at: str = Field("created_at", description="When it was published.")
+    language: str = Field("", description="Its language, ISO 639-1.")
 
 
 class JsonApiSource(_Source):
     """A JSON API that answers with a list of items, newest or oldest first, in pages that a cursor leads through."""
 
-    type: Literal["json_api"] = "json_api"
+    type: Literal["json_api"] = Field("json_api", description="Says that the source is a JSON API.")
     kind: SourceKind = Field("social", description="news, social or filing.")
     every_seconds: float = Field(60.0, gt=0, description="Time between the starts of two fetches.")
     items: str = Field("", description="Path of the list of items in the answer; empty: the answer is the list.")
     fields: FieldPaths = Field(default_factory=FieldPaths, description="Path of each field in an item.")
-    params: dict[str, str] = Field(default_factory=dict, description="Query parameters of every request.")
+    params: dict[str, str] = Field({}, description="Query parameters of every request.")
     cursor_param: str = Field("", description="Query parameter that takes the cursor; empty: there is one page.")
     next_cursor: str = Field("", description="Path of the next cursor in the answer.")
     max_pages: int = Field(20, ge=1, le=1000, description="Most pages of one fetch; the next one goes on from there.")
     robots: bool = Field(True, description="Honour robots.txt; off only for an API whose owner agreed to the crawler.")
-    token_file: Path | None = Field(None, description="File with a bearer token; read at every fetch, never logged.")
+    token_file: Path | None = Field(
+        None, description="File with a bearer token; read at every fetch, never logged.", examples=["secrets/token"]
+    )
 
     @model_validator(mode="after")
     def _whole_cursor(self) -> "JsonApiSource":

@@ -1,5 +1,6 @@
 """Cutting texts into batches by what they cost: padded tokens, not texts."""
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -24,9 +25,24 @@ def cut_batches(lengths: Sequence[int], budget: int, *, equal: bool = False) -> 
         yield batch
 
 
-def pad(rows: Sequence[Sequence[int]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Token ids and attention mask, rows x longest, padded on the right with id 0, which the mask hides."""
-    ids = np.zeros((len(rows), max(map(len, rows))), dtype=np.int64)
+def is_full(lengths: Sequence[int], budget: int) -> bool:
+    """Whether a batch of texts of these lengths has no room for one more as long as its longest."""
+    return (len(lengths) + 1) * max(lengths) > budget
+
+
+def round_up(length: int, lengths: Sequence[int]) -> int:
+    """The first of the ascending `lengths` that is not below `length`; `length` itself where there is none."""
+    index = bisect_left(lengths, length)
+    return lengths[index] if index < len(lengths) else length
+
+
+def pad(rows: Sequence[Sequence[int]], length: int = 0) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Token ids and attention mask, rows x the longest or at least `length`; padded on the right with a masked id 0."""
+    longest = max(map(len, rows))
+    if longest >= length and all(len(row) == longest for row in rows):
+        ids = np.array(rows, dtype=np.int64)
+        return ids, np.ones_like(ids)
+    ids = np.zeros((len(rows), max(longest, length)), dtype=np.int64)
     mask = np.zeros_like(ids)
     for index, row in enumerate(rows):
         ids[index, : len(row)] = row

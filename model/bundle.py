@@ -4,9 +4,13 @@ model.onnx       inputs `input_ids`, `attention_mask` (int64, batch x length); o
                  (batch x 20), `sentiment_logits` (batch x 3), float32
 tokenizer.json   of the `tokenizers` library
 bundle.json      the manifest: what it is, how it was made, how good it is, SHA-256 and size of the files
+
+A composed bundle has a folder besides, `topic` or `sentiment`, with a model.onnx and a tokenizer.json of its own: that
+model answers for this head, and what the first one says of it counts for nothing.
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,14 +19,19 @@ import msgspec
 
 from model.drift import Reference
 from model.errors import BundleError
-from model.labels import SENTIMENTS, TOPICS
+from model.labels import SENTIMENTS, TOPICS, Head
 
 FORMAT = 1
+COMPOSED_FORMAT = 2
+"""Of composed bundles alone: what reads only format 1 must not serve one without its second model."""
 MODEL_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
 MANIFEST_FILE = "bundle.json"
 FILES = (MODEL_FILE, TOKENIZER_FILE)
 DEFAULT_BUNDLE = Path(__file__).parent / "bundles" / "default"
+
+_LIST_OF_NUMBERS = re.compile(rb"\[\n[\d\s,.]+\]")
+"""In indented JSON, where no string holds a line break: one line is enough for a histogram."""
 
 _RESTORE = "Restore the folder from where it came, or make a new one with `finsentry export`."
 
@@ -46,6 +55,32 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
     """Expected calibration error of the tempered probabilities, 15 bins of equal width."""
 
 
+class Loss(msgspec.Struct, frozen=True, kw_only=True):
+    """Macro-F1 that this very model loses on a set against float32, with the 95 % interval of a paired bootstrap."""
+
+    value: float
+    low: float
+    high: float
+
+
+class ByTopic(msgspec.Struct, frozen=True, kw_only=True):
+    """Sentiment confusions apart by topic: a sentiment that follows from the topic shows here and nowhere else."""
+
+    labelled: int
+    """Texts whose topic is a label, of another set with the same text; the others have their predicted one."""
+    classes: tuple[str, ...]
+    """Those that the set knows."""
+    confusions: dict[str, list[list[int]]]
+    """By topic, those that occur; rows are labels and columns predictions, in the order of `classes`."""
+
+
+class Passed(msgspec.Struct, frozen=True, kw_only=True):
+    """How many cases of one check of `model.evaluation.checklists` this very model passes."""
+
+    cases: int
+    passed: int
+
+
 class DataFingerprint(msgspec.Struct, frozen=True, kw_only=True):
     """What stood in one source when it was read."""
 
@@ -60,21 +95,41 @@ class FileRecord(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
 
 
+class HeadModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A model that answers for one head, in the folder of that head's name."""
+
+    precision: Precision
+    maximum_length: int
+    """Tokens of its own tokenizer, special ones included; what is longer is cut."""
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """`bundle.json`. Fields that this version does not know are ignored, but they do count in the digest."""
 
     format: int
     version: str
-    """Names the bundle on every scored document; ends in the first 8 hex digits of the model's SHA-256."""
+    """Names the bundle on every scored document; ends in 8 hex digits of the SHA-256 of its model, or models."""
     precision: Precision
+    language: str = "en"
+    """ISO 639-1: what `reference` and `checklist` are of, and what the bundle is for."""
     topics: tuple[str, ...]
     sentiments: tuple[str, ...]
     maximum_length: int
     """Tokens, special ones included; what is longer is cut."""
     temperatures: Temperatures
     files: dict[str, FileRecord]
+    heads: dict[Head, HeadModel] = {}
+    """Of a composed bundle: the heads that models of their own answer for."""
     metrics: dict[str, Scores] = {}
     """By held-out set and head, `twitter_topic.validation/topic`."""
+    trainings: tuple[dict[str, Scores], ...] = ()
+    """Of a bundle that is the mean of several trainings: what each alone scores in float32, as `metrics` has it."""
+    lost: dict[str, Loss] | None = None
+    """As `metrics`, the sets on which more than half a point is lost; None where nothing was compared with float32."""
+    by_topic: dict[str, ByTopic] = {}
+    """As `metrics`, of the sets with sentiments."""
+    checklist: dict[str, Passed] = {}
+    """By the check's name."""
     reference: Reference | None = None
     """Of the texts that it was made for: what the live stream is compared with."""
     data: dict[str, DataFingerprint] = {}
@@ -104,19 +159,38 @@ class Bundle:
     def load(cls, folder: Path) -> "Bundle":
         """The bundle in `folder`, verified. Raises `BundleError`, which names the file and what to do."""
         if not folder.is_dir():
-            raise BundleError(f"{folder}: no such bundle folder", fix="Set `model.bundle` to a folder that holds one.")
+            raise BundleError(
+                f"{folder}: no such bundle folder",
+                fix="Give a folder that holds bundle.json, here or as `model.bundle` or in `model.languages`.",
+            )
         manifest = read_manifest(folder / MANIFEST_FILE)
-        for name in FILES:
-            _verify(folder / name, manifest.files.get(name))
+        for name in _files(manifest):
+            _verify(folder, name, manifest.files.get(name))
         return cls(folder, manifest)
+
+    def heads(self) -> "dict[Head, Bundle]":
+        """By head that a model of its own answers for: that model and its tokenizer, as a bundle."""
+        return {
+            head: Bundle(
+                self.folder / head,
+                msgspec.structs.replace(
+                    self.manifest,
+                    version=f"{self.manifest.version}.{head}",
+                    heads={},
+                    precision=one.precision,
+                    maximum_length=one.maximum_length,
+                ),
+            )
+            for head, one in self.manifest.heads.items()
+        }
 
 
 def read_manifest(path: Path) -> Manifest:
     """The manifest at `path`, checked against its digest and against the labels of this version."""
     raw = _read_object(path)
-    if raw.get("format") != FORMAT:
+    if raw.get("format") not in (FORMAT, COMPOSED_FORMAT):
         raise BundleError(
-            f"{path}: format {raw.get('format')!r}, but this version reads format {FORMAT}",
+            f"{path}: format {raw.get('format')!r}, but this version reads {FORMAT} and {COMPOSED_FORMAT}",
             fix="Use the FinSentry that made the bundle, or make the bundle again with this one.",
         )
     if raw.get("digest") != digest_of(raw):
@@ -132,11 +206,20 @@ def read_manifest(path: Path) -> Manifest:
 
 def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
     """Writes `bundle.json` beside the files that `manifest` is about, measured and signed now; returns it complete."""
-    files = {name: FileRecord(size=(folder / name).stat().st_size, sha256=sha256_of(folder / name)) for name in FILES}
-    version = f"{manifest.version}-{files[MODEL_FILE].sha256[:8]}"
-    measured: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(manifest, files=files, version=version))
+    files = {
+        name: FileRecord(size=(folder / name).stat().st_size, sha256=sha256_of(folder / name))
+        for name in _files(manifest)
+    }
+    complete = msgspec.structs.replace(
+        manifest,
+        format=COMPOSED_FORMAT if manifest.heads else FORMAT,
+        files=files,
+        version=f"{manifest.version}-{_fingerprint(files)}",
+    )
+    measured: dict[str, Any] = msgspec.to_builtins(complete)
     measured["digest"] = digest_of(measured)
     encoded = msgspec.json.format(msgspec.json.encode(measured), indent=2)
+    encoded = _LIST_OF_NUMBERS.sub(lambda found: b" ".join(found[0].split()), encoded)
     (folder / MANIFEST_FILE).write_bytes(encoded + b"\n")
     return msgspec.convert(measured, Manifest)
 
@@ -161,9 +244,21 @@ def _read_object(path: Path) -> dict[str, Any]:
         raise BundleError(f"{path}: not a JSON object: {error}", fix=_RESTORE) from error
 
 
-def _verify(path: Path, record: FileRecord | None) -> None:
+def _files(manifest: Manifest) -> tuple[str, ...]:
+    """What a bundle consists of beside its manifest, relative to its folder."""
+    return (*FILES, *(f"{head}/{name}" for head in sorted(manifest.heads) for name in FILES))
+
+
+def _fingerprint(files: dict[str, FileRecord]) -> str:
+    """8 hex digits that name the models: of the SHA-256 of the one, or of all of theirs together."""
+    models = [record.sha256 for name, record in files.items() if Path(name).name == MODEL_FILE]
+    return models[0][:8] if len(models) == 1 else hashlib.sha256("".join(models).encode()).hexdigest()[:8]
+
+
+def _verify(folder: Path, name: str, record: FileRecord | None) -> None:
+    path = folder / name
     if record is None:
-        raise BundleError(f"{path.parent / MANIFEST_FILE}: `files` does not name {path.name}", fix=_RESTORE)
+        raise BundleError(f"{folder / MANIFEST_FILE}: `files` does not name {name}", fix=_RESTORE)
     try:
         size, sha256 = path.stat().st_size, sha256_of(path)
     except OSError as error:

@@ -1,6 +1,7 @@
 """Texts in, predictions out: the one thing that the rest of the house asks of a model."""
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 from typing import NamedTuple, Protocol, Self, runtime_checkable
@@ -9,23 +10,26 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
-from model.batching import cut_batches, pad
+from model.batching import cut_batches, is_full, pad, round_up
 from model.bundle import DEFAULT_BUNDLE, Bundle
-from model.drift import Profile, Reference
+from model.drift import HALF_AT, Profile, Reference
 from model.errors import BundleError
-from model.labels import SENTIMENTS, TOPICS, Sentiment
+from model.labels import SENTIMENTS, TOPICS, Head, Sentiment
+from model.placement import Placement
 from model.runtime import Logits, Session, open_session
 from model.settings import ModelSettings
 from model.text import clean
 
-# Texts tokenised while the ones before them are inferred: few enough that the first batch starts at once, enough that
-# sorting them by length leaves little padding.
+# Texts tokenised while the ones before them are inferred: few enough that the first batch starts at once. What fills
+# no batch waits for the next of them.
 LOOKAHEAD = 512
+
+# Batches of each thread that are cut and wait: memory must not grow where tokenising is faster than inference.
+WAITING = 8
 
 # 32 characters a token are far above any language: what lies beyond cannot be among the tokens that are kept, and
 # cleaning 5 MB of headline would cost a second.
 CHARACTERS_PER_TOKEN = 32
-
 
 UNKNOWN_TOKENS = ("[UNK]", "<unk>")
 
@@ -73,41 +77,74 @@ class Profiled(Protocol):
         """The population stability index by feature; see `model.drift`."""
 
 
+@runtime_checkable
+class Located(Protocol):
+    """A classifier that knows where it runs."""
+
+    @property
+    def placement(self) -> Placement:
+        """Where, and in what portions."""
+
+
 class Classifier:
     """A bundle, verified and running. Safe to call from several threads; blocks its caller, so keep it off a loop."""
 
-    def __init__(self, bundle: Bundle, session: Session, settings: ModelSettings) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        session: Session,
+        settings: ModelSettings,
+        heads: "Mapping[Head, Classifier] | None" = None,
+    ) -> None:
+        """`heads`: a composed bundle's second model, which is opened where it is not given. Both end with this one."""
         self.bundle = bundle
+        self._settings = settings
         self._session = session
-        self._budget = settings.batch_tokens
-        self._equal = settings.repeatable
-        self._tokenizer = _open_tokenizer(bundle)
+        # A composed bundle's second model: the same again, with a tokenizer and batches of its own.
+        self._heads = heads or {
+            head: Classifier(one, open_session(one, settings), settings) for head, one in bundle.heads().items()
+        }
+        self._placement = session.placement
+        # Where lengths are rounded they are few, so that batches of one length fill.
+        self._equal = settings.repeatable or bool(self._placement.lengths)
+        self._tokenizer = open_tokenizer(bundle)
         self._unknown = _unknown_token(self._tokenizer)
         self._profile = Profile()
         self._profile_lock = Lock()
-        self._temperatures = bundle.manifest.temperatures
+        self.temperatures = bundle.manifest.temperatures
         self._characters = bundle.manifest.maximum_length * CHARACTERS_PER_TOKEN
-        self._inference = ThreadPoolExecutor(settings.threads, thread_name_prefix="inference")
+        self._inference = ThreadPoolExecutor(self._placement.threads, thread_name_prefix="inference")
         self._tokenising = ThreadPoolExecutor(1, thread_name_prefix="tokenising")
 
     @classmethod
     def load(cls, settings: ModelSettings) -> Self:
         """Verifies the bundle and opens it. Raises `BundleError` or `RuntimeMissingError`."""
         bundle = Bundle.load(settings.bundle or DEFAULT_BUNDLE)
-        return cls(bundle, open_session(bundle, settings.provider), settings)
+        return cls(bundle, open_session(bundle, settings), settings)
 
     @property
     def version(self) -> str:
         return self.bundle.manifest.version
 
+    @property
+    def placement(self) -> Placement:
+        """Where it runs and in what portions."""
+        return self._placement
+
+    def placed(self, placement: Placement) -> Self:
+        """Another classifier on the same loaded model, run in other portions; to be closed by itself."""
+        heads = {head: one.placed(placement) for head, one in self._heads.items()}
+        return type(self)(self.bundle, self._session.placed(placement), self._settings, heads)
+
     def classify(self, texts: Sequence[str]) -> list[Prediction]:
         """One prediction a text, in the order of `texts`; what is longer than the bundle's maximum length is cut.
 
-        Where the settings say `repeatable`, a text's prediction is the same to the last bit whatever texts it is with.
+        Where the settings say `repeatable` and it runs on the CPU, a text's prediction is the same to the last bit
+        whatever texts it is with.
         """
         read = self._read(texts)
-        topics = softmax(read.topics / self._temperatures.topic)
-        sentiments = softmax(read.sentiments / self._temperatures.sentiment)
+        topics = softmax(read.topics / self.temperatures.topic)
+        sentiments = softmax(read.sentiments / self.temperatures.sentiment)
         best, moods = topics.argmax(axis=1), sentiments.argmax(axis=1)
         sure = np.take_along_axis(topics, best[:, None], axis=1)[:, 0]
         with self._profile_lock:
@@ -123,6 +160,23 @@ class Classifier:
         """Topic logits (texts x 20) and sentiment logits (texts x 3) before temperatures, in the order of `texts`."""
         read = self._read(texts)
         return read.topics, read.sentiments
+
+    def pieces(self, text: str) -> list[tuple[int, int]]:
+        """Where the tokens that the sentiment is read from stand in `text`, as (start, end) in characters."""
+        reader = self._heads.get("sentiment", self)
+        encoded = reader._tokenizer.encode(text[: reader._characters].encode("utf-8", "replace").decode("utf-8"))
+        return [(start, end) for start, end in encoded.offsets if start < end]
+
+    def is_full(self, text: str) -> bool:
+        """Whether nothing that follows `text` would be read for the sentiment: it fills the maximum length."""
+        reader = self._heads.get("sentiment", self)
+        (row,) = reader._tokenise([text])
+        return len(text) >= reader._characters or len(row) >= reader.bundle.manifest.maximum_length
+
+    def profile_anew(self, *, half_at: float = HALF_AT) -> None:
+        """Forgets what was classified so far; `half_at` as in `model.drift.Profile`."""
+        with self._profile_lock:
+            self._profile = Profile(half_at=half_at)
 
     def reference(self) -> Reference:
         """The profile of what was classified lately, as a manifest keeps it."""
@@ -141,27 +195,57 @@ class Classifier:
             return self._profile.distances(made_for)
 
     def _read(self, texts: Sequence[str]) -> _Read:
-        lengths = np.empty(len(texts), dtype=np.int64)
-        unknown = np.empty(len(texts), dtype=np.int64)
-        topics = np.empty((len(texts), len(TOPICS)), dtype=np.float32)
-        sentiments = np.empty((len(texts), len(SENTIMENTS)), dtype=np.float32)
+        read = _Read(
+            np.empty((len(texts), len(TOPICS)), dtype=np.float32),
+            np.empty((len(texts), len(SENTIMENTS)), dtype=np.float32),
+            np.empty(len(texts), dtype=np.int64),
+            np.empty(len(texts), dtype=np.int64),
+        )
+        running: deque[tuple[list[int], Future[tuple[Logits, Logits]]]] = deque()
+        for indices, rows, length in self._batches(texts):
+            read.lengths[indices] = [len(row) for row in rows]
+            read.unknown[indices] = [row.count(self._unknown) for row in rows]
+            running.append((indices, self._inference.submit(self._session.run, *pad(rows, length))))
+            if len(running) > self._placement.threads * WAITING:
+                _collect(read, *running.popleft())
+        while running:
+            _collect(read, *running.popleft())
+        if "topic" in self._heads:
+            read = read._replace(topics=self._heads["topic"].logits(texts)[0])
+        if "sentiment" in self._heads:
+            read = read._replace(sentiments=self._heads["sentiment"].logits(texts)[1])
+        return read
+
+    def _batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], list[list[int]], int]]:
+        """Indices of the texts of each batch, their token ids, and the length to pad them to."""
+        budget, lengths = self._placement.batch_tokens, self._placement.lengths
+        waiting: dict[int, list[int]] = {}
+        seen = 0
+        for chunk in self._tokenised(texts):
+            waiting.update(enumerate(chunk, seen))
+            seen += len(chunk)
+            indices = list(waiting)
+            padded = [round_up(len(row), lengths) for row in waiting.values()]
+            for batch in cut_batches(padded, budget, equal=self._equal):
+                if seen == len(texts) or is_full([padded[place] for place in batch], budget):
+                    chosen = [indices[place] for place in batch]
+                    yield chosen, [waiting.pop(index) for index in chosen], padded[batch[-1]]
+
+    def _tokenised(self, texts: Sequence[str]) -> Iterator[list[list[int]]]:
+        """Token ids of the texts, some hundred at a time; the next of them in the making meanwhile."""
         starts = range(0, len(texts), LOOKAHEAD)
-        ahead = self._tokenising.map(self._tokenise, [texts[start : start + LOOKAHEAD] for start in starts])
-        running: list[tuple[list[int], Future[tuple[Logits, Logits]]]] = []
-        for start, rows in zip(starts, ahead, strict=True):
-            for index, row in enumerate(rows, start):
-                lengths[index], unknown[index] = len(row), row.count(self._unknown)
-            for batch in cut_batches([len(row) for row in rows], self._budget, equal=self._equal):
-                future = self._inference.submit(self._session.run, *pad([rows[index] for index in batch]))
-                running.append(([start + index for index in batch], future))
-        for indices, future in running:
-            topics[indices], sentiments[indices] = future.result()
-        return _Read(topics, sentiments, lengths, unknown)
+        chunks = (self._tokenising.submit(self._tokenise, texts[start : start + LOOKAHEAD]) for start in starts)
+        ahead = next(chunks, None)
+        while ahead is not None:
+            current, ahead = ahead, next(chunks, None)
+            yield current.result()
 
     def close(self) -> None:
         """Waits for running batches and ends the threads."""
         self._tokenising.shutdown()
         self._inference.shutdown()
+        for one in self._heads.values():
+            one.close()
 
     def __enter__(self) -> Self:
         return self
@@ -172,6 +256,10 @@ class Classifier:
     def _tokenise(self, texts: Sequence[str]) -> list[list[int]]:
         cleaned = [clean(text[: self._characters]) for text in texts]
         return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(cleaned)]
+
+
+def _collect(read: _Read, indices: list[int], future: Future[tuple[Logits, Logits]]) -> None:
+    read.topics[indices], read.sentiments[indices] = future.result()
 
 
 def softmax(logits: Logits) -> npt.NDArray[np.float64]:
@@ -188,7 +276,8 @@ def _unknown_token(tokenizer: Tokenizer) -> int:
     return next((number for number in found if number is not None), -1)
 
 
-def _open_tokenizer(bundle: Bundle) -> Tokenizer:
+def open_tokenizer(bundle: Bundle) -> Tokenizer:
+    """The bundle's tokenizer, cutting at its maximum length and padding nothing. Raises `BundleError`."""
     try:
         tokenizer = Tokenizer.from_file(str(bundle.tokenizer_path))
     except Exception as error:  # `tokenizers` raises bare Exception for whatever its file holds

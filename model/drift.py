@@ -33,7 +33,7 @@ SMOOTHING = 0.5
 """Added to each bin: one text in a bin that was empty must not be infinitely far away."""
 
 HALF_AT = 20_000
-"""Texts after which all counts are halved, so that a profile follows the last tens of thousands."""
+"""Texts after which a stream's counts are halved, so that its profile follows the last tens of thousands."""
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,10 +45,12 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Profile:
-    """Histograms of texts and of what was said of them; recent texts weigh more."""
+    """Histograms of texts and of what was said of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, half_at: float = HALF_AT) -> None:
+        """`half_at`: texts after which recent ones weigh more, as in a stream; endless where all weigh alike."""
         self.texts = 0.0
+        self._half_at = half_at
         self._counts = {name: np.zeros(bins) for name, bins in FEATURES.items()}
 
     def add(
@@ -63,7 +65,7 @@ class Profile:
         texts = np.size(topics)
         if not texts:
             return
-        if self.texts >= HALF_AT:
+        if self.texts >= self._half_at:
             self.texts /= 2
             for counts in self._counts.values():
                 counts /= 2

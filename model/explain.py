@@ -7,20 +7,45 @@ credit: leaving one of two alike out changes little.
 
 import math
 import re
+from bisect import bisect_left
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from itertools import islice
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from model.classifier import Prediction, TextClassifier
 from model.errors import InputError
 from model.labels import SENTIMENTS, Sentiment
 
-MOST_WORDS = 120
-"""Beyond the tokens that any bundle reads: each costs a prediction."""
+MOST_WORDS = 512
+"""Each costs a prediction. An encoder of BERT's kind reads no more tokens: this bounds a classifier that does not say
+where it stops reading."""
 
 FLOOR = 1e-6
 """A probability nearer to 0 or 1 than this says no more."""
 
 _WORD = re.compile(r"\S+")
+_NO_SPACES = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+"""Han and kana: there words follow each other without spaces."""
+
+_PUNCTUATION = "，。、；：！？（）【】《》“”…"
+"""After it no space stands either."""
+
+
+@runtime_checkable
+class Piecewise(Protocol):
+    """A classifier that says how it takes a text apart: the nearest thing to words where there are no spaces."""
+
+    def pieces(self, text: str) -> list[tuple[int, int]]:
+        """Where the tokens stand, as (start, end) in characters."""
+
+
+@runtime_checkable
+class Limited(Protocol):
+    """A classifier that reads no more of a text than a certain length."""
+
+    def is_full(self, text: str) -> bool:
+        """Whether nothing that follows `text` would be read."""
 
 
 class Word(NamedTuple):
@@ -44,23 +69,68 @@ class Explanation:
     """In the order of the text."""
     model: str
     """The bundle that was asked."""
+    cut: bool = False
+    """The text goes on after `words`, which are all that is read of it."""
 
 
 def explain(classifier: TextClassifier, text: str, toward: Sentiment = "negative") -> Explanation:
-    """Asks the classifier once with each word left out. Raises `InputError` for a text without a word."""
-    found = list(_WORD.finditer(text))
-    if not found:
+    """Asks the classifier once with each word left out. Raises `InputError` for a text without a word.
+
+    Where a language writes no spaces, the classifier's own tokens are the words, or single characters. What it does
+    not read is cut off first: else words from behind the end would move up into the place of one that is left out.
+    """
+    spans, cut = _read_words(classifier, text)
+    if not spans:
         raise InputError("there is no word to explain", fix="give a headline or a sentence")
-    spans = [match.span() for match in found[:MOST_WORDS]]
-    without = [f"{text[:start]}{text[end:]}" for start, end in spans]
-    whole, *others = classifier.classify([text, *without])
+    read = text[: spans[-1][1]] if cut else text
+    without = [f"{read[:start]}{read[end:]}" for start, end in spans]
+    whole, with_all, *others = classifier.classify([text, read, *without])
     index = SENTIMENTS.index(toward)
-    reference = log_odds(whole.probabilities[index])
+    reference = log_odds(with_all.probabilities[index])
     words = tuple(
         Word(text[start:end], start, reference - log_odds(other.probabilities[index]))
         for (start, end), other in zip(spans, others, strict=True)
     )
-    return Explanation(text, whole, toward, words, classifier.version)
+    return Explanation(text, whole, toward, words, classifier.version, cut)
+
+
+def _read_words(classifier: TextClassifier, text: str) -> tuple[list[tuple[int, int]], bool]:
+    """Where the words stand that are read, the last of them perhaps in part, and whether there are more."""
+    spans = list(islice(words_of(text, classifier), MOST_WORDS + 1))
+    count = min(len(spans), MOST_WORDS)
+    if isinstance(classifier, Limited):
+        count = min(count, 1 + bisect_left(spans, True, key=lambda span: classifier.is_full(text[: span[1]])))
+    return spans[:count], count < len(spans)
+
+
+def words_of(text: str, classifier: object = None) -> Iterator[tuple[int, int]]:
+    """Where the words of a text stand; punctuation belongs to a word beside it."""
+    starts: Collection[int] | None = None
+    for match in _WORD.finditer(text):
+        if not _NO_SPACES.search(match[0]):
+            yield match.span()
+            continue
+        if starts is None:
+            starts = range(len(text))
+            if isinstance(classifier, Piecewise):
+                pieces = classifier.pieces(text)
+                # Behind the last token that is read each character is a word, so that a cut falls where reading ends.
+                starts = {start for start, _ in pieces}.union(range(pieces[-1][1] if pieces else 0, len(text)))
+        yield from _without_spaces(text, match.span(), starts)
+
+
+def _without_spaces(text: str, span: tuple[int, int], starts: Collection[int]) -> Iterator[tuple[int, int]]:
+    """Cuts where a token starts at a character without spaces, where the script changes, and after a comma."""
+    begin, end = span
+    has_word = False
+    for place in range(begin, end):
+        one, before = text[place], text[place - 1] if place > begin else ""
+        cut = bool(_NO_SPACES.match(one)) != bool(_NO_SPACES.match(before)) or before in _PUNCTUATION
+        if has_word and one.isalnum() and (cut or (_NO_SPACES.match(one) and place in starts)):
+            yield begin, place
+            begin = place
+        has_word = has_word or one.isalnum()
+    yield begin, end
 
 
 def log_odds(probability: float) -> float:

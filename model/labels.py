@@ -2,6 +2,8 @@
 
 from typing import Final, Literal
 
+Head = Literal["topic", "sentiment"]
+
 Sentiment = Literal["negative", "neutral", "positive"]
 
 SENTIMENTS: Final[tuple[Sentiment, ...]] = ("negative", "neutral", "positive")

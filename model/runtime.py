@@ -1,31 +1,42 @@
 """ONNX Runtime: the one module that knows it."""
 
-from typing import Any, Literal
+import logging
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from model.bundle import MANIFEST_FILE, Bundle
 from model.errors import BundleError, RuntimeMissingError
+from model.placement import RUNTIME_NAMES, Placed, Placement, candidates, placement
+from model.processor import SATURATES, SATURATES_FIX, this_clips_int8
+from model.settings import ModelSettings
 
-Provider = Literal["auto", "cpu", "cuda"]
+logger = logging.getLogger(__name__)
+
 Tokens = npt.NDArray[np.int64]
 Logits = npt.NDArray[np.float32]
-
-CUDA = "CUDAExecutionProvider"
-CPU = "CPUExecutionProvider"
 
 INPUTS = ("input_ids", "attention_mask")
 OUTPUTS = ("topic_logits", "sentiment_logits")
 
 
 class Session:
-    """A loaded model that any number of threads may run at once, each run on its caller's own core."""
+    """A loaded model that any number of threads may run at once; on the CPU each run is on its caller's own core."""
 
-    def __init__(self, session: Any, provider: str) -> None:
+    def __init__(self, session: Any, placed: Placement, *, device: str = "cpu") -> None:
         self._session = session
-        self.provider = provider
-        """Where it runs, by ONNX Runtime's name."""
+        self._device = device
+        self.placement = placed
+
+    def placed(self, placement: Placement) -> "Session":
+        """The same loaded model, run in other portions. Raises `ValueError` where its engine has no such shapes."""
+        if self.placement.provider == "tensorrt" and placement.batch_tokens > self.placement.batch_tokens:
+            raise ValueError(
+                f"the engine is built for {self.placement.batch_tokens} tokens a batch, not {placement.batch_tokens}"
+            )
+        return Session(self._session, placement, device=self._device)
 
     def run(self, ids: Tokens, mask: Tokens) -> tuple[Logits, Logits]:
         """Topic logits (batch x 20) and sentiment logits (batch x 3) of `ids` (batch x length)."""
@@ -33,38 +44,100 @@ class Session:
         if rows == 1:
             # A product with one row goes another way through ONNX Runtime, which sums in another order.
             ids, mask = np.repeat(ids, 2, axis=0), np.repeat(mask, 2, axis=0)
-        topic, sentiment = self._session.run(OUTPUTS, dict(zip(INPUTS, (ids, mask), strict=True)))
+        inputs = dict(zip(INPUTS, (ids, mask), strict=True))
+        if self.placement.provider == "cpu":
+            topic, sentiment = self._session.run(OUTPUTS, inputs)
+        else:
+            topic, sentiment = self._run_bound(inputs)
         return topic[:rows], sentiment[:rows]
 
+    def _run_bound(self, inputs: dict[str, Tokens]) -> tuple[Logits, Logits]:
+        """With inputs and outputs bound to the device, so that each is copied once and nothing waits in between."""
+        binding = self._session.io_binding()
+        for name, values in inputs.items():
+            binding.bind_cpu_input(name, values)
+        for name in OUTPUTS:
+            binding.bind_output(name, self._device)
+        self._session.run_with_iobinding(binding)
+        topic, sentiment = binding.copy_outputs_to_cpu()
+        return topic, sentiment
 
-def open_session(bundle: Bundle, provider: Provider) -> Session:
-    """The bundle's model, ready to run. Raises `RuntimeMissingError` or, for a model that does not load, `BundleError`.
 
-    `auto` is CUDA where it is present, but not for int8: its operators have no CUDA kernels and would hop to the CPU.
+def open_session(bundle: Bundle, settings: ModelSettings) -> Session:
+    """The bundle's model where the settings want it and in the portions that suit that place; says so in the log.
+
+    Raises `RuntimeMissingError` where ONNX Runtime, or what the settings ask of it, is not there, and `BundleError` for
+    a model that does not load.
     """
     runtime = _import_runtime()
     available = runtime.get_available_providers()
-    if provider == "cuda" and CUDA not in available:
-        raise RuntimeMissingError(
-            f"CUDA is asked for, but this ONNX Runtime has only {', '.join(available)}",
-            fix="pip uninstall onnxruntime && pip install finsentry[gpu], or set `model.provider` to `auto`.",
-        )
-    use_cuda = provider == "cuda" or (provider == "auto" and CUDA in available and bundle.manifest.precision != "int8")
+    manifest = bundle.manifest
+    for name in candidates(available, settings.provider, manifest.precision):
+        placed = placement(name, settings, manifest.maximum_length)
+        session = _load(runtime, bundle, placed, settings.engine_cache)
+        # Where a driver or library is missing, ONNX Runtime says so on standard error and goes on without.
+        if session.get_providers()[0] != RUNTIME_NAMES[name]:
+            logger.warning("%s is part of this ONNX Runtime but does not start here", name)
+            continue
+        _require_names(bundle, session)
+        logger.info(
+            "model version=%s precision=%s provider=%s threads=%d batch_tokens=%d lengths=%s",
+            manifest.version, manifest.precision, name, placed.threads, placed.batch_tokens, placed.lengths or "exact",
+        )  # fmt: skip
+        if name == "cpu" and manifest.precision == "int8" and this_clips_int8():
+            logger.warning("%s; %s", SATURATES, SATURATES_FIX)
+        return Session(session, placed, device="cpu" if name == "cpu" else "cuda")
+    raise RuntimeMissingError(
+        f"`model.provider` asks for {settings.provider}, which does not run here; this ONNX Runtime has"
+        f" {', '.join(available)}",
+        fix="pip uninstall onnxruntime && pip install finsentry[gpu] beside the GPU's driver, CUDA and cuDNN (and"
+        " TensorRT), or set `model.provider` to `auto`.",
+    )
+
+
+def _load(runtime: Any, bundle: Bundle, placed: Placement, engine_cache: Path) -> Any:
     options = runtime.SessionOptions()
     # One single-threaded run a core, each on its own batch, beats one run over all cores by a half.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    if placed.provider == "cpu" and bundle.manifest.precision == "int8":
+        # More would fuse operators that have vectorised kernels to ones that have not.
+        options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     try:
-        session = runtime.InferenceSession(
-            str(bundle.model_path), options, providers=[CUDA, CPU] if use_cuda else [CPU]
+        return runtime.InferenceSession(
+            str(bundle.model_path), options, providers=provider_options(placed, engine_cache / bundle.manifest.version)
         )
     except Exception as error:  # its exceptions share no base but Exception
         raise BundleError(
             f"{bundle.model_path}: ONNX Runtime cannot load it: {error}", fix="Export it again."
         ) from error
-    _require_names(bundle, session)
-    return Session(session, session.get_providers()[0])
+
+
+def provider_options(placed: Placement, engines: Path) -> list[tuple[str, dict[str, str]]]:
+    """ONNX Runtime's list of providers: the one chosen, and those that take what it cannot do."""
+    order: list[Placed] = list(RUNTIME_NAMES)
+    names = [RUNTIME_NAMES[name] for name in order[order.index(placed.provider) :]]
+    others: list[tuple[str, dict[str, str]]] = [(name, {}) for name in names[1:]]
+    if placed.provider != "tensorrt":
+        return [(names[0], {}), *others]
+    most, longest = largest_shape(placed)
+    shapes = {"min": (1, 1), "opt": (max(most // 2, 1), placed.lengths[0]), "max": (most, longest)}
+    # One engine for all shapes, kept for the next start; without these it builds one whenever a shape is new.
+    profiles = {
+        f"trt_profile_{name}_shapes": ",".join(f"{one}:{batch}x{length}" for one in INPUTS)
+        for name, (batch, length) in shapes.items()
+    }
+    engine = {"trt_fp16_enable": "1", "trt_engine_cache_enable": "1", "trt_timing_cache_enable": "1"}
+    engines.mkdir(parents=True, exist_ok=True)
+    folders = {"trt_engine_cache_path": str(engines), "trt_timing_cache_path": str(engines)}
+    return [(names[0], engine | folders | profiles), *others]
+
+
+def largest_shape(placed: Placement) -> tuple[int, int]:
+    """Texts and tokens of each, no fewer than in any batch that `Session.run` may get: what an engine is built for."""
+    # Two rows where one is asked for, see `Session.run`.
+    return max(placed.batch_tokens // placed.lengths[0], 2), placed.lengths[-1]
 
 
 def _import_runtime() -> Any:

@@ -1,10 +1,14 @@
 """What an operator may choose about the classifier. Composed into the whole settings by `deploy`."""
 
 import os
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+CODE = "[a-z]{2}"
+"""ISO 639-1."""
 
 
 def usable_cores() -> int:
@@ -12,31 +16,65 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+Provider = Literal["auto", "cpu", "cuda", "tensorrt"]
+
+
 class ModelSettings(BaseModel):
     """Which bundle classifies, and how much of the machine it may use."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    bundle: Path | None = Field(default=None, description="Folder of the bundle to load; the one shipped if absent.")
-    threads: int = Field(
-        default_factory=usable_cores,
+    bundle: Path | None = Field(
+        default=None,
+        description="Folder of the bundle to load; the one shipped if absent.",
+        examples=["data/bundles/ab"],
+    )
+    language: str = Field(
+        default="en", pattern=f"^{CODE}$", description="Language of the texts that `bundle` is made for, ISO 639-1."
+    )
+    languages: dict[str, Path] = Field(
+        default={},
+        description="Bundles for other languages, by ISO 639-1 code: documents in one of them go to that bundle, all "
+        "others to `bundle`; those that are not in `language` are marked.",
+        examples=[{"zh": "data/bundles/zh"}],
+    )
+    threads: int | None = Field(
+        default=None,
         ge=1,
         le=256,
-        description="Batches that run at the same time, each on one core; all cores of this process if absent.",
+        description="Batches that run at the same time, each on one core; if absent all cores of this process, on a "
+        "GPU two. `finsentry doctor --tune` measures what is best.",
+        examples=[4],
     )
-    batch_tokens: int = Field(
-        # 8 to 16 headlines of 25 tokens: the best of a sweep on two cores. A GPU wants some tens of thousands.
-        default=256,
+    batch_tokens: int | None = Field(
+        default=None,
         ge=1,
-        description="Most tokens in one batch, padding included; a longer text is a batch of its own.",
+        description="Most tokens in one batch, padding included; a longer text is a batch of its own. If absent 256, "
+        "on a GPU 16,384. `finsentry doctor --tune` measures what is best.",
+        examples=[512],
     )
     repeatable: bool = Field(
         default=True,
-        description="Batch only texts of one length, so that a text scores the same to the last bit in any company. "
+        description="On the CPU batch only texts of one length, so that a text scores the same to the last bit in any "
+        "company. "
         "Without it texts of about one length are padded together, which saves time where texts come a few at a time; "
         "now and then that moves a probability in its third decimal.",
     )
-    provider: Literal["auto", "cpu", "cuda"] = Field(
+    provider: Provider = Field(
         default="auto",
-        description="Where to run: `auto` takes CUDA where it is present and the bundle is not int8, else the CPU.",
+        description="Where to run: `auto` takes the first of TensorRT, CUDA and the CPU that is there and suits the "
+        "bundle: int8 is for the CPU, fp16 for a GPU.",
     )
+    engine_cache: Path = Field(
+        default=Path("data/engines"),
+        description="Folder where TensorRT keeps the engines that it builds, which takes minutes the first time.",
+    )
+
+    @model_validator(mode="after")
+    def _languages_are_others(self) -> Self:
+        for code in self.languages:
+            if not re.fullmatch(CODE, code):
+                raise ValueError(f"languages: {code!r} is no ISO 639-1 code, such as zh")
+        if self.language in self.languages:
+            raise ValueError(f"languages: {self.language} is the language of `bundle`, the default one")
+        return self

@@ -4,7 +4,8 @@ import html
 import re
 import unicodedata
 
-_URL = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
+# Chinese goes on right after a link, without a space.
+_URL = re.compile(r"(?:https?://|www\.)[^\s\u3000-\u30ff\u3400-\u9fff\uff00-\uffef]+", re.IGNORECASE)
 _SPACE = re.compile(r"[\s\u200b-\u200d\ufeff]+")
 # Pictographs, dingbats and arrows: what people mean a mood by. Joiners and skin tones are dropped with the variation
 # selectors; two regional indicators (a flag) become two words, which does no harm.

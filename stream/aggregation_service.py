@@ -7,6 +7,7 @@ import asyncio
 import logging
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
+from secrets import token_hex
 from time import monotonic, time
 
 import msgspec
@@ -14,9 +15,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 
 from stream import metrics
 from stream.aggregation import PartitionCounter
-from stream.closing import stop_consumer
+from stream.closing import leave_group
 from stream.hot_loop import LOST, Assignment, HotLoop, side_by_side
-from stream.records import CHECKPOINT_KEY, Bucket, ScoredDocument, WindowRecord, encode, require_known
+from stream.records import ScoredDocument, WindowRecord, encode, require_known, window_key
 from stream.windows_log import decode_window, read_to_end
 from stream.writing import Entry, append, open_producer
 
@@ -41,7 +42,7 @@ class AggregationService(HotLoop):
         async with AsyncExitStack() as clients:
             clients.push_async_callback(producer.stop)
             await producer.start()
-            clients.push_async_callback(stop_consumer, consumer)
+            clients.push_async_callback(leave_group, consumer)
             consumer.subscribe([self.topics.scored.name], listener=Assignment(counting.revoked, counting.assigned))
             await consumer.start()
             await side_by_side(counting.run(), self.watch_lag(consumer, counting.done))
@@ -84,8 +85,7 @@ class _Partition:
 
     def measure(self, now_ms: float) -> None:
         """Tells the metrics what has been acknowledged, and begins anew."""
-        for appended in self.appended:
-            metrics.LATENCY_SECONDS.observe(max(0.0, now_ms - appended) / 1000)
+        metrics.LATENCY_SECONDS.observe_all([max(0.0, now_ms - appended) / 1000 for appended in self.appended])
         for (topic, sentiment), documents in self.tally.items():
             metrics.COUNTED.labels(topic, sentiment).inc(documents)
         metrics.LATE.inc(self.counter.late - self.late)
@@ -102,6 +102,7 @@ class _Counting:
         self._service = service
         self._consumer = consumer
         self._producer = producer
+        self._writer = token_hex(4)
         self._partitions: dict[TopicPartition, _Partition] = {}
         self._begin: set[TopicPartition] = set()
         self._epoch = 0
@@ -202,24 +203,23 @@ class _Counting:
                 due[place] = (partition, caught_up)
         if due:
             async with asyncio.TaskGroup() as tasks:
-                for partition, caught_up in due.values():
-                    tasks.create_task(self._write(partition, caught_up))
+                for place, (partition, caught_up) in due.items():
+                    tasks.create_task(self._write(place, partition, caught_up))
             await self._commit({place: partition.written for place, (partition, _) in due.items()})
             self._service.progress()
         metrics.OPEN_BUCKETS.set(sum(p.counter.open_buckets for p in self._partitions.values()))
         self._service.alive()
 
-    async def _write(self, partition: _Partition, caught_up: bool) -> None:
+    async def _write(self, place: TopicPartition, partition: _Partition, caught_up: bool) -> None:
         counter = partition.counter
         records: list[WindowRecord] = [*counter.changed(), counter.checkpoint(caught_up=caught_up)]
-        entries = [
-            Entry((record.key if isinstance(record, Bucket) else CHECKPOINT_KEY).encode(), encode(record))
-            for record in records
-        ]
+        entries = [Entry(window_key(record, self._writer), encode(record)) for record in records]
         position = counter.position
         await append(self._producer, self._service.topics.windows.name, counter.partition, entries)
         partition.written, partition.caught_up = position, caught_up
         partition.measure(time() * 1000)
+        if self._partitions.get(place) is not partition:  # lost meanwhile
+            partition.forget()
 
     async def _commit(self, positions: dict[TopicPartition, int]) -> None:
         held = {place: position for place, position in positions.items() if place in self._partitions}

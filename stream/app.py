@@ -9,11 +9,13 @@ import faust
 import uvloop
 from faust.app.base import BootStrategy
 
+from model.classifier import TextClassifier
 from stream.aggregation_service import AggregationService
 from stream.broker import BrokerSettings, ensure_topics
-from stream.control_service import ControlService, Load
+from stream.control_service import ControlService
 from stream.hot_loop import HotLoop, Outcome
 from stream.live_model import LiveModel
+from stream.loading import Load
 from stream.roles import RoleServer
 from stream.scoring_service import ScoringService
 from stream.settings import StreamSettings
@@ -58,12 +60,12 @@ def run_worker(
     live: LiveModel,
     server: RoleServer,
     *,
-    load: Load,
+    load: Load[TextClassifier],
     provider: str = "cpu",
 ) -> None:
     """Scores and counts until SIGINT or SIGTERM; starts and stops `server`.
 
-    `live` begins with the classifier of the settings; what `control` asks for is opened by `load` and takes its place.
+    `live` begins with the classifiers of the settings; what `control` asks for is opened by `load` and takes its place.
     Raises `BrokerError` where Kafka cannot be reached at the start, and what ended a loop that cannot go on.
     """
     ensure_topics(broker, topics.all())
@@ -82,7 +84,7 @@ async def _serve(
     settings: StreamSettings,
     live: LiveModel,
     server: RoleServer,
-    load: Load,
+    load: Load[TextClassifier],
     provider: str,
 ) -> Outcome:
     stop = asyncio.Event()

@@ -64,7 +64,9 @@ class OpenBucket:
         if document.sentiment == "negative":
             self.negative += 1
             self.negative_stories += head
-            self._remember(offset, document)
+            if head:
+                # Five copies of one story would tell a reader one thing; and what is judged are stories.
+                self._remember(offset, document)
         elif document.sentiment == "positive":
             self.positive += 1
         else:
@@ -85,6 +87,8 @@ class OpenBucket:
             published_at=document.published_at,
             source=document.source,
             url=document.url,
+            language=document.language,
+            fallback=document.fallback,
         )
         insort(self._evidence, (-negative, offset, item), key=lambda entry: entry[:2])
         del self._evidence[self._limit :]

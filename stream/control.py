@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from stream.records import BundleRef, Promotion, WorkerReport, require_known
+from stream.records import BundleRef, Progress, Promotion, PromotionMode, WorkerReport, require_known
 
 HEARTBEAT_SECONDS = 5.0
 """How often a worker repeats its report, so that a dead one can be told from a silent one."""
@@ -20,6 +20,9 @@ FORGET_SECONDS = 3600.0
 LONGEST_HISTORY = 10
 
 _WORKER = "worker/"
+_LIVE = "live"
+_LIVE_OF = "live/"
+_SHADOW = "shadow"
 _promotions = msgspec.json.Decoder(Promotion)
 _reports = msgspec.json.Decoder(WorkerReport)
 
@@ -35,7 +38,8 @@ class ControlTable:
     """The newest record of each key."""
 
     def __init__(self) -> None:
-        self.live: Promotion | None = None
+        self.live: dict[str, Promotion] = {}
+        """By language; under the empty one the promotion of the default bundle."""
         self.shadow: Promotion | None = None
         self.workers: dict[str, Heard] = {}
 
@@ -45,11 +49,14 @@ class ControlTable:
         name = (key or b"").decode("utf-8", "replace")
         if name.startswith(_WORKER):
             self._put_report(name.removeprefix(_WORKER), value, at_ms)
-        elif name in ("live", "shadow"):
-            promotion = _promotions.decode(value) if value else None
-            if promotion is not None:
-                require_known(promotion.schema)
-            setattr(self, name, promotion)
+        elif name == _SHADOW:
+            self.shadow = _read_promotion(value)
+        elif name == _LIVE or name.startswith(_LIVE_OF):
+            language, promotion = name.removeprefix(_LIVE).removeprefix("/"), _read_promotion(value)
+            if promotion is None:
+                self.live.pop(language, None)
+            else:
+                self.live[language] = promotion
 
     def _put_report(self, worker: str, value: bytes | None, at_ms: int) -> None:
         if not value:
@@ -58,6 +65,10 @@ class ControlTable:
         report = _reports.decode(value)
         require_known(report.schema)
         self.workers[worker] = Heard(report, at_ms)
+
+    def standing(self, mode: PromotionMode, language: str) -> Promotion | None:
+        """What is asked for now: live in that language, or as a shadow."""
+        return self.shadow if mode == "shadow" else self.live.get(language)
 
     def heard_since(self, at_ms: float) -> set[str]:
         """The workers whose latest report is not older than this."""
@@ -69,12 +80,31 @@ def worker_key(worker: str) -> bytes:
     return f"{_WORKER}{worker}".encode()
 
 
-def promote(bundle: BundleRef, before: Promotion | None, at: datetime) -> Promotion:
-    """The record that makes `bundle` live after `before`."""
+def key_of(mode: PromotionMode, language: str) -> str:
+    """The key of a promotion's record. There is one shadow at a time, of whatever language."""
+    return f"{_LIVE_OF}{language}" if mode == "live" and language else mode
+
+
+def progress_of(report: WorkerReport, promotion: Promotion) -> Progress | None:
+    """What a worker says of the promotion; None where it has not seen it, or sees another one by now."""
+    if promotion.mode == "shadow":
+        progress = report.shadow
+    else:
+        progress = report.languages.get(promotion.language) if promotion.language else report.live
+    return progress if progress is not None and progress.promotion == promotion.id else None
+
+
+def model_of(report: WorkerReport, language: str) -> str:
+    """Version of the bundle that reads this language there; empty where none is for it."""
+    return report.models.get(language, "") if language else report.model
+
+
+def promote(bundle: BundleRef, before: Promotion | None, at: datetime, language: str = "") -> Promotion:
+    """The record that makes `bundle` live after `before`, for a language or, where that is empty, as the default."""
     history = before.history if before is not None else ()
     if before is not None and before.bundle is not None and before.bundle != bundle:
         history = (*history, before.bundle)[-LONGEST_HISTORY:]
-    return Promotion(id=_new_id(), mode="live", at=at, bundle=bundle, history=history)
+    return Promotion(id=_new_id(), mode="live", at=at, bundle=bundle, language=language, history=history)
 
 
 def roll_back(before: Promotion, at: datetime) -> Promotion | None:
@@ -82,18 +112,25 @@ def roll_back(before: Promotion, at: datetime) -> Promotion | None:
     if before.bundle is None:
         return None
     history = before.history
-    return Promotion(id=_new_id(), mode="live", at=at, bundle=history[-1] if history else None, history=history[:-1])
+    return Promotion(
+        id=_new_id(),
+        mode="live",
+        at=at,
+        bundle=history[-1] if history else None,
+        language=before.language,
+        history=history[:-1],
+    )
 
 
-def restore(before: Promotion | None, at: datetime) -> Promotion:
+def restore(before: Promotion | None, at: datetime, language: str = "") -> Promotion:
     """The record that asks for what `before` asked for once more."""
     bundle, history = (before.bundle, before.history) if before is not None else (None, ())
-    return Promotion(id=_new_id(), mode="live", at=at, bundle=bundle, history=history)
+    return Promotion(id=_new_id(), mode="live", at=at, bundle=bundle, language=language, history=history)
 
 
-def shadow(bundle: BundleRef, at: datetime, until: datetime) -> Promotion:
-    """The record that runs `bundle` beside the live one."""
-    return Promotion(id=_new_id(), mode="shadow", at=at, bundle=bundle, until=until)
+def shadow(bundle: BundleRef, at: datetime, until: datetime, language: str = "") -> Promotion:
+    """The record that runs `bundle` beside the live one of a language, or the default one."""
+    return Promotion(id=_new_id(), mode="shadow", at=at, bundle=bundle, language=language, until=until)
 
 
 def candidates(promotion: Promotion) -> tuple[BundleRef | None, ...]:
@@ -104,6 +141,13 @@ def candidates(promotion: Promotion) -> tuple[BundleRef | None, ...]:
 def named(promotion: Promotion) -> str:
     """The promoted bundle's version, for people."""
     return promotion.bundle.version if promotion.bundle is not None else "each worker's own bundle"
+
+
+def _read_promotion(value: bytes | None) -> Promotion | None:
+    promotion = _promotions.decode(value) if value else None
+    if promotion is not None:
+        require_known(promotion.schema)
+    return promotion
 
 
 def _new_id() -> str:

@@ -8,9 +8,9 @@ import kafka.errors
 import msgspec
 
 from stream.broker import BrokerSettings, ensure_topics, unreachable
-from stream.control import ControlTable
+from stream.control import ControlTable, key_of
 from stream.errors import SchemaError
-from stream.records import Promotion, PromotionMode, encode
+from stream.records import Promotion, encode
 from stream.snapshot import TopicReader
 from stream.topics import Topics
 
@@ -40,11 +40,11 @@ class ControlDesk:
 
     def publish(self, promotion: Promotion) -> int:
         """Writes the record and returns its time, by this machine's clock, in milliseconds."""
-        return self._send(promotion.mode, encode(promotion))
+        return self._send(key_of(promotion.mode, promotion.language), encode(promotion))
 
-    def end(self, mode: PromotionMode) -> None:
-        """Takes the record of this mode out."""
-        self._send(mode, None)
+    def end_shadow(self) -> None:
+        """Takes the record of the shadow out."""
+        self._send(key_of("shadow", ""), None)
 
     def _send(self, key: str, value: bytes | None) -> int:
         try:

@@ -11,6 +11,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from time import monotonic
@@ -21,7 +22,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from mode import Service
 
-from model.classifier import TextClassifier
+from model.classifier import Located, TextClassifier
+from model.routing import DEFAULT, close
 from stream import metrics
 from stream.broker import BrokerSettings
 from stream.canary import check_canary
@@ -30,7 +32,8 @@ from stream.control import FORGET_SECONDS, HEARTBEAT_SECONDS, ControlTable, cand
 from stream.errors import BrokerError, FinSentryError, SchemaError
 from stream.following import keep_following
 from stream.hot_loop import side_by_side
-from stream.live_model import Batch, Loaded, Verdict, close
+from stream.live_model import Batch, Loaded, Slot, Verdict
+from stream.loading import Load
 from stream.records import BundleRef, Progress, ProgressState, Promotion, WorkerReport, encode
 from stream.scoring import Received
 from stream.scoring_service import ScoringService
@@ -41,9 +44,6 @@ from stream.writing import open_producer
 logger = logging.getLogger(__name__)
 
 STAGE = "control"
-
-Load = Callable[[BundleRef | None], TextClassifier]
-"""Opens and verifies a bundle, or the one of the worker's settings; blocks, and raises what is wrong with it."""
 
 POLL_MS = 200
 TELL_SECONDS = 0.5
@@ -66,7 +66,7 @@ class ControlService(Service):
         broker: BrokerSettings,
         topics: Topics,
         scoring: ScoringService,
-        load: Load,
+        load: Load[TextClassifier],
         *,
         provider: str,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -86,36 +86,35 @@ class ControlService(Service):
         self._work: asyncio.Future[None] | None = None
         self._read = asyncio.Event()
         self._changed = asyncio.Event()
-        self._live: Progress | None = None
-        self._refused: dict[BundleRef | None, str] = {}
-        """What this worker cannot run, since the promotion in `_live` was first seen."""
-        self._again = False
+        self._standings = {key: _Standing() for key in self._model.slots}
         self._shadow: Shadow | None = None
         self._shadowing: Progress | None = None
         self._comparing: asyncio.Future[None] | None = None
         self._shadow_thread = ThreadPoolExecutor(1, thread_name_prefix="shadow")
         self._told: WorkerReport | None = None
         self._told_at = 0.0
-        self._shown = ""
+        self._shown: dict[str, tuple[str, str]] = {}
         for outcome in OUTCOMES:
             metrics.PROMOTIONS.labels(outcome)
-        self._show_model()
+        for key in self._model.slots:
+            self._show_model(key)
 
     # ---- what the scoring loop tells
 
     def observe(self, received: list[Received], batch: Batch) -> None:
         """The scoring loop calls this after each batch."""
-        if batch.verdict is not None:
-            self._judged(batch.verdict)
+        for verdict in batch.verdicts:
+            self._judged(verdict)
         shadow = self._shadow
-        if shadow is None or self.should_stop:
+        if shadow is None or self.should_stop or not (documents := shadow.concerns(batch)):
             return
         if self._comparing is not None:
-            shadow.skipped += len(received)
+            shadow.skipped += documents
             return
+        before = shadow.disagreement.documents  # read now: the thread may be done with it at once
         loop = asyncio.get_running_loop()
         self._comparing = loop.run_in_executor(self._shadow_thread, shadow.compare, received, batch, self._now())
-        self._comparing.add_done_callback(partial(self._compared, shadow, shadow.disagreement.documents))
+        self._comparing.add_done_callback(partial(self._compared, shadow, before))
 
     def _judged(self, verdict: Verdict) -> None:
         version = verdict.tried.classifier.version
@@ -125,9 +124,10 @@ class ControlService(Service):
         else:
             metrics.PROMOTIONS.labels("rolled_back").inc()
             logger.error("bundle taken back in its first batches version=%s reason=%s", version, verdict.reason)
-            self._refused[verdict.tried.bundle] = f"failed in its first batches: {verdict.reason}"
-            self._again = True
-            self._show_model()
+            standing = self._standings[verdict.slot]
+            standing.refused[verdict.tried.bundle] = f"failed in its first batches: {verdict.reason}"
+            standing.again = True
+            self._show_model(verdict.slot)
         self._changed.set()
 
     # ---- reading and telling
@@ -202,18 +202,24 @@ class ControlService(Service):
         self._told, self._told_at = report, monotonic()
 
     def _report(self) -> WorkerReport:
-        live, shadowing = self._live, self._shadowing
-        if live is not None and live.state == "live":
-            live = msgspec.structs.replace(live, on_trial=self._model.on_trial)
+        shadowing = self._shadowing
         if shadowing is not None and self._shadow is not None:
             shadowing = msgspec.structs.replace(shadowing, disagreement=self._shadow.disagreement)
         return WorkerReport(
             worker=self.worker,
             at=self._now(),
-            model=self._model.version,
-            live=live,
+            model=self._model.default.version,
+            models={key: slot.version for key, slot in self._model.slots.items() if key},
+            live=self._told_of(DEFAULT),
+            languages={key: told for key in self._standings if key and (told := self._told_of(key)) is not None},
             shadow=shadowing,
         )
+
+    def _told_of(self, key: str) -> Progress | None:
+        progress, slot = self._standings[key].progress, self._model.slots.get(key)
+        if progress is not None and progress.state == "live" and slot is not None:
+            return msgspec.structs.replace(progress, on_trial=slot.on_trial)
+        return progress
 
     async def _forget_dead(self, producer: AIOKafkaProducer) -> None:
         """Takes out what killed workers left: each start of a worker has a key of its own."""
@@ -234,65 +240,84 @@ class ControlService(Service):
         await self._read.wait()
         while True:
             self._changed.clear()
-            await self._bring_live(self._table.live)
+            # The default one first: a worker that starts scores most with it.
+            for key, wanted in sorted(self._table.live.items()):
+                await self._bring_live(key, wanted)
             self.caught_up.set()
             await self._bring_shadow(self._table.shadow)
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS):
                     await self._changed.wait()
 
-    async def _bring_live(self, wanted: Promotion | None) -> None:
-        """Runs the first bundle of those that the promotion names which this worker can run."""
-        if wanted is None:
+    async def _bring_live(self, key: str, wanted: Promotion) -> None:
+        """Runs in this slot the first bundle of those that the promotion names which this worker can run."""
+        standing = self._standings.setdefault(key, _Standing())
+        if standing.progress is None or standing.progress.promotion != wanted.id:
+            standing.refused = {}
+        elif not standing.again:
             return
-        if self._live is None or self._live.promotion != wanted.id:
-            self._refused = {}
-        elif not self._again:
+        standing.again = False
+        slot = self._model.slots.get(key)
+        if slot is None:
+            self._refuse_language(standing, wanted, key)
             return
-        self._again = False
-        self._live = self._progress(wanted, "loading")
+        standing.progress = self._progress(wanted, "loading")
         for bundle in candidates(wanted):
-            if bundle in self._refused:
+            if bundle in standing.refused:
                 continue
-            if bundle == self._model.current.bundle or await self._try(bundle, wanted):
+            if bundle == slot.current.bundle or await self._try(bundle, wanted, slot, key):
                 break
-            if self._is_superseded(wanted):
+            if self._is_superseded(wanted, key):
                 return
-        running = self._model.current.bundle == wanted.bundle
-        metrics.PROMOTION_REFUSED.set(not running)
-        reason = "" if running else self._refused.get(wanted.bundle, "")
-        self._live = self._progress(wanted, "live" if running else "refused", reason)
+        running = slot.current.bundle == wanted.bundle
+        reason = "" if running else standing.refused.get(wanted.bundle, "")
+        standing.progress = self._progress(wanted, "live" if running else "refused", reason)
+        self._show_refusals()
 
-    async def _try(self, bundle: BundleRef | None, wanted: Promotion) -> bool:
+    def _refuse_language(self, standing: "_Standing", wanted: Promotion, key: str) -> None:
+        """A promotion changes a bundle; which languages have one, and so what is detected, the settings say."""
+        reason = f"this worker has no bundle for {key}; start it with one as `model.languages.{key}`"
+        state: ProgressState = "refused" if wanted.bundle is not None else "live"  # what has none is asked for
+        standing.progress = self._progress(wanted, state, reason if state == "refused" else "")
+        self._show_refusals()
+
+    def _show_refusals(self) -> None:
+        refused = [one for one in self._standings.values() if one.progress and one.progress.state == "refused"]
+        metrics.PROMOTION_REFUSED.set(bool(refused))
+
+    async def _try(self, bundle: BundleRef | None, wanted: Promotion, slot: Slot, key: str) -> bool:
         """Loads, checks and swaps; False, with the reason kept, where that fails, or where it is wanted no longer."""
+        refused = self._standings[key].refused
         try:
-            loaded = await asyncio.to_thread(self._open, bundle)
+            loaded = await asyncio.to_thread(self._open, bundle, key)
         except Exception as error:
-            self._refused[bundle] = _reason(error)
+            refused[bundle] = _reason(error)
             metrics.PROMOTIONS.labels("refused").inc()
             logger.error(
-                "bundle refused, %s scores on version=%s folder=%s reason=%s",
-                self._model.version,
+                "bundle refused, %s scores on version=%s folder=%s language=%s reason=%s",
+                slot.version,
                 bundle.version if bundle else "",
                 bundle.folder if bundle else "",
-                self._refused[bundle],
+                key,
+                refused[bundle],
             )
             return False
-        if self._is_superseded(wanted):
+        if self._is_superseded(wanted, key):
             close(loaded.classifier)
             return False
-        before = self._model.version
-        await self._scoring.between_batches(partial(self._model.swap, loaded))
+        before = slot.version
+        await self._scoring.between_batches(partial(slot.swap, loaded))
         metrics.PROMOTIONS.labels("live").inc()
-        self._show_model()
-        logger.info("bundle scores now version=%s before=%s", loaded.classifier.version, before)
+        self._show_model(key)
+        logger.info("bundle scores now version=%s before=%s language=%s", loaded.classifier.version, before, key)
         return True
 
-    def _is_superseded(self, wanted: Promotion) -> bool:
-        return self._table.live is None or self._table.live.id != wanted.id
+    def _is_superseded(self, wanted: Promotion, key: str) -> bool:
+        standing = self._table.live.get(key)
+        return standing is None or standing.id != wanted.id
 
-    def _open(self, bundle: BundleRef | None) -> Loaded:
-        classifier = self._load(bundle)
+    def _open(self, bundle: BundleRef | None, key: str) -> Loaded:
+        classifier = self._load(bundle, key)
         try:
             check_canary(classifier)
         except BaseException:
@@ -300,13 +325,14 @@ class ControlService(Service):
             raise
         return Loaded(bundle, classifier)
 
-    def _show_model(self) -> None:
-        version = self._model.version
-        if self._shown:
+    def _show_model(self, key: str) -> None:
+        classifier = self._model.slots[key].current.classifier
+        provider = classifier.placement.provider if isinstance(classifier, Located) else self._provider
+        if key in self._shown:
             with suppress(KeyError):
-                metrics.MODEL_INFO.remove(self._shown, self._provider)
-        metrics.MODEL_INFO.labels(version, self._provider).set(1)
-        self._shown = version
+                metrics.MODEL_INFO.remove(*self._shown[key], key)
+        self._shown[key] = (classifier.version, provider)
+        metrics.MODEL_INFO.labels(*self._shown[key], key).set(1)
 
     @staticmethod
     def _progress(wanted: Promotion, state: ProgressState, reason: str = "") -> Progress:
@@ -322,14 +348,18 @@ class ControlService(Service):
         if self._shadowing is not None and self._shadowing.promotion == wanted.id:
             return
         self._end_shadow("shadowed")
+        if wanted.language not in self._model.slots:
+            reason = f"this worker has no bundle for {wanted.language} to compare with"
+            self._shadowing = self._progress(wanted, "refused", reason)
+            return
         self._shadowing = self._progress(wanted, "loading")
         try:
-            loaded = await asyncio.to_thread(self._open, wanted.bundle)
+            loaded = await asyncio.to_thread(self._open, wanted.bundle, wanted.language)
         except Exception as error:
             self._shadowing = self._progress(wanted, "refused", _reason(error))
             logger.error("shadow refused version=%s reason=%s", named(wanted), self._shadowing.reason)
             return
-        self._shadow = Shadow(loaded, max_text_bytes=self._scoring.settings.max_text_bytes)
+        self._shadow = Shadow(loaded, max_text_bytes=self._scoring.settings.max_text_bytes, slot=wanted.language)
         self._shadowing = self._progress(wanted, "shadowing")
         logger.info("shadow begins version=%s", named(wanted))
 
@@ -362,6 +392,17 @@ class ControlService(Service):
             self._shadowing, state=state, reason=reason, disagreement=shadow.disagreement
         )
         logger.info("shadow ends version=%s state=%s reason=%s", self._shadowing.version, state, reason)
+
+
+@dataclass(slots=True)
+class _Standing:
+    """What became of the promotions of one slot."""
+
+    progress: Progress | None = None
+    refused: dict[BundleRef | None, str] = field(default_factory=dict)
+    """What this worker cannot run, since the promotion in `progress` was first seen."""
+    again: bool = False
+    """The bundle was taken back: the next of those that it may run is to be tried."""
 
 
 async def _for_ever(work: Callable[[], Awaitable[None]]) -> None:

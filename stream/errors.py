@@ -10,6 +10,7 @@ __all__ = [
     "ModelSickError",
     "PoisonedInputError",
     "SchemaError",
+    "StuckMemberError",
     "TopicMismatchError",
 ]
 
@@ -36,3 +37,7 @@ class SchemaError(FinSentryError):
 
 class GapError(FinSentryError):
     """Offsets of a log were skipped over: going on would lose documents, so the partition is read again."""
+
+
+class StuckMemberError(FinSentryError):
+    """A part of this process holds partitions that nothing reads any more: only the end of the process frees them."""

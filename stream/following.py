@@ -1,4 +1,4 @@
-"""Reading `windows` and `alerts` from their start and on, for roles that keep nothing of their own.
+"""Reading `windows`, `alerts` and `control` from their start and on, for roles that keep nothing of their own.
 
 After any trouble with the broker such a role reads everything anew: nothing of a log that is gone stays with it.
 """
@@ -18,6 +18,7 @@ from aiokafka.errors import KafkaError
 from stream import metrics
 from stream.broker import BrokerSettings
 from stream.closing import stop_consumer
+from stream.control import ControlTable
 from stream.errors import BrokerError, SchemaError
 from stream.records import Alert, WindowRecord, require_known
 from stream.topics import Topics
@@ -49,16 +50,27 @@ class Read(NamedTuple):
 
 
 class Follower:
-    """Reads both topics over all partitions: `load` what stands there, then `read` on. An async context manager.
+    """Reads the topics over all partitions: `load` what stands there, then `read` on. An async context manager.
 
-    With a `group` it may commit for that group. Raises `KafkaError`, `BrokerError`, `OSError` or `TimeoutError` where
+    With a `group` it may commit for that group. What `control` says goes into the table of that name: it is read where
+    one is given. Raises `KafkaError`, `BrokerError`, `OSError` or `TimeoutError` where
     the broker is gone or its topics were made anew; a record that cannot be read is logged, counted and passed over.
     """
 
-    def __init__(self, broker: BrokerSettings, topics: Topics, *, role: str, group: str | None = None) -> None:
+    def __init__(
+        self,
+        broker: BrokerSettings,
+        topics: Topics,
+        *,
+        role: str,
+        group: str | None = None,
+        control: ControlTable | None = None,
+    ) -> None:
         self._role = role
         self._topics = topics
-        self._places = [TopicPartition(t.name, p) for t in (topics.windows, topics.alerts) for p in range(t.partitions)]
+        self._control = control
+        followed = (topics.windows, topics.alerts, *((topics.control,) if control is not None else ()))
+        self._places = [TopicPartition(topic.name, p) for topic in followed for p in range(topic.partitions)]
         self._documents = [TopicPartition(topics.documents.name, p) for p in range(topics.documents.partitions)]
         self.document_ends: dict[int, int] = {}
         """Where each partition of `documents` ended some seconds ago: what workers have still to do, dead or alive."""
@@ -106,8 +118,10 @@ class Follower:
 
     def _decode(self, record: ConsumerRecord) -> Read | None:
         try:
-            entry: WindowRecord | Alert | None
-            if record.topic == self._topics.alerts.name:
+            entry: WindowRecord | Alert | None = None
+            if self._control is not None and record.topic == self._topics.control.name:
+                self._control.put(record.key, record.value, record.timestamp)
+            elif record.topic == self._topics.alerts.name:
                 entry = _alerts.decode(record.value) if record.value else None
                 if entry is not None:
                     require_known(entry.schema)

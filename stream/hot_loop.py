@@ -17,7 +17,7 @@ from mode import Service
 
 from stream import metrics
 from stream.broker import BrokerSettings
-from stream.errors import FinSentryError, ModelSickError, PoisonedInputError, SchemaError
+from stream.errors import FinSentryError, ModelSickError, PoisonedInputError, SchemaError, StuckMemberError
 from stream.settings import StreamSettings
 from stream.topics import Topics
 
@@ -35,7 +35,7 @@ FETCH_MAX_WAIT_MS = 100
 """How long the broker holds an empty fetch: the floor of the latency of a quiet partition after a rebalance."""
 
 
-HOPELESS = (PoisonedInputError, ModelSickError, SchemaError)
+HOPELESS = (PoisonedInputError, ModelSickError, SchemaError, StuckMemberError)
 """Errors that trying again does not mend: a person must look."""
 
 

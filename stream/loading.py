@@ -1,20 +1,31 @@
 """Opening the bundle that a promotion names, and no other."""
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol, TypeVar
 
-from model.classifier import Classifier
+from model.classifier import Classifier, TextClassifier
 from model.errors import BundleError
+from model.routing import DEFAULT, bundle_settings
 from model.settings import ModelSettings
+from stream.live_model import LiveModel, Loaded
 from stream.records import BundleRef
 
+C_co = TypeVar("C_co", bound=TextClassifier, covariant=True)
 
-def bundle_loader(settings: ModelSettings) -> Callable[[BundleRef | None], Classifier]:
-    """Opens bundles as the settings say, theirs for None; verified, and raising what is wrong with them."""
 
-    def load(wanted: BundleRef | None) -> Classifier:
+class Load(Protocol[C_co]):
+    """Opens and verifies a bundle; blocks, and raises what is wrong with it."""
+
+    def __call__(self, wanted: BundleRef | None, slot: str = DEFAULT, /) -> C_co:
+        """The bundle `wanted`, or for None the one that the worker's settings have for this slot."""
+
+
+def bundle_loader(settings: ModelSettings) -> Load[Classifier]:
+    """Opens bundles as the settings say; of a promoted one, version and digest are compared."""
+
+    def load(wanted: BundleRef | None, slot: str = DEFAULT, /) -> Classifier:
         if wanted is None:
-            return Classifier.load(settings)
+            return Classifier.load(bundle_settings(settings, slot))
         classifier = Classifier.load(settings.model_copy(update={"bundle": Path(wanted.folder)}))
         manifest = classifier.bundle.manifest
         if (manifest.version, manifest.digest) != (wanted.version, wanted.digest):
@@ -27,3 +38,10 @@ def bundle_loader(settings: ModelSettings) -> Callable[[BundleRef | None], Class
         return classifier
 
     return load
+
+
+def load_live(settings: ModelSettings, load: Load[TextClassifier]) -> LiveModel:
+    """All bundles of the settings, ready to score. Raises `BundleError` where one cannot be opened."""
+    first = Loaded(None, load(None))
+    languages = {key: Loaded(None, load(None, key)) for key in settings.languages}
+    return LiveModel(first, languages, default_language=settings.language)

@@ -6,6 +6,8 @@ error classes. Never a URL, a ticker or a story.
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from stream.bulk_histogram import BulkHistogram
+
 LATENCY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 """Seconds, from a batch of a stubbed model up to a backlog that an operator must see."""
 
@@ -22,6 +24,11 @@ REJECTED = Counter("finsentry_rows_rejected", "Rows or entries that cannot becom
 # ---- stream
 
 SCORED = Counter("finsentry_documents_scored", "Documents whose score the broker acknowledged.", ["model"])
+FALLBACK = Counter(
+    "finsentry_documents_fallback",
+    "Of the documents scored, those that the default bundle read for want of one for their language.",
+    ["language"],
+)
 DEAD_LETTERS = Counter("finsentry_dead_letters", "Documents that could not be processed.", ["stage", "error"])
 SCORING_SECONDS = Histogram(
     "finsentry_scoring_seconds", "Classifier time of one batch.", ["model"], buckets=LATENCY_BUCKETS
@@ -33,7 +40,7 @@ LAG = Gauge("finsentry_lag_documents", "Records that a stage has not read yet.",
 COUNTED = Counter("finsentry_documents_counted", "Documents in acknowledged buckets.", ["topic", "sentiment"])
 LATE = Counter("finsentry_documents_late", "Documents that came after their minute had closed.")
 REPEATS = Counter("finsentry_scored_repeats", "Scored records that stood in the log before and were passed over.")
-LATENCY_SECONDS = Histogram(
+LATENCY_SECONDS = BulkHistogram(
     "finsentry_document_to_window_seconds",
     "From a document's append to `documents` until the bucket that counts it is acknowledged.",
     buckets=LATENCY_BUCKETS,
@@ -42,11 +49,15 @@ WATERMARK = Gauge("finsentry_watermark_timestamp_seconds", "Highest event time o
 OPEN_BUCKETS = Gauge("finsentry_open_buckets", "Buckets that may still change.")
 STAGE_ERRORS = Counter("finsentry_stage_errors", "Errors that a stage recovered from.", ["stage", "error"])
 RESTORE_SECONDS = Gauge("finsentry_restore_seconds", "How long the last restore of partitions took.")
-MODEL_INFO = Gauge("finsentry_model_info", "1 for the bundle that scores now.", ["model", "provider"])
+MODEL_INFO = Gauge(
+    "finsentry_model_info",
+    "1 for a bundle that scores now; `language` is empty for the default one.",
+    ["model", "provider", "language"],
+)
 INPUT_DRIFT = Gauge(
     "finsentry_input_drift_index",
     "Population stability index of what is scored against what the bundle was made for; above 0.25 much has moved.",
-    ["feature"],
+    ["feature", "language"],
 )
 PROMOTIONS = Counter(
     "finsentry_promotions",

@@ -68,6 +68,10 @@ class ScoredDocument(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_d
     """Of negative, neutral, positive; they sum to 1 within rounding."""
     model: str = ""
     """Version of the bundle that said so."""
+    language: str = ""
+    """ISO 639-1, by which the bundle was chosen; empty where it is unknown, or where there was nothing to choose."""
+    fallback: bool = False
+    """No bundle is made for its language, or that is unknown: the default one read what it was not made for."""
     dead: bool = False
     """This offset could not be processed: `dead-letters` has it. It moves the origin on and is counted as dead."""
     schema: int = SCHEMA
@@ -83,10 +87,13 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_default
     published_at: datetime
     source: str = ""
     url: str = ""
+    language: str = ""
+    fallback: bool = False
+    """As in `ScoredDocument`: a number by a bundle that was not made for this language is to be taken with care."""
 
 
 class Bucket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Absolute counts of one topic, one minute of event time, one partition. Key in `windows`: `key`."""
+    """Absolute counts of one topic, one minute of event time, one partition."""
 
     topic: str
     minute: datetime
@@ -102,7 +109,7 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Documents that are the first of their story: copies of a wire story count in `documents` alone."""
     negative_stories: int = 0
     evidence: tuple[Evidence, ...] = ()
-    """The most negative headlines, most negative first."""
+    """The most negative headlines, most negative first; each the first of its story."""
     closed: bool = False
     """Lateness has passed: the counts are final."""
     schema: int = SCHEMA
@@ -116,7 +123,7 @@ CHECKPOINT_KEY = "checkpoint"
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How far the buckets of one partition have come. Key in `windows`: `CHECKPOINT_KEY`.
+    """How far the buckets of one partition have come.
 
     Everything below `position` in `scored` is in the buckets that stand before this record. The totals are those of
     the whole log up to there: `counted + late + dead + repeats == position` while nothing has expired.
@@ -140,6 +147,15 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 WindowRecord = Bucket | Checkpoint
 """What stands in `windows`."""
+
+
+def window_key(record: WindowRecord, writer: str) -> bytes:
+    """The key of `record` in `windows`: its bucket's, or `CHECKPOINT_KEY`, and who writes it.
+
+    Compaction keeps the last record of a key, and what a frozen worker writes when it wakes is the last. Under a key of
+    its own that cannot displace what the partition's owner wrote, and readers take the higher `applied` of the two.
+    """
+    return f"{record.key if isinstance(record, Bucket) else CHECKPOINT_KEY}|{writer}".encode()
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -172,6 +188,9 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     schema: int = SCHEMA
 
 
+PutBack = Literal["begun", "done"]
+
+
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Raw bytes that could not be processed, and why. Key: `topic/partition/offset`, so a repeat overwrites."""
 
@@ -186,6 +205,8 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     value: bytes
     """The record's value as it was, Base64 on the wire."""
     key: bytes = b""
+    put_back: PutBack | None = None
+    """Set in the records that say what became of a letter; see `stream.letter_box`."""
     schema: int = SCHEMA
 
 
@@ -200,13 +221,18 @@ class BundleRef(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Promotion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Which bundle every worker is to run, or to run beside its own. Key in `control`: `mode`."""
+    """Which bundle every worker is to run, or to run beside its own.
+
+    Key in `control`: `live`, `live/<language>` or `shadow`.
+    """
 
     id: str
     mode: PromotionMode
     at: datetime
     bundle: BundleRef | None = None
     """None: the bundle of each worker's own settings."""
+    language: str = ""
+    """ISO 639-1 of the documents that it is for, where they have a bundle of their own; empty: the default one."""
     history: tuple[BundleRef, ...] = ()
     """What was live before, newest last: where a rollback goes, and a worker that cannot load `bundle`."""
     until: datetime | None = None
@@ -263,7 +289,11 @@ class WorkerReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     at: datetime
     model: str
     """Version of the bundle that scores now."""
+    models: dict[str, str] = {}
+    """Versions of the bundles that score documents in a language of their own, by its ISO 639-1 code."""
     live: Progress | None = None
+    languages: dict[str, Progress] = {}
+    """As `live`, of the bundles for a language of its own."""
     shadow: Progress | None = None
     schema: int = SCHEMA
 

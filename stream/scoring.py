@@ -1,17 +1,20 @@
 """Scoring one batch: raw records of `documents` in, `scored` records and dead letters out. Pure but for the classifier.
 
 Every input offset gives exactly one scored record, in order: its score, or a record marked dead where it cannot be
-processed, so that `scored` alone says what became of each document.
+processed, so that `scored` alone says what became of each document. Who classifies a document, of several bundles, is
+decided by its language and said in its record.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
 
 from model.classifier import Prediction, TextClassifier
+from model.routing import DEFAULT, Route, Router, dispatch
 from stream.errors import ModelSickError
 from stream.records import SCHEMA, DeadLetter, Document, ScoredDocument
 from stream.watermarks import NEVER
@@ -35,7 +38,11 @@ URL_CHARACTERS = 2000
 Classify = Callable[[Sequence[str]], Sequence[Prediction]]
 
 
-class Received(NamedTuple):
+# Structs, not named tuples, where one is made for each document: they cost a quarter, and the garbage collector does
+# not look at them.
+
+
+class Received(msgspec.Struct, frozen=True, gc=False):
     """A record of `documents` as the broker gave it."""
 
     partition: int
@@ -54,15 +61,30 @@ class Rejection(NamedTuple):
     message: str
 
 
-class Scored(NamedTuple):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
+    """What became of a document that could be read: what one bundle said of it, or why it could not."""
+
+    said: Prediction | Rejection
+    model: str
+    """The bundle's version."""
+    route: Route
+
+
+Answering = Callable[[Sequence[Document]], Sequence[Outcome]]
+"""One outcome a document, in their order. Raises `ModelSickError`."""
+
+
+class Scored(msgspec.Struct, frozen=True, gc=False):
     """What becomes of one received record."""
 
     received: Received
     document: ScoredDocument
     dead_letter: DeadLetter | None
+    bundle: str | None = None
+    """Key of the bundle that read it (see `model.routing`); None where it got to none."""
 
 
-class _Decoded(NamedTuple):
+class _Decoded(msgspec.Struct, frozen=True, gc=False):
     document: Document
     event: datetime
 
@@ -89,8 +111,13 @@ def read(received: Received, *, max_text_bytes: int) -> _Decoded | Rejection:
         return Rejection("decode", "TooLarge", f"the text has {len(document.text)} characters")
     if document.published_at.tzinfo is None:
         return Rejection("decode", "NaiveTime", "published_at names no time zone")
-    appended = datetime.fromtimestamp(received.appended_ms / 1000, UTC)
-    return _Decoded(document, min(document.published_at, appended))
+    appended = _moment(received.appended_ms)
+    return _Decoded(document, document.published_at if document.published_at < appended else appended)
+
+
+@lru_cache(maxsize=64)  # the broker stamps all records of a request alike
+def _moment(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)
 
 
 def text_of(document: Document) -> str:
@@ -144,6 +171,46 @@ def _checked(predictions: Sequence[Prediction], expected: int) -> list[Predictio
     ]
 
 
+def by_one(classifier: TextClassifier) -> Answering:
+    """Every document is read by one classifier."""
+    return by_language(Router(""), {DEFAULT: classifier})
+
+
+def by_language(router: Router, bundles: Mapping[str, TextClassifier]) -> Answering:
+    """Every document is read by the bundle of its language, of those under the keys of the router's routes."""
+
+    def ask(key: str, texts: list[str]) -> Asked:
+        bundle = bundles[key]
+        return Asked(classify_each(bundle.classify, texts), bundle.version)
+
+    return lambda documents: ask_by_language(router, documents, ask)
+
+
+class Asked(NamedTuple):
+    """What one bundle said of the texts that it was asked."""
+
+    said: list[Prediction | Rejection]
+    model: str
+
+
+def ask_by_language(
+    router: Router, documents: Sequence[Document], ask: Callable[[str, list[str]], Asked]
+) -> list[Outcome]:
+    """Asks each bundle, by its key, for the documents in its language; the outcomes in the order of the documents."""
+    texts = [text_of(document) for document in documents]
+    if router.single:  # a third of what scoring costs besides the classifier
+        asked, route = ask(DEFAULT, texts), Route()
+        return [Outcome(said, asked.model, route) for said in asked.said]
+    routes = [router.route(text, document.language) for text, document in zip(texts, documents, strict=True)]
+
+    def said_by(key: str, mine: list[str]) -> Iterable[tuple[Prediction | Rejection, str]]:
+        asked = ask(key, mine)
+        return ((said, asked.model) for said in asked.said)
+
+    found = dispatch(routes, texts, said_by)
+    return [Outcome(said, model, route) for (said, model), route in zip(found, routes, strict=True)]
+
+
 class Scorer:
     """Scores batches and keeps the watermark of each `documents` partition that it was given.
 
@@ -151,8 +218,7 @@ class Scorer:
     committed with: `restore` it from there.
     """
 
-    def __init__(self, classifier: TextClassifier, *, topic: str, max_text_bytes: int) -> None:
-        self._classifier = classifier
+    def __init__(self, *, topic: str, max_text_bytes: int) -> None:
         self._topic = topic
         self._max_text_bytes = max_text_bytes
         self._watermarks: dict[int, datetime] = {}
@@ -161,57 +227,43 @@ class Scorer:
         """Begins a partition at the watermark that its committed offset carries."""
         self._watermarks[partition] = watermark or NEVER
 
-    def score(self, batch: Iterable[Received], now: datetime, *, by: TextClassifier | None = None) -> list[Scored]:
-        """One result for each record, in order, all `by` one classifier; the scorer's own where none is given.
+    def score(self, batch: Iterable[Received], now: datetime, answer: Answering) -> list[Scored]:
+        """One result for each record, in order; `answer` is asked once, for all that can be read.
 
         Raises `ModelSickError`; the watermarks are then as before. Scoring a batch once more leaves them the same.
         """
-        classifier = by or self._classifier
         read_batch = [(received, read(received, max_text_bytes=self._max_text_bytes)) for received in batch]
-        texts = [text_of(item.document) for _, item in read_batch if isinstance(item, _Decoded)]
-        predictions = iter(classify_each(classifier.classify, texts) if texts else [])
+        documents = [item.document for _, item in read_batch if isinstance(item, _Decoded)]
+        outcomes = iter(answer(documents) if documents else [])
         results = []
         for received, item in read_batch:
-            outcome: Prediction | Rejection = item if isinstance(item, Rejection) else next(predictions)
             watermark = self._watermarks.get(received.partition, NEVER)
-            if isinstance(item, _Decoded):
-                watermark = max(watermark, item.event)
-                self._watermarks[received.partition] = watermark
-            if isinstance(outcome, Rejection) or isinstance(item, Rejection):
-                assert isinstance(outcome, Rejection)
-                results.append(self._dead(received, outcome, watermark, now))
+            if isinstance(item, Rejection):
+                results.append(self._dead(received, item, watermark, now))
+                continue
+            if item.event > watermark:
+                watermark = self._watermarks[received.partition] = item.event
+            outcome = next(outcomes)
+            if isinstance(outcome.said, Rejection):
+                results.append(self._dead(received, outcome.said, watermark, now, bundle=outcome.route.bundle))
             else:
-                scored = self._scored(received, item, outcome, watermark, classifier.version)
-                results.append(Scored(received, scored, None))
+                scored = _scored(received, item, outcome.said, outcome, watermark)
+                results.append(Scored(received, scored, None, outcome.route.bundle))
         return results
 
     def watermark(self, partition: int) -> datetime:
         """The highest event time among the partition's documents scored so far."""
         return self._watermarks.get(partition, NEVER)
 
-    def _scored(
-        self, received: Received, item: _Decoded, prediction: Prediction, watermark: datetime, model: str
-    ) -> ScoredDocument:
-        document = item.document
-        negative, neutral, positive = prediction.probabilities
-        return ScoredDocument(
-            origin=received.offset,
-            watermark=watermark,
-            id=document.id,
-            story=document.story,
-            title=(document.title or document.text)[:TITLE_CHARACTERS],
-            url=document.url if len(document.url) <= URL_CHARACTERS else "",
-            source=document.source,
-            source_kind=document.source_kind,
-            published_at=item.event,
-            topic=prediction.topic,
-            topic_probability=round(prediction.topic_probability, DECIMALS),
-            sentiment=prediction.sentiment,
-            probabilities=(round(negative, DECIMALS), round(neutral, DECIMALS), round(positive, DECIMALS)),
-            model=model,
-        )
-
-    def _dead(self, received: Received, rejection: Rejection, watermark: datetime, now: datetime) -> Scored:
+    def _dead(
+        self,
+        received: Received,
+        rejection: Rejection,
+        watermark: datetime,
+        now: datetime,
+        *,
+        bundle: str | None = None,
+    ) -> Scored:
         letter = DeadLetter(
             topic=self._topic,
             partition=received.partition,
@@ -224,4 +276,29 @@ class Scorer:
             key=received.key or b"",
         )
         marker = ScoredDocument(origin=received.offset, watermark=watermark, dead=True)
-        return Scored(received, marker, letter)
+        return Scored(received, marker, letter, bundle)
+
+
+def _scored(
+    received: Received, item: _Decoded, prediction: Prediction, outcome: Outcome, watermark: datetime
+) -> ScoredDocument:
+    document = item.document
+    negative, neutral, positive = prediction.probabilities
+    return ScoredDocument(
+        origin=received.offset,
+        watermark=watermark,
+        id=document.id,
+        story=document.story,
+        title=(document.title or document.text)[:TITLE_CHARACTERS],
+        url=document.url if len(document.url) <= URL_CHARACTERS else "",
+        source=document.source,
+        source_kind=document.source_kind,
+        published_at=item.event,
+        topic=prediction.topic,
+        topic_probability=round(prediction.topic_probability, DECIMALS),
+        sentiment=prediction.sentiment,
+        probabilities=(round(negative, DECIMALS), round(neutral, DECIMALS), round(positive, DECIMALS)),
+        model=outcome.model,
+        language=outcome.route.language,
+        fallback=outcome.route.fallback,
+    )

@@ -1,32 +1,33 @@
 """The scoring loop: reads `documents`, classifies, writes `scored`, and only then commits what it read.
 
-Fetching, classifying and writing overlap in three tasks with one batch waiting between each two, so a slow model makes
-the loop fall behind, never grow.
+Fetching, classifying and writing overlap in three tasks with a batch or a few waiting between each two, so a slow model
+makes the loop fall behind, never grow.
 """
 
 import asyncio
 import logging
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from time import monotonic, perf_counter
+from time import monotonic
 from typing import TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from model.classifier import Profiled
+from model.language import CANDIDATES, EAST_ASIAN, UNKNOWN
 from stream import metrics
 from stream.broker import BrokerSettings
-from stream.closing import stop_consumer
+from stream.closing import leave_group
 from stream.dead_letters import PoisonGuard
 from stream.errors import ModelSickError
 from stream.hot_loop import LOST, Assignment, HotLoop, Outcome, side_by_side
 from stream.live_model import Batch, LiveModel
-from stream.records import encode
+from stream.records import ScoredDocument, encode
 from stream.scoring import Received, Scored, Scorer
 from stream.settings import StreamSettings
 from stream.topics import Topics
@@ -38,6 +39,10 @@ T = TypeVar("T")
 
 COMMIT_SECONDS = 0.5
 """A commit is a request of its own: at most two a second cost nothing and bound what a crash scores twice."""
+
+RESULTS_WAITING = 4
+"""Scored batches that wait while one is being written, and are then written together: a classifier that is faster than
+the broker's acknowledgements must not wait for one a batch."""
 
 MODEL_RETRY_SECONDS = 1.0
 
@@ -59,8 +64,6 @@ class _Batch:
 class _Result:
     epoch: int
     scored: list[Scored]
-    model: str
-    """Version of the bundle that scored all of them."""
     watermarks: dict[int, datetime]
 
 
@@ -100,7 +103,7 @@ class ScoringService(HotLoop):
             await admin.start()
             clients.push_async_callback(producer.stop)
             await producer.start()
-            clients.push_async_callback(stop_consumer, consumer)
+            clients.push_async_callback(leave_group, consumer)
             consumer.subscribe([self.topics.documents.name], listener=Assignment(pipeline.revoked, pipeline.assigned))
             await consumer.start()
             await side_by_side(
@@ -116,13 +119,14 @@ class ScoringService(HotLoop):
         self._thread.shutdown(wait=False)
 
     async def watch_drift(self) -> None:
-        """Shows now and then how far the texts are from what the live bundle was made for, until it is cancelled."""
+        """Shows now and then how far each bundle's texts are from what it was made for, until it is cancelled."""
         while True:
-            classifier = self.live.current.classifier
             metrics.INPUT_DRIFT.clear()  # what another bundle was far from says nothing of this one
-            if isinstance(classifier, Profiled):
-                for feature, distance in classifier.drift().items():
-                    metrics.INPUT_DRIFT.labels(feature).set(distance)
+            for key, slot in self.live.slots.items():
+                classifier = slot.current.classifier
+                if isinstance(classifier, Profiled):
+                    for feature, distance in classifier.drift().items():
+                        metrics.INPUT_DRIFT.labels(feature, key).set(distance)
             await asyncio.sleep(DRIFT_SECONDS)
 
     async def between_batches(self, work: Callable[[], T]) -> T:
@@ -134,7 +138,6 @@ class ScoringService(HotLoop):
         loop = asyncio.get_running_loop()
         began = monotonic()
         while True:
-            started = perf_counter()
             try:
                 batch = await loop.run_in_executor(self._thread, self.live.score, scorer, received, self._now())
             except ModelSickError as error:
@@ -144,14 +147,15 @@ class ScoringService(HotLoop):
                 logger.warning("waiting for the classifier stage=%s error=%s", self.stage, error)
                 await asyncio.sleep(MODEL_RETRY_SECONDS)
             else:
-                metrics.SCORING_SECONDS.labels(batch.model).observe(perf_counter() - started)
+                for part in batch.parts.values():
+                    metrics.SCORING_SECONDS.labels(part.model).observe(part.seconds)
                 metrics.BATCH_DOCUMENTS.observe(len(received))
                 self.watch(received, batch)
                 return batch
 
     def scorer(self) -> Scorer:
         """A scorer that knows no partition yet."""
-        return Scorer(self.live, topic=self.topics.documents.name, max_text_bytes=self.settings.max_text_bytes)
+        return Scorer(topic=self.topics.documents.name, max_text_bytes=self.settings.max_text_bytes)
 
     def guard(self) -> PoisonGuard:
         """A guard that has seen nothing yet."""
@@ -185,7 +189,7 @@ class _Pipeline:
         self._idle = asyncio.Event()
         self._idle.set()
         self._batches: asyncio.Queue[_Batch] = asyncio.Queue(1)
-        self._results: asyncio.Queue[_Result] = asyncio.Queue(1)
+        self._results: asyncio.Queue[_Result] = asyncio.Queue(RESULTS_WAITING)
         self.done: dict[TopicPartition, int] = {}
         """The offset below which everything read is acknowledged, by partition of `documents`."""
         self._to_commit: dict[TopicPartition, tuple[int, str]] = {}
@@ -196,16 +200,18 @@ class _Pipeline:
     async def revoked(self, partitions: set[TopicPartition]) -> None:
         """Lets what is in flight end, for a third of the session, so that the next owner need not score it again."""
         self._open.clear()
-        if partitions:
-            try:
+        try:
+            if partitions:
                 async with asyncio.timeout(self._service.settings.session_timeout_seconds / 3):
+                    await self._commit()  # what is acknowledged, should the batch in flight take longer
                     await self._idle.wait()
                     await self._commit()
-            except TimeoutError:
-                logger.info("partitions lost with a batch in flight stage=%s", self._service.stage)
-        self._epoch += 1
-        self.done.clear()
-        self._to_commit.clear()
+        except TimeoutError:
+            logger.info("partitions lost with a batch in flight stage=%s", self._service.stage)
+        finally:  # the client passes over what a listener raises
+            self._epoch += 1
+            self.done.clear()
+            self._to_commit.clear()
 
     async def assigned(self, partitions: set[TopicPartition]) -> None:
         # Paused before anything of them can be fetched: a `getmany` that began before the rebalance must not take their
@@ -249,22 +255,24 @@ class _Pipeline:
             for partition, watermark in batch.restored.items():
                 self._scorer.restore(partition, watermark)
             scored: list[Scored] = []
-            model = ""
             if batch.received:
-                scored, model, _ = await self._service.score(self._scorer, batch.received)
+                scored = (await self._service.score(self._scorer, batch.received)).scored
             for item in scored:
                 letter = item.dead_letter
                 self._guard.observe(letter is not None, f"{letter.error}: {letter.message}" if letter else "")
             partitions = {item.received.partition for item in scored}
             watermarks = {partition: self._scorer.watermark(partition) for partition in partitions}
-            await self._results.put(_Result(batch.epoch, scored, model, watermarks))
+            await self._results.put(_Result(batch.epoch, scored, watermarks))
 
     async def write(self) -> None:
         while True:
-            result = await self._results.get()
-            if result.epoch == self._epoch and result.scored:
-                await self._append(result)
-            self._in_flight -= 1
+            results = [await self._results.get()]
+            while not self._results.empty():
+                results.append(self._results.get_nowait())
+            valid = [result for result in results if result.epoch == self._epoch]
+            if scored := [item for result in valid for item in result.scored]:
+                await self._append(scored, {p: w for result in valid for p, w in result.watermarks.items()})
+            self._in_flight -= len(results)
             if not self._in_flight:
                 self._idle.set()
             if not self._in_flight or monotonic() - self._committed_at >= COMMIT_SECONDS:
@@ -280,10 +288,10 @@ class _Pipeline:
         async with asyncio.timeout(REBALANCE_SESSIONS * self._service.settings.session_timeout_seconds):
             await self._open.wait()
 
-    async def _append(self, result: _Result) -> None:
+    async def _append(self, scored: Sequence[Scored], watermarks: dict[int, datetime]) -> None:
         topics = self._service.topics
         # Dead letters first: a marker in `scored` must never stand for a letter that is nowhere.
-        letters = [item.dead_letter for item in result.scored if item.dead_letter]
+        letters = [item.dead_letter for item in scored if item.dead_letter]
         if letters:
             entries = [
                 Entry(f"{letter.topic}/{letter.partition}/{letter.offset}".encode(), encode(letter))
@@ -291,19 +299,19 @@ class _Pipeline:
             ]
             await append(self._producer, topics.dead_letters.name, 0, entries)
         parts: dict[int, list[Scored]] = defaultdict(list)
-        for item in result.scored:
+        for item in scored:
             parts[item.received.partition].append(item)
         async with asyncio.TaskGroup() as tasks:
             for partition, items in parts.items():
                 tasks.create_task(append(self._producer, topics.scored.name, partition, _entries(items)))
         for partition, items in parts.items():
             place = TopicPartition(topics.documents.name, partition)
-            watermark = result.watermarks[partition].isoformat()
+            watermark = watermarks[partition].isoformat()
             self.done[place] = items[-1].received.offset + 1
             self._to_commit[place] = (self.done[place], watermark)
         for letter in letters:
             metrics.DEAD_LETTERS.labels(letter.stage, letter.error).inc()
-        metrics.SCORED.labels(result.model).inc(len(result.scored) - len(letters))
+        _count([item.document for item in scored if not item.document.dead])
         self._service.progress()
 
     async def _commit(self) -> None:
@@ -329,6 +337,20 @@ class _Pipeline:
             place.partition: datetime.fromisoformat(found[place].metadata) if found[place].metadata else None
             for place in places
         }
+
+
+def _count(documents: Sequence[ScoredDocument]) -> None:
+    for model, scored in Counter(document.model for document in documents).items():
+        metrics.SCORED.labels(model).inc(scored)
+    for language, scored in Counter(document.language for document in documents if document.fallback).items():
+        metrics.FALLBACK.labels(_language_label(language)).inc(scored)
+
+
+def _language_label(language: str) -> str:
+    """Bounded, whatever a source declares."""
+    if language == UNKNOWN:
+        return "unknown"
+    return language if language in CANDIDATES | EAST_ASIAN else "other"
 
 
 def _entries(items: Iterable[Scored]) -> list[Entry]:

@@ -3,29 +3,38 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from model.routing import DEFAULT
 from stream.live_model import Batch, Loaded
 from stream.records import Disagreement, ScoredDocument
-from stream.scoring import Received, Scorer
+from stream.scoring import Received, Scorer, by_one
 
 
 class Shadow:
-    """Compares batch by batch; begins anew where the live bundle changes meanwhile. One thread at a time."""
+    """Compares batch by batch with one slot; begins anew where its bundle changes meanwhile. One thread at a time."""
 
-    def __init__(self, loaded: Loaded, *, max_text_bytes: int) -> None:
+    def __init__(self, loaded: Loaded, *, max_text_bytes: int, slot: str = DEFAULT) -> None:
         self.loaded = loaded
+        self.slot = slot
         self.skipped = 0
         """Documents that came while it was busy; counted by whoever feeds it."""
         self._sum = Disagreement()
-        self._scorer = Scorer(loaded.classifier, topic="", max_text_bytes=max_text_bytes)
+        self._answer = by_one(loaded.classifier)
+        self._scorer = Scorer(topic="", max_text_bytes=max_text_bytes)
         self._against = ""
+
+    def concerns(self, live: Batch) -> int:
+        """How many documents of a batch there are to compare."""
+        return sum(item.bundle == self.slot for item in live.scored)
 
     def compare(self, received: Sequence[Received], live: Batch, now: datetime) -> None:
         """Scores what `live` was made from and adds up the differences. Raises `ModelSickError`."""
-        mine = self._scorer.score(received, now)
-        if live.model != self._against:
-            self._against, self._sum = live.model, Disagreement()
-        pairs = [(one.document, other.document) for one, other in zip(live.scored, mine, strict=True)]
-        self._sum += compare(pairs)
+        both = [(record, item) for record, item in zip(received, live.scored, strict=True) if item.bundle == self.slot]
+        if not both:
+            return
+        mine = self._scorer.score([record for record, _ in both], now, self._answer)
+        if live.parts[self.slot].model != self._against:
+            self._against, self._sum = live.parts[self.slot].model, Disagreement()
+        self._sum += compare([(item.document, other.document) for (_, item), other in zip(both, mine, strict=True)])
 
     @property
     def disagreement(self) -> Disagreement:

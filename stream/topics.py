@@ -65,7 +65,7 @@ class Topics:
             settings.partitions,
             cleanup_policy="compact,delete",
             retention_ms=int(settings.windows_days * DAY_MS),
-            # Compaction must not fold a record away while a worker that lost its partition may still be writing.
+            # Keys name their writer (`records.window_key`), so compaction never folds one worker's into another's.
             min_compaction_lag_ms=10 * 60_000,
         )
         self.alerts = topic("alerts", 1, cleanup_policy="compact", min_compaction_lag_ms=10 * 60_000)

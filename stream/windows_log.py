@@ -18,7 +18,9 @@ def decode_window(key: bytes | None, value: bytes | None) -> WindowRecord | None
     """The record, or None for a tombstone. Raises `msgspec.DecodeError` where it is neither, or `SchemaError`."""
     if not value:
         return None
-    record: WindowRecord = _checkpoints.decode(value) if key == _CHECKPOINT else _buckets.decode(value)
+    record: WindowRecord = (
+        _checkpoints.decode(value) if (key or b"").startswith(_CHECKPOINT) else _buckets.decode(value)
+    )
     require_known(record.schema)
     return record
 

@@ -5,8 +5,9 @@ batch that has not been acknowledged, and after an error the producer is thrown 
 """
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
+import msgspec
 from aiokafka import AIOKafkaProducer
 
 from stream.broker import BrokerSettings
@@ -15,7 +16,7 @@ BATCH_BYTES = 1 << 20
 """A flush of a busy partition is a few requests; larger ones gain nothing on a broker's default limits."""
 
 
-class Entry(NamedTuple):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """A record to be written."""
 
     key: bytes

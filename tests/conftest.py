@@ -3,8 +3,11 @@
 One Kafka a worker of the test run, topics of their own for each test.
 """
 
+import json
 import os
 import secrets
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,12 +17,13 @@ from hypothesis import settings
 from deploy.local.kafka import EmbeddedKafka
 from stream.broker import BrokerSettings, ensure_topics
 from stream.topics import Topics, TopicSettings
+from tests.integration.streaming import StartWorker
 
 # One profile everywhere: a slow machine must not turn a property into a flake, and a found failure must repeat.
 settings.register_profile("finsentry", deadline=None, derandomize=True)
 settings.load_profile("finsentry")
 
-KEPT = ("FINSENTRY_SHARED",)
+KEPT = ("FINSENTRY_SHARED", "FINSENTRY_FAULTS")
 """What steers the tests themselves."""
 
 
@@ -62,3 +66,23 @@ def topics(kafka: BrokerSettings, topic_settings: TopicSettings) -> Topics:
     topics = Topics(topic_settings)
     ensure_topics(kafka, topics.all())
     return topics
+
+
+@pytest.fixture
+def start_worker(kafka: BrokerSettings, topics: Topics, tmp_path: Path) -> Iterator[StartWorker]:
+    """Starts workers over this test's topics, and ends them; their logs are shown where the test fails."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(**options: object) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-m", "tests.integration.stub_worker", kafka.bootstrap_servers, topics.group("")]
+        with (tmp_path / f"worker-{len(started)}.log").open("w") as log:
+            process = subprocess.Popen([*command, json.dumps(options)], stdout=log, stderr=subprocess.STDOUT, text=True)
+        started.append(process)
+        return process
+
+    yield start
+    for place, process in enumerate(started):
+        process.kill()
+        process.wait()
+        # pytest shows it where the test failed.
+        sys.stdout.write(f"---- worker {place}\n{(tmp_path / f'worker-{place}.log').read_text()}")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from http import HTTPStatus
 from urllib.parse import parse_qs
 
@@ -17,14 +18,14 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Message, Send
 
 from dashboards.console.board import Board
+from dashboards.console.explaining import Explained, Question
 from dashboards.console.live import Asked, Pages, events
 from dashboards.console.render import HERE, render_document, render_explanation, render_sign_in
 from dashboards.console.security import COOKIE, Guard, same, session_of
 from dashboards.console.settings import ConsoleSettings
 from model.errors import FinSentryError
-from model.explain import Explanation
 
-Explain = Callable[[str], Explanation]
+Explain = Callable[[Question], Explained]
 """Which words of a text made it negative; may take a second, and is called in a thread."""
 
 SEND_SECONDS = 30.0
@@ -99,11 +100,12 @@ class Console:
             return HTMLResponse(render_explanation("", None, longest=LONGEST_TEXT))
         if request.headers.get("sec-fetch-site") == "cross-site":
             raise HTTPException(HTTPStatus.FORBIDDEN, "Another site may not ask.")
+        question = Question(text, request.query_params.get("language"), _moment(request.query_params.get("at")))
         if self._asked_why >= MOST_QUESTIONS:
             raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "Others are asking too.", {"Retry-After": "5"})
         self._asked_why += 1
         try:
-            found = await asyncio.get_running_loop().run_in_executor(self._thread, self._explain, text)
+            found = await asyncio.get_running_loop().run_in_executor(self._thread, self._explain, question)
         except FinSentryError as error:
             page = render_explanation(text, None, longest=LONGEST_TEXT, problem=str(error))
             return HTMLResponse(page, HTTPStatus.SERVICE_UNAVAILABLE)
@@ -140,6 +142,17 @@ class Console:
         if len(topic) > LONGEST_TOPIC:
             raise HTTPException(HTTPStatus.BAD_REQUEST, "No topic has so long a name.")
         return Asked(window, topic)
+
+
+def _moment(given: str | None) -> datetime | None:
+    """As the links of the page write it."""
+    try:
+        moment = datetime.fromisoformat(given) if given is not None else None
+    except ValueError:
+        moment = None
+    if given is not None and (moment is None or moment.tzinfo is None):
+        raise HTTPException(HTTPStatus.BAD_REQUEST, "That is no moment: write 2026-03-02T12:00:00Z.")
+    return moment
 
 
 async def _body(request: Request) -> bytes:

@@ -1,4 +1,4 @@
-"""Reads `windows` and `alerts` from their start and on, into the board. Keeps nothing: a restart reads again."""
+"""Reads `windows`, `alerts` and `control` from their start and on. Keeps nothing: a restart reads again."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from dashboards.console.settings import ConsoleSettings
 from dashboards.console.state import ConsoleState
 from stream import metrics
 from stream.broker import BrokerSettings, ensure_topics
+from stream.control import ControlTable
 from stream.following import Follower, Read, keep_following
 from stream.records import Alert, Bucket
 from stream.settings import StreamSettings
@@ -46,6 +47,7 @@ class Feed:
         topics: Topics,
         board: Board,
         new_state: Callable[[], ConsoleState],
+        heed: Callable[[ControlTable], None],
         *,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
@@ -53,6 +55,8 @@ class Feed:
         self._topics = topics
         self._board = board
         self._new_state = new_state
+        self._heed = heed
+        """Told what `control` says, at least as often as that changes; must not wait for anything."""
         self._now = now
 
     async def run(self) -> NoReturn:
@@ -60,9 +64,11 @@ class Feed:
         await keep_following(ROLE, self._follow, lost=lambda error: self._board.connect("lost", _said(error)))
 
     async def _follow(self) -> NoReturn:
-        async with Follower(self._broker, self._topics, role=ROLE) as log:
+        control = ControlTable()
+        async with Follower(self._broker, self._topics, role=ROLE, control=control) as log:
             topics = self._topics
-            await asyncio.to_thread(ensure_topics, self._broker, (topics.documents, topics.windows, topics.alerts))
+            needed = (topics.documents, topics.windows, topics.alerts, topics.control)
+            await asyncio.to_thread(ensure_topics, self._broker, needed)
             state = self._new_state()
             async for share, records in log.load():
                 self._board.connect("loading", f"reading, {share:.0%}")
@@ -72,6 +78,7 @@ class Feed:
             self._board.replace(state)
             self._board.connect("live")
             while True:
+                self._heed(control)
                 records = await log.read()
                 self._put(state, records)
                 state.observe_ends(log.document_ends)

@@ -9,9 +9,10 @@ from typing import Literal, NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from dashboards.console import charts
+from dashboards.console.explaining import Explained
 from dashboards.console.settings import minutes_in
 from dashboards.console.view import TopicView, View
-from model.explain import Explanation, Word
+from model.explain import Word
 
 HERE = Path(__file__).parent
 
@@ -93,11 +94,12 @@ class MarkedWord(NamedTuple):
     """0, too little to be seen, to 4."""
 
 
-def render_explanation(text: str, found: Explanation | None, *, longest: int, problem: str = "") -> str:
-    """The page that says what each word of `text` did; without `found` it asks for a text."""
+def render_explanation(text: str, explained: Explained | None, *, longest: int, problem: str = "") -> str:
+    """The page that says what each word of `text` did; without `explained` it asks for a text."""
+    found, remarks = explained or (None, ())
     words = marked(found.words) if found else []
     page = _templates().get_template("explain.html")
-    return page.render(text=text, found=found, words=words, longest=longest, problem=problem)
+    return page.render(text=text, found=found, words=words, remarks=remarks, longest=longest, problem=problem)
 
 
 def marked(words: Sequence[Word]) -> list[MarkedWord]:

@@ -99,6 +99,8 @@ async def _run(
 
 async def _announce(board: Board, role: RoleServer) -> None:
     while board.connection.state != "live":
+        if board.closed:  # nothing to wait for: another round would never let go of the loop
+            return
         await board.wait(board.version, 1.0)
     role.ready()
     logger.info("ready role=console")
@@ -122,8 +124,8 @@ def run_console(
     broker.servers()
     listener = open_socket(settings)
     board = Board(empty_state(topics, settings, stream), now=utc_now)
-    feed = Feed(broker, topics, board, lambda: empty_state(topics, settings, stream))
     with listener, closing(Explainer(model)) as explain:
+        feed = Feed(broker, topics, board, lambda: empty_state(topics, settings, stream), explain.heed)
         role.start()
         listening(address_of(listener))
         try:

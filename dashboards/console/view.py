@@ -44,6 +44,10 @@ class Headline(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     url: str
     topic: str = ""
+    language: str = ""
+    """By which its bundle was chosen; empty where it is unknown, or where there was nothing to choose."""
+    foreign: str = ""
+    """Its language, where that has no bundle and the number is therefore to be taken with care."""
 
 
 class AlertCard(msgspec.Struct, frozen=True, kw_only=True):
@@ -270,4 +274,6 @@ def _headline(item: Evidence, topic: str = "") -> Headline:
         source=item.source,
         url=web_address(item.url),
         topic=topic,
+        language=item.language,
+        foreign=(item.language or "unknown language") if item.fallback else "",
     )

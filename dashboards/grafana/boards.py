@@ -21,7 +21,7 @@ Panel = timeseries.Panel | stat.Panel | statetimeline.Panel
 
 
 def build() -> dashboard.Dashboard:
-    """The board: what is alarming, the topics, the pipeline, the sources, the model."""
+    """The board: what is alarming, the topics, the pipeline, the sources, the model and whether it still fits."""
     board = (
         dashboard.Dashboard("FinSentry")
         .uid("finsentry")
@@ -42,6 +42,7 @@ def build() -> dashboard.Dashboard:
         ("Pipeline", _pipeline()),
         ("Sources", _sources()),
         ("Model", _model()),
+        ("Whether the model still fits", _fit()),
         ("Each topic against its past", [_each_topic()]),
     ):
         board.with_row(dashboard.Row(title))
@@ -238,6 +239,51 @@ def _model() -> list[Panel]:
                 "documents",
             ),
         ).span(9),
+    ]
+
+
+def _fit() -> list[Panel]:
+    return [
+        lines(
+            "Input drift",
+            "Population stability index of what is scored against what the bundle was made for: above 0.25 much has"
+            " moved. Of the bundle of each language; no language is the default one.",
+            Query("avg by (feature, language) (finsentry_input_drift_index)", "{{feature}} {{language}}"),
+        ).span(12),
+        lines(
+            "Documents without a bundle",
+            "A minute, by language: the default bundle read them for want of one that is made for it.",
+            Query(
+                f"60 * sum by (language) (rate(finsentry_documents_fallback_total[{RATE}]))",
+                "{{language}} by the default bundle",
+            ),
+        ).span(12),
+        states(
+            "Promotion refused",
+            "When a worker ran another bundle than control asks for; its log says why.",
+            Query("max by (instance) (finsentry_promotion_refused)", "{{instance}}"),
+            {0: ("as asked for", "green"), 1: ("refused", "red")},
+        ).span(6),
+        lines(
+            "Promotions",
+            "Of all workers, by what became of the bundle: put to work, kept after its first batches, refused, or taken"
+            " back in them.",
+            Query("sum by (outcome) (finsentry_promotions_total)", "{{outcome}}"),
+        ).span(6),
+        lines(
+            "Shadow against the live bundle",
+            "Share of documents that the shadow labels otherwise, and how far its negative probability is from the live"
+            " one's, as a mean. Nothing where no shadow runs.",
+            Query("avg by (head) (finsentry_shadow_disagreement_ratio)", "another {{head}}"),
+            Query("avg by (model) (finsentry_shadow_negative_difference_ratio)", "{{model}}, difference"),
+            unit="percentunit",
+        ).span(6),
+        lines(
+            "Documents of a shadow",
+            "A second: those that it scored beside the live bundle; it passes over what comes while it is busy.",
+            Query(f"sum(rate(finsentry_shadow_documents_total[{RATE}]))", "scored twice"),
+            unit="ops",
+        ).span(6),
     ]
 
 

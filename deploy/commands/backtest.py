@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
-from deploy.commands.options import column_options, with_settings
+from deploy.commands.options import PICTURES, OutputFile, archive_options, with_settings
 from deploy.errors import InputError
 from deploy.logs import log_as_command
 from deploy.settings import Settings
@@ -19,19 +19,18 @@ from deploy.settings import Settings
 if TYPE_CHECKING:
     from alerts.backtest import Backtest, Placed
     from alerts.plot import Event
+    from ingest.sources.archive import ArchiveOptions
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path), required=False)
-@click.option("--scored", type=click.Path(path_type=Path), help="Scored documents, of `finsentry dump scored`.")
+@click.option("--scored", type=click.Path(path_type=Path), help="Scored documents: a dump, or an archive.")
 @click.option("--window", default="", help="The window of the timeline; default: one that suits the time covered.")
 @click.option("--json", "as_json", is_flag=True, help="Print alerts and timeline as JSON.")
-@click.option("--plot", type=click.Path(path_type=Path), help="Draw the timeline into this .png, .svg or .pdf.")
+@click.option("--plot", type=OutputFile(PICTURES), help="Draw the timeline into this .png, .svg or .pdf.")
 @click.option("--events", type=click.Path(path_type=Path), help="CSV of known events (from,to,what) for the picture.")
-@click.option("--windows", type=click.Path(path_type=Path), help="Write the minutes' counts to this file, JSON lines.")
-@click.option("--column", "columns", multiple=True, metavar="ROLE=NAME", help="Which column is text, time, title...")
-@click.option("--kind", type=click.Choice(["news", "social", "filing"]), default="news", show_default=True)
-@click.option("--day-first", is_flag=True, help="03/04/2020 means 3 April.")
+@click.option("--windows", type=OutputFile(), help="Write the minutes' counts to this file, JSON lines.")
+@archive_options
 @with_settings
 def backtest(
     settings: Settings,
@@ -42,14 +41,12 @@ def backtest(
     plot: Path | None,
     events: Path | None,
     windows: Path | None,
-    columns: tuple[str, ...],
-    kind: Literal["news", "social", "filing"],
-    day_first: bool,
+    how: "ArchiveOptions",
 ) -> None:
     """Judge an archive, or documents that were scored already, as the stream would have.
 
-    FILE is an archive (CSV, JSON Lines or Parquet) and is classified first; --scored takes what a run has scored and
-    gives the same alerts as that run.
+    FILE is an archive of texts (CSV, JSON Lines or Parquet) and is classified first; --scored takes what a run has
+    scored (of `finsentry dump scored`, or a folder of `finsentry archive`) and gives the same alerts as that run.
 
     \b
     Example:
@@ -66,10 +63,12 @@ def backtest(
     known = _read_events(events) if events else []
     if scored is not None:
         with _open_scored(scored) as placed:
-            result = judge(placed, settings.alerts, settings.stream, window=window, name=str(scored))
+            result = judge(
+                placed, settings.alerts, settings.stream, window=window, name=str(scored), holes=scored.is_dir()
+            )
     else:
         assert file is not None
-        placed = _score_archive(settings, file, column_options(columns), kind, day_first)
+        placed = _score_archive(settings, file, how)
         result = judge(placed, settings.alerts, settings.stream, window=window, name=str(file))
     if windows:
         windows.write_bytes(b"".join(encode(bucket) + b"\n" for bucket in result.windows()))
@@ -83,8 +82,11 @@ def backtest(
 
 @contextmanager
 def _open_scored(path: Path) -> "Iterator[Iterator[Placed]]":
-    from alerts.backtest import read_scored
+    from alerts.backtest import from_archive, read_scored
 
+    if path.is_dir():
+        yield from_archive(path)
+        return
     try:
         with path.open("rb") as lines:
             yield read_scored(lines, str(path))
@@ -92,23 +94,22 @@ def _open_scored(path: Path) -> "Iterator[Iterator[Placed]]":
         raise InputError(f"{path}: {error.strerror}", fix="make it with `finsentry dump scored > FILE`") from error
 
 
-def _score_archive(
-    settings: Settings, file: Path, columns: dict[str, str], kind: Literal["news", "social", "filing"], day_first: bool
-) -> "Iterator[Placed]":
+def _score_archive(settings: Settings, file: Path, how: "ArchiveOptions") -> "Iterator[Placed]":
     from alerts.backtest import score
     from deploy.archives import published_documents
-    from ingest.sources.archive import ArchiveOptions, ArchiveSource
-    from model.classifier import Classifier
+    from ingest.sources.archive import ArchiveSource
+    from model.routing import RoutedClassifier
+    from stream.scoring import by_language
 
-    archive = ArchiveSource(file, settings.ingest, ArchiveOptions(columns, kind, day_first=day_first))
+    archive = ArchiveSource(file, settings.ingest, how)
     documents, rejected = published_documents(archive, settings.ingest)
     for one in rejected:
         click.echo(f"{file}, {one}", err=True)
     with (
-        Classifier.load(settings.model) as classifier,
+        RoutedClassifier.load(settings.model) as classifier,
         click.progressbar(documents, label="classifying", hidden=not sys.stderr.isatty(), file=sys.stderr) as shown,
     ):
-        yield from score(shown, classifier, settings.stream)
+        yield from score(shown, by_language(classifier.router, classifier.bundles), settings.stream)
 
 
 def _read_events(path: Path) -> "list[Event]":

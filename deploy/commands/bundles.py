@@ -12,7 +12,7 @@ from deploy.settings import Settings
 
 if TYPE_CHECKING:
     from model.bundle import Manifest
-    from model.catalogue import Comparison, Entry
+    from model.evaluation.catalogue import Comparison, Entry
     from model.nested import Change
 
 FOLDER = "bundles"
@@ -21,7 +21,7 @@ FOLDER = "bundles"
 
 @click.group()
 def bundles() -> None:
-    """List, show, verify and compare bundles.
+    """List, show, verify and compare bundles, and print their model cards.
 
     A bundle is a folder with bundle.json, model.onnx and tokenizer.json. Without folders as arguments: those under
     the data folder's bundles/, the one of the settings, and the shipped one.
@@ -29,7 +29,7 @@ def bundles() -> None:
     \b
     Example:
       finsentry bundles list
-      finsentry bundles diff model/bundles/default data/bundles/a
+      finsentry bundles diff model/bundles/default data/bundles/ab
     """
     log_as_command()
 
@@ -45,7 +45,7 @@ def list_bundles(settings: Settings, folders: tuple[Path, ...], as_json: bool) -
     Example:
       finsentry bundles list data/bundles
     """
-    from model.catalogue import find_bundles, main_scores, read_entry
+    from model.evaluation.catalogue import find_bundles, main_scores, read_entry
 
     entries = [read_entry(folder) for folder in find_bundles(folders or _places(settings))]
     if as_json:
@@ -64,21 +64,38 @@ def list_bundles(settings: Settings, folders: tuple[Path, ...], as_json: bool) -
 
 @bundles.command()
 @click.argument("bundle", default="")
-@click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the manifest and the spread as JSON.")
 @with_settings
 def show(settings: Settings, bundle: str, as_json: bool) -> None:
     """Show what BUNDLE (a folder or version; else the one of the settings) is, how good, and made of what.
 
+    Where it is the mean of several trainings, the spread of their scores stands there too, as does its checklist.
+
     \b
     Example:
-      finsentry bundles show data/bundles/a
+      finsentry bundles show data/bundles/ab
     """
     manifest = _manifest(settings, bundle or str(_configured(settings)))
     if as_json:
-        _print_json(manifest)
+        _print_json(_with_spread(manifest))
         return
     for line in _described(manifest):
         click.echo(line)
+
+
+@bundles.command()
+@click.argument("bundle", default="")
+@with_settings
+def card(settings: Settings, bundle: str) -> None:
+    """Print the model card of BUNDLE (as for show) in Markdown: uses, scores, spread, checks, data, where it fails.
+
+    \b
+    Example:
+      finsentry bundles card data/bundles/ab >MODEL_CARD.md
+    """
+    from model.evaluation.card import model_card
+
+    click.echo(model_card(_manifest(settings, bundle or str(_configured(settings)))), nl=False)
 
 
 @bundles.command()
@@ -92,8 +109,8 @@ def verify(settings: Settings, folders: tuple[Path, ...], as_json: bool) -> int:
     Example:
       finsentry bundles verify data/bundles
     """
-    from model.catalogue import find_bundles
-    from model.catalogue import verify as verify_one
+    from model.evaluation.catalogue import find_bundles
+    from model.evaluation.catalogue import verify as verify_one
 
     entries = [verify_one(folder) for folder in find_bundles(folders or _places(settings))]
     if as_json:
@@ -116,9 +133,9 @@ def diff(settings: Settings, old: str, new: str, as_json: bool) -> None:
 
     \b
     Example:
-      finsentry bundles diff model/bundles/default data/bundles/a
+      finsentry bundles diff model/bundles/default data/bundles/ab
     """
-    from model.catalogue import compare_manifests
+    from model.evaluation.catalogue import compare_manifests
 
     before, after = _manifest(settings, old), _manifest(settings, new)
     found = compare_manifests(before, after)
@@ -148,7 +165,7 @@ def _places(settings: Settings) -> list[Path]:
 def _manifest(settings: Settings, name: str) -> "Manifest":
     from deploy.errors import InputError
     from model.bundle import MANIFEST_FILE, read_manifest
-    from model.catalogue import find_bundles, pick, read_entry
+    from model.evaluation.catalogue import find_bundles, pick, read_entry
 
     if Path(name).is_dir():
         return read_manifest(Path(name) / MANIFEST_FILE)
@@ -165,9 +182,12 @@ def _described(manifest: "Manifest") -> Iterable[str]:
     recipe, original = made.pop("recipe", {}), made.pop("float32", {})
     yield manifest.version
     yield f"  precision       {manifest.precision}"
+    yield f"  language        {manifest.language}"
     yield f"  labels          {len(manifest.topics)} topics, {len(manifest.sentiments)} sentiments"
     yield f"  maximum length  {manifest.maximum_length} tokens"
     yield f"  temperatures    topic {manifest.temperatures.topic}, sentiment {manifest.temperatures.sentiment}"
+    for head, one in manifest.heads.items():
+        yield f"  {head:<15} a model of its own, {one.precision}, {one.maximum_length} tokens"
     for name, file in manifest.files.items():
         yield f"  {name:<15} {file.size:,} bytes, SHA-256 {file.sha256}"
     yield "held-out sets"
@@ -178,6 +198,7 @@ def _described(manifest: "Manifest") -> Iterable[str]:
             f"  {name:<{width}}  {scores.texts:>6,} texts   accuracy {scores.accuracy:.3f}"
             f"   macro-F1 {scores.macro_f1:.3f}   calibration error {scores.calibration_error:.3f}{before}"
         )
+    yield from _understood(manifest)
     yield "data"
     width = max(map(len, manifest.data), default=0)
     for name, data in manifest.data.items():
@@ -189,6 +210,43 @@ def _described(manifest: "Manifest") -> Iterable[str]:
     for key, value in flat(recipe).items():
         if value is not None and ".labels." not in key:
             yield f"  {key}: {value}"
+
+
+def _understood(manifest: "Manifest") -> Iterable[str]:
+    """What hangs on the seed, what int8 or fp16 costs, and the checklist, as far as they are known."""
+    from model.evaluation.spread import spreads
+
+    if found := spreads(manifest):
+        yield f"mean and standard deviation of {len(manifest.trainings)} trainings"
+        width = max(map(len, found))
+        for name, spread in found.items():
+            yield (
+                f"  {name:<{width}}  accuracy {spread.accuracy}   macro-F1 {spread.macro_f1}"
+                f"   calibration error {spread.calibration_error}"
+            )
+    if manifest.lost:
+        yield "more than half a point of macro-F1 lost against float32, with 95 % interval"
+        width = max(map(len, manifest.lost))
+        for name, loss in manifest.lost.items():
+            yield f"  {name:<{width}}  {100 * loss.value:.1f} ({100 * loss.low:.1f} to {100 * loss.high:.1f})"
+    if manifest.checklist:
+        yield "checklist"
+        width = max(map(len, manifest.checklist))
+        for name, check in manifest.checklist.items():
+            share = check.passed / check.cases
+            yield f"  {name:<{width}}  {check.passed:>3} of {check.cases:>3}  {share:>4.0%}"
+
+
+def _with_spread(manifest: "Manifest") -> dict[str, object]:
+    import msgspec
+
+    from model.evaluation.spread import spreads
+
+    by_metric = {
+        name: {metric: spread._asdict() for metric, spread in found._asdict().items()}
+        for name, found in spreads(manifest).items()
+    }
+    return {**msgspec.to_builtins(manifest), "spread": by_metric}
 
 
 def _compared(found: "Comparison") -> Iterable[str]:

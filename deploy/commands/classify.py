@@ -13,7 +13,7 @@ from deploy.settings import Settings
 
 if TYPE_CHECKING:
     from deploy.texts import Format
-    from model.classifier import Prediction
+    from model.routing import Answer
 
 AT_ONCE = 512
 """Texts that are classified together: enough to fill batches, few enough that the first answers come at once."""
@@ -35,34 +35,41 @@ def classify(settings: Settings, file: Path, form: "Format", column: str) -> Non
     """Say topic and sentiment of each text, as JSON lines.
 
     FILE holds a text a line, or is CSV, JSON Lines or Parquet with a column for the text; - is standard input. What
-    is no readable text is reported and passed over.
+    is no readable text is reported and passed over. Where `model.languages` names bundles, each text is read by the one
+    of its language, and the line says the language, and `fallback` where it has no bundle.
 
     \b
     Example:
       echo "Regulator shuts down lender after run on deposits" | finsentry classify -
     """
+    from deploy.errors import InputError
     from deploy.texts import Unreadable, read_texts
-    from model.classifier import Classifier
+    from model.routing import RoutedClassifier
 
     log_as_command()
     found = read_texts(None if str(file) == "-" else file, form, column)
-    with Classifier.load(settings.model) as classifier:
+    rows = 0
+    with RoutedClassifier.load(settings.model) as classifier:
         while some := list(islice(found, AT_ONCE)):
+            rows += len(some)
             texts = [text for text in some if isinstance(text, str)]
             for one in some:
                 if isinstance(one, Unreadable):
                     click.echo(f"finsentry: {one}", err=True)
-            for line in _lines(texts, classifier.classify(texts), classifier.version):
+            for line in _lines(texts, classifier.classify(texts), routed=bool(settings.model.languages)):
                 click.echo(line)
+    if not rows:
+        name = "standard input" if str(file) == "-" else file
+        raise InputError(f"{name} holds no rows", fix="give one text a row, below the names of the columns")
 
 
-def _lines(texts: list[str], predictions: "list[Prediction]", version: str) -> Iterator[str]:
+def _lines(texts: list[str], answers: "list[Answer]", *, routed: bool) -> Iterator[str]:
     import msgspec
 
     from model.labels import SENTIMENTS
 
-    for text, prediction in zip(texts, predictions, strict=True):
-        answer = {
+    for text, (prediction, model, route) in zip(texts, answers, strict=True):
+        line = {
             "text": text,
             "topic": prediction.topic,
             "topic_probability": round(prediction.topic_probability, 6),
@@ -70,6 +77,8 @@ def _lines(texts: list[str], predictions: "list[Prediction]", version: str) -> I
             "probabilities": {
                 name: round(value, 6) for name, value in zip(SENTIMENTS, prediction.probabilities, strict=True)
             },
-            "model": version,
+            "model": model,
         }
-        yield msgspec.json.encode(answer).decode()
+        if routed:
+            line |= {"language": route.language, "fallback": route.fallback}
+        yield msgspec.json.encode(line).decode()

@@ -15,13 +15,14 @@ def crawl(settings: Settings) -> None:
 
     \b
     Example:
-      cat >finsentry.toml <<END
+      cat >sources.toml <<END
+      kafka.bootstrap_servers = "localhost:9092"
       [[ingest.sources]]
       type = "feed"
-      name = "example"
-      url = "https://example.org/feed.xml"
+      name = "business-desk"
+      url = "https://news.example/business/rss.xml"
       END
-      finsentry crawl
+      finsentry crawl --settings sources.toml
     """
     from deploy.local.broker import open_broker
     from ingest.crawler import run_crawler

@@ -1,10 +1,12 @@
-"""`finsentry drift`: are these texts what the bundle was made for?"""
+"""`finsentry drift`: are these texts what the bundles were made for?"""
 
 import json
+import math
 import sys
+from collections import Counter
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -16,8 +18,23 @@ from deploy.settings import Settings
 
 if TYPE_CHECKING:
     from deploy.texts import Format
+    from model.classifier import Classifier
 
 MOVED, FAR = 0.1, 0.25
+
+
+class Drift(NamedTuple):
+    """How far the texts of one bundle are from what it was made for."""
+
+    language: str
+    """That the bundle has to itself; empty for the default one."""
+    model: str
+    texts: int
+    """That it read."""
+    stability_index: dict[str, float] | None
+    """By feature; None where that cannot be said."""
+    reason: str = ""
+    """Why it cannot."""
 
 
 @click.command()
@@ -33,7 +50,9 @@ def drift(settings: Settings, file: Path, form: "Format", column: str, as_json: 
     """Compare the texts of FILE with those that the bundle was made for.
 
     For topics, sentiments, confidence, lengths and unknown tokens it prints the population stability index: below 0.1
-    nothing moved, above 0.25 much did. A worker exports the same of what it scores, as finsentry_input_drift_index.
+    nothing moved, above 0.25 much did. All texts weigh alike. Where `model.languages` names bundles, each text is
+    compared with what the bundle of its language was made for: a table each. A worker exports the same of what it
+    scores, where the last some ten thousand texts weigh most, as finsentry_input_drift_index.
 
     \b
     Example:
@@ -41,28 +60,51 @@ def drift(settings: Settings, file: Path, form: "Format", column: str, as_json: 
     """
     from deploy.texts import read_texts
     from model.classifier import ENOUGH_TEXTS, Classifier
+    from model.routing import RoutedClassifier
 
     log_as_command()
     found = (text for text in read_texts(None if str(file) == "-" else file, form, column) if isinstance(text, str))
-    read = 0
-    with Classifier.load(settings.model) as classifier:
-        if classifier.bundle.manifest.reference is None:
-            raise InputError(
-                f"{classifier.version} does not say what texts it was made for", fix="export the bundle again"
-            )
+    read: Counter[str] = Counter()
+    with RoutedClassifier.load(settings.model) as bundles:
+        opened = {key: one for key, one in bundles.bundles.items() if isinstance(one, Classifier)}
+        if not any(one.bundle.manifest.reference for one in opened.values()):
+            versions = ", ".join(one.version for one in opened.values())
+            raise InputError(f"{versions} does not say what texts it was made for", fix="export the bundle again")
+        bundles.profile_anew(half_at=math.inf)
         while texts := list(islice(found, AT_ONCE)):
-            classifier.classify(texts)
-            read += len(texts)
+            read.update(answer.route.bundle for answer in bundles.classify(texts))
             if sys.stderr.isatty():
-                click.echo(f"\r{read:,} texts", nl=False, err=True)
-        distances = classifier.drift()
+                click.echo(f"\r{read.total():,} texts", nl=False, err=True)
+        drifts = [_drift(key, one, read[key]) for key, one in opened.items() if read[key]]
     if sys.stderr.isatty():
         click.echo(err=True)
-    if not distances:
-        raise InputError(f"{read:,} texts are too few to tell", fix=f"give {ENOUGH_TEXTS:,} or more")
+    if all(one.stability_index is None for one in drifts):
+        reasons = "; ".join(one.reason for one in drifts) or "there are no texts"
+        raise InputError(reasons, fix=f"give {ENOUGH_TEXTS:,} or more")
     if as_json:
-        click.echo(json.dumps({"texts": read, "model": classifier.version, "stability_index": distances}))
+        click.echo(json.dumps({"texts": read.total(), "bundles": [one._asdict() for one in drifts]}))
         return
-    for name, distance in sorted(distances.items(), key=lambda item: -item[1]):
+    for one in drifts:
+        _show(one, settings.model.language, alone=len(opened) == 1)
+
+
+def _drift(key: str, classifier: "Classifier", texts: int) -> Drift:
+    if distances := classifier.drift():
+        return Drift(key, classifier.version, texts, distances)
+    if classifier.bundle.manifest.reference is None:
+        reason = f"{classifier.version} does not say what texts it was made for; export it again"
+    else:
+        reason = f"{texts:,} texts are too few to tell"
+    return Drift(key, classifier.version, texts, None, reason)
+
+
+def _show(drift: Drift, default: str, *, alone: bool) -> None:
+    if not alone:
+        who = drift.language or f"{default} and what has no bundle"
+        click.echo(f"{who}: {drift.texts:,} texts, {drift.model}")
+    if drift.stability_index is None:
+        click.echo(drift.reason)
+        return
+    for name, distance in sorted(drift.stability_index.items(), key=lambda item: -item[1]):
         said = "far from what the bundle knows" if distance > FAR else "moved" if distance > MOVED else "as known"
         click.echo(f"{name:<12} {distance:6.3f}  {said}")

@@ -12,9 +12,9 @@ from deploy.logs import log_as_command
 from deploy.settings import Settings
 
 if TYPE_CHECKING:
-    from model.checklist import Result
-    from model.data import Splits
-    from model.evaluate import Answers, Report
+    from model.data.splits import Splits
+    from model.evaluation.checklist import Result
+    from model.evaluation.evaluate import Answers, Report
     from model.settings import ModelSettings
 
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @click.option("--recipe", type=click.Path(path_type=Path), help="Whose held-out sets; default: the shipped bundle's.")
 @click.option("--against", type=click.Path(path_type=Path), help="Another bundle: is the difference real?")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--language", type=click.Choice(["en", "zh"]), help="Of the checks' texts; default: the bundle's.")
 @click.option("--plots", type=click.Path(path_type=Path), help="Folder for a picture of each set's confusion.")
 @with_settings
 def evaluate(
@@ -34,6 +35,7 @@ def evaluate(
     against: Path | None,
     as_json: bool,
     plots: Path | None,
+    language: str | None,
 ) -> None:
     """Measure BUNDLE on the held-out sets of a recipe; without BUNDLE, the one of the settings.
 
@@ -44,24 +46,26 @@ def evaluate(
     \b
     Example:
       finsentry evaluate --data ../shared/data --plots confusions
+      finsentry evaluate data/bundles/zh --data ../shared/data --recipe model/configs/zh.toml
     """
     import msgspec
 
     from deploy.scorecard import checks, comparison, scorecard
-    from model.data import load_evaluation
-    from model.evaluate import against as compare
-    from model.evaluate import doubts, report
-    from model.recipe import CONFIGS, read_recipe
+    from model.data.recipe import CONFIGS, read_recipe
+    from model.data.splits import load_evaluation
+    from model.evaluation.evaluate import against as compare
+    from model.evaluation.evaluate import doubts, report
 
     log_as_command()
-    splits = load_evaluation(read_recipe(recipe or CONFIGS / "default.toml"), data)
-    ours = _Measured(settings.model.model_copy(update={"bundle": bundle} if bundle else {}), splits)
+    sets = read_recipe(recipe or CONFIGS / "default.toml")
+    splits = load_evaluation(sets, data)
+    ours = _Measured(settings.model.model_copy(update={"bundle": bundle} if bundle else {}), splits, language)
     reports = report(ours.answers)
     theirs, differences = None, {}
     if against is not None:
-        theirs = _Measured(settings.model.model_copy(update={"bundle": against}), splits)
+        theirs = _Measured(settings.model.model_copy(update={"bundle": against}), splits, ours.language)
         differences = compare(ours.answers, theirs.answers)
-    notes = doubts(ours.manifest, splits)
+    notes = doubts(ours.manifest, splits, sets)
     if plots is not None:
         _draw(plots, reports)
     if as_json:
@@ -81,7 +85,7 @@ def evaluate(
     click.echo(f"{ours.manifest.version}\n")
     for line in scorecard(reports):
         click.echo(line)
-    for line in checks(ours.checks, theirs.checks if theirs else ()):
+    for line in checks(ours.checks, theirs.checks if theirs else ()) if ours.checks else ():
         click.echo(line)
     if theirs is not None:
         for line in comparison(ours.manifest.version, theirs.manifest.version, differences):
@@ -93,11 +97,11 @@ def evaluate(
 class _Measured:
     """What one bundle says of all held-out texts, with a progress bar while it does."""
 
-    def __init__(self, settings: "ModelSettings", splits: "Splits") -> None:
-        from model.checklist import run_checks
-        from model.checklist_cases import CHECKS
+    def __init__(self, settings: "ModelSettings", splits: "Splits", language: str | None) -> None:
         from model.classifier import Classifier
-        from model.evaluate import answer
+        from model.evaluation.checklist import run_checks
+        from model.evaluation.checklists import CHECKLISTS
+        from model.evaluation.evaluate import answer
 
         texts = sum(map(len, splits.evaluation.values()))
         with (
@@ -107,8 +111,9 @@ class _Measured:
             ) as bar,
         ):
             self.answers: Mapping[str, Answers] = answer(classifier, splits.evaluation, done=bar.update)
-            self.checks: list[Result] = run_checks(CHECKS, classifier.classify)
-        self.manifest = classifier.bundle.manifest
+            self.manifest = classifier.bundle.manifest
+            self.language = language or self.manifest.language
+            self.checks: list[Result] = run_checks(CHECKLISTS.get(self.language, ()), classifier.classify)
 
 
 def _rated(results: "Sequence[Result]") -> list[dict[str, object]]:
@@ -118,7 +123,7 @@ def _rated(results: "Sequence[Result]") -> list[dict[str, object]]:
 
 
 def _draw(folder: Path, reports: "Mapping[str, Report]") -> None:
-    from model.confusion_plot import draw_confusion
+    from model.evaluation.confusion_plot import draw_confusion
 
     folder.mkdir(parents=True, exist_ok=True)
     for name, report in reports.items():

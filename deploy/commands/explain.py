@@ -2,6 +2,7 @@
 
 import json
 import sys
+import unicodedata
 from typing import TYPE_CHECKING
 
 import click
@@ -27,27 +28,27 @@ def explain(settings: Settings, text: str, toward: "Sentiment", as_json: bool) -
     """Say which words of TEXT speak for a sentiment, and which against it; - reads standard input.
 
     Each word is left out in turn; its weight is the change of the log-odds. A text without it would be that much less
-    negative.
+    negative. Asked is the bundle of the text's language, see `model.languages`. A text that is longer than what the
+    bundle reads is cut there, and the answer says so.
 
     \b
     Example:
       finsentry explain "Regulator shuts down lender after run on deposits"
     """
-    from model.classifier import Classifier
     from model.explain import explain as by_erasure
+    from model.routing import RoutedClassifier
 
     log_as_command()
-    wanted = sys.stdin.read() if text == "-" else text
-    with Classifier.load(settings.model) as classifier:
-        found = by_erasure(classifier, wanted.strip(), toward)
-        version = classifier.version
+    wanted = (sys.stdin.read() if text == "-" else text).strip()
+    with RoutedClassifier.load(settings.model) as bundles:
+        found = by_erasure(bundles.bundle_for(wanted)[0], wanted, toward)
     if as_json:
-        click.echo(json.dumps(_plain(found, version)))
+        click.echo(json.dumps(_plain(found), ensure_ascii=False))
     else:
         _show(found)
 
 
-def _plain(found: "Explanation", version: str) -> dict[str, object]:
+def _plain(found: "Explanation") -> dict[str, object]:
     prediction = found.prediction
     return {
         "text": found.text,
@@ -56,7 +57,8 @@ def _plain(found: "Explanation", version: str) -> dict[str, object]:
         "probabilities": prediction.probabilities,
         "toward": found.toward,
         "words": [word._asdict() for word in found.words],
-        "model": version,
+        "cut_after_words": len(found.words) if found.cut else None,
+        "model": found.model,
     }
 
 
@@ -68,9 +70,18 @@ def _show(found: "Explanation") -> None:
         f" {prediction.topic} {prediction.topic_probability:.0%}"
     )
     most = max(abs(word.weight) for word in found.words) or 1.0
-    width = max(len(word.text) for word in found.words)
+    width = max(_columns(word.text) for word in found.words)
     click.echo(f"what each word does to the log-odds of {found.toward}:")
     for word in found.words:
         bar = "█" * round(BAR * abs(word.weight) / most)
         colour = "red" if word.weight > 0 else "green"
-        click.echo(f"  {word.text:<{width}} {word.weight:+6.2f} {click.style(bar, fg=colour)}")
+        click.echo(
+            f"  {word.text}{' ' * (width - _columns(word.text))} {word.weight:+6.2f} {click.style(bar, fg=colour)}"
+        )
+    if found.cut:
+        click.echo(f"cut after {len(found.words)} words: {found.model} reads no more of it")
+
+
+def _columns(text: str) -> int:
+    """Of a terminal; a Chinese character takes two."""
+    return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text)

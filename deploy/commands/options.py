@@ -4,7 +4,7 @@ import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Concatenate, Literal, ParamSpec, TypeVar
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
 import click
 
@@ -12,6 +12,8 @@ from deploy.settings import FILE_VARIABLE, Settings, load_settings
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+PICTURES = (".png", ".svg", ".pdf")
 
 
 class SpeedType(click.ParamType):
@@ -33,7 +35,54 @@ class SpeedType(click.ParamType):
         return speed
 
 
-def column_options(given: tuple[str, ...]) -> dict[str, str]:
+class OutputFile(click.ParamType):
+    """A file that is written at the end of long work: that it cannot be is said before."""
+
+    name = "file"
+
+    def __init__(self, extensions: tuple[str, ...] = ()) -> None:
+        self._extensions = extensions
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        path = Path(str(value))
+        if self._extensions and path.suffix.lower() not in self._extensions:
+            self.fail(f"{path} is none of {', '.join(self._extensions)}", param, ctx)
+        if path.is_dir():
+            self.fail(f"{path} is a directory", param, ctx)
+        if not path.parent.is_dir():
+            self.fail(f"there is no folder {path.parent}", param, ctx)
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            self.fail(f"{path} cannot be written", param, ctx)
+        return path
+
+
+def archive_options(function: Callable[..., R]) -> Callable[..., R]:
+    """Adds what says how an archive is read, and hands it to the command as `how`, an `ArchiveOptions`."""
+
+    @click.option("--column", "columns", multiple=True, metavar="ROLE=NAME", help="Which column is text, time, title.")
+    @click.option("--kind", type=click.Choice(["news", "social", "filing"]), default="news", show_default=True)
+    @click.option("--source", default="", help="Name of the source; default: the file's name.")
+    @click.option("--language", default="", metavar="XX", help="ISO 639-1, where no column has it.")
+    @click.option("--day-first", is_flag=True, help="03/04/2020 means 3 April.")
+    @functools.wraps(function)
+    def call(
+        *args: Any,
+        columns: tuple[str, ...],
+        kind: Literal["news", "social", "filing"],
+        source: str,
+        language: str,
+        day_first: bool,
+        **kwargs: Any,
+    ) -> R:
+        from ingest.sources.archive import ArchiveOptions
+
+        how = ArchiveOptions(_columns(columns), kind, source, language, day_first)
+        return function(*args, how=how, **kwargs)
+
+    return call
+
+
+def _columns(given: tuple[str, ...]) -> dict[str, str]:
     """`("text=Headlines",)` as `{"text": "Headlines"}`."""
     columns = {}
     for one in given:

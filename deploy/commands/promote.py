@@ -1,6 +1,7 @@
 """`finsentry promote`: another bundle into the running workers."""
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from deploy.stopping import stop_on_signals
 if TYPE_CHECKING:
     from deploy.promoting import Answer, Campaign
     from stream.control import ControlTable
-    from stream.records import BundleRef, Disagreement
+    from stream.records import BundleRef, Disagreement, Promotion
 
 SHADOW_SECONDS = 60.0
 
@@ -28,6 +29,7 @@ SHADOW_SECONDS = 60.0
 @click.option("--status", is_flag=True, help="Show what is live and what each worker says; change nothing.")
 @click.option("--wait", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Seconds for the answers.")
 @click.option("--seen-as", metavar="FOLDER", help="Where workers find BUNDLE, if elsewhere: in a container, say.")
+@click.option("--language", default="", metavar="XX", help="Promote it as the bundle for this language, ISO 639-1.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @with_settings
 def promote(
@@ -39,6 +41,7 @@ def promote(
     status: bool,
     wait: float,
     seen_as: str | None,
+    language: str,
     as_json: bool,
 ) -> int:
     """Put the bundle in the folder BUNDLE into the running workers.
@@ -47,13 +50,19 @@ def promote(
     is lost. Where a worker refuses it, all go back to what was live. Exit code 1 if a worker refuses or does not
     answer.
 
+    BUNDLE takes the place of the default one, or with --language of the one that reads documents in that language;
+    which languages have a bundle of their own is the workers' setting `model.languages`.
+
     \b
     Example:
-      finsentry promote runs/2026-03/bundle --shadow --for 300
-      finsentry promote runs/2026-03/bundle
+      finsentry promote data/bundles/ab --shadow --for 300
+      finsentry promote data/bundles/ab
       finsentry promote --rollback
+      finsentry promote data/bundles/zh --language zh
     """
     _require_one(bundle, shadow, seconds, rollback, status)
+    if language and not re.fullmatch("[a-z]{2}", language):
+        raise click.UsageError(f"--language {language}: give the two small letters of ISO 639-1, such as zh")
     from deploy.local.broker import open_broker
     from deploy.promoting import Campaign, read_bundle
     from stream.control_desk import ControlDesk
@@ -70,12 +79,12 @@ def promote(
             desk.read()
             click.echo(json.dumps(_status(desk.table)) if as_json else _in_words(_status(desk.table)))
             return 0
-        campaign = Campaign(desk, wait=wait, stopped=stop.is_set, told=_Teller(quiet=as_json))
+        campaign = Campaign(desk, wait=wait, stopped=stop.is_set, told=_Teller(quiet=as_json), language=language)
         if shadow and wanted is not None:
             return _shadow(campaign, wanted, seconds or SHADOW_SECONDS, str(bundle), as_json)
         if wanted is not None:
             return _live(campaign, wanted, as_json, stopped=stop.is_set)
-        return _rollback(campaign, as_json)
+        return rolled_back(*campaign.roll_back(), as_json=as_json)
 
 
 def _require_one(bundle: Path | None, shadow: bool, seconds: float | None, rollback: bool, status: bool) -> None:
@@ -127,14 +136,20 @@ def _live(campaign: "Campaign", wanted: "BundleRef", as_json: bool, *, stopped: 
     return _code(found, as_json)
 
 
-def _rollback(campaign: "Campaign", as_json: bool) -> int:
-    back, found = campaign.roll_back()
+def rolled_back(back: "Promotion", found: "list[Answer]", *, as_json: bool) -> int:
+    """Says what became of a rollback to `back`, and returns the exit code."""
     version = back.bundle.version if back.bundle is not None else ""
     if as_json:
         click.echo(json.dumps(_result(version, found)))
     else:
-        own = "the bundle of each worker's own settings"
-        click.echo(f"live again: {version or own}")
+        name = version or "the bundle of each worker's own settings"
+        if any(answer.state == "refused" for answer in found):
+            click.echo(f"asked for again, but not everywhere: {name}; a rollback is not taken back", err=True)
+            click.echo("  see what the reason names, or promote a bundle that all workers can load", err=True)
+        elif all(answer.state == "live" for answer in found):
+            click.echo(f"live again: {name}")
+        else:
+            click.echo(f"asked for again: {name}")
     return _code(found, as_json)
 
 
@@ -206,26 +221,30 @@ def _status(table: "ControlTable") -> dict[str, Any]:
         msgspec.to_builtins(heard.report) | {"heard_seconds_ago": round(time.time() - heard.at_ms / 1000, 1)}
         for _, heard in sorted(table.workers.items())
     ]
-    live, shadow = msgspec.to_builtins((table.live, table.shadow))
-    return {"live": live, "shadow": shadow, "workers": workers}
+    live, languages, shadow = msgspec.to_builtins(
+        (table.live.get(""), {key: live for key, live in sorted(table.live.items()) if key}, table.shadow)
+    )
+    return {"live": live, "languages": languages, "shadow": shadow, "workers": workers}
 
 
 def _in_words(status: dict[str, Any]) -> str:
     from stream.control import SILENT_SECONDS
 
     lines = []
-    for mode in ("live", "shadow"):
-        wanted = status[mode]
+    of_languages = {f"live in {key}": wanted for key, wanted in status["languages"].items()}
+    for mode, wanted in ({"live": status["live"]} | of_languages | {"shadow": status["shadow"]}).items():
         if wanted is not None and wanted.get("bundle"):
             lines.append(f"{mode}: {wanted['bundle']['version']} in {wanted['bundle']['folder']}, since {wanted['at']}")
-        elif mode == "live":
-            lines.append("live: the bundle of each worker's own settings")
+        elif mode != "shadow":
+            lines.append(f"{mode}: the bundle of each worker's own settings")
     before = [bundle["version"] for bundle in reversed((status["live"] or {}).get("history", []))]
     if before:
         lines.append(f"before: {', '.join(before)}")
     for report in status["workers"]:
         said = [f"{report['worker']:<28}", f"scoring with {report['model']}"]
-        for progress in filter(None, (report.get("live"), report.get("shadow"))):
+        said += [f"{language} with {version}" for language, version in sorted(report.get("models", {}).items())]
+        of_languages = report.get("languages", {}).values()
+        for progress in filter(None, (report.get("live"), *of_languages, report.get("shadow"))):
             of = f" {progress['version']}" if progress.get("version") else ""
             why = f": {progress['reason']}" if progress.get("reason") else ""
             trial = ", on trial" if progress.get("on_trial") else ""

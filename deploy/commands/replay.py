@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from deploy.commands.options import SpeedType, column_options, with_settings
+from deploy.commands.options import SpeedType, archive_options, with_settings
 from deploy.logs import log_as_command
 from deploy.settings import Settings
 from deploy.stopping import stop_on_signals
 
 if TYPE_CHECKING:
     from ingest.replay import ReplayResult
+    from ingest.sources.archive import ArchiveOptions
 
 
 @click.command()
@@ -23,22 +24,14 @@ if TYPE_CHECKING:
 @click.option(
     "--speed", type=SpeedType(), default="max", show_default=True, help="How many times its own speed; max: at once."
 )
-@click.option("--column", "columns", multiple=True, metavar="ROLE=NAME", help="Which column is text, time, title...")
-@click.option("--kind", type=click.Choice(["news", "social", "filing"]), default="news", show_default=True)
-@click.option("--source", default="", help="Name of the source; default: the file's name.")
-@click.option("--language", default="", metavar="XX", help="ISO 639-1, where no column has it.")
-@click.option("--day-first", is_flag=True, help="03/04/2020 means 3 April.")
+@archive_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @with_settings
 def replay(
     settings: Settings,
     file: Path,
     speed: float | Literal["max"],
-    columns: tuple[str, ...],
-    kind: Literal["news", "social", "filing"],
-    source: str,
-    language: str,
-    day_first: bool,
+    how: "ArchiveOptions",
     as_json: bool,
 ) -> None:
     """Publish an archive (CSV, JSON Lines or Parquet) in event order.
@@ -54,20 +47,17 @@ def replay(
     from deploy.local.broker import open_broker
     from ingest.publisher import open_publisher
     from ingest.replay import replay as run_replay
-    from ingest.sources.archive import ArchiveOptions, ArchiveSource
+    from ingest.sources.archive import ArchiveSource
     from stream.topics import Topics
 
     log_as_command()
-    options = ArchiveOptions(column_options(columns), kind, source, language, day_first)
-    ArchiveSource(file, settings.ingest, options)  # a file that cannot be read is said before a broker is looked for
+    ArchiveSource(file, settings.ingest, how)  # a file that cannot be read is said before a broker is looked for
     with (
         stop_on_signals() as stop,
         open_broker(settings) as broker,
         open_publisher(settings.ingest, broker, Topics(settings.topics)) as publisher,
     ):
-        done = run_replay(
-            file, publisher, settings.ingest, speed=speed, options=options, stop=stop, progress=_progress()
-        )
+        done = run_replay(file, publisher, settings.ingest, speed=speed, options=how, stop=stop, progress=_progress())
     if as_json:
         click.echo(json.dumps(asdict(done)))
     else:

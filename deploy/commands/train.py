@@ -10,46 +10,71 @@ from deploy.logs import log_as_command, log_as_role
 from deploy.training import training_libraries
 
 if TYPE_CHECKING:
-    from model.loop import Progress
-    from model.recipe import Recipe
+    from model.data.recipe import Recipe
+    from model.training.loop import Progress
 
 
 @click.command()
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder the recipe's paths start from.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
+@click.option("--encoder", type=click.Path(path_type=Path), help="Folder of the encoder, in place of the recipe's.")
+@click.option(
+    "--teacher",
+    "teachers",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="RUN",
+    help="A run of this recipe to learn from; several times. Epochs and rate are the recipe's for a distillation.",
+)
 @click.option("--resume", is_flag=True, help="Go on after the last epoch that --out holds, if it holds one.")
 @click.option("--epochs", type=click.IntRange(min=1), help="In place of the recipe's.")
 @click.option("--seed", type=click.IntRange(min=0), help="In place of the recipe's.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was trained as one JSON object.")
 def train(
-    config: Path, data: Path, out: Path, resume: bool, epochs: int | None, seed: int | None, as_json: bool
+    config: Path,
+    data: Path,
+    out: Path,
+    encoder: Path | None,
+    teachers: tuple[Path, ...],
+    resume: bool,
+    epochs: int | None,
+    seed: int | None,
+    as_json: bool,
 ) -> None:
     """Train the classifier as the recipe CONFIG says.
 
     Every epoch leaves a run that can be exported and a checkpoint: after an interruption, --resume ends with the very
-    weights that an undisturbed training would have had.
+    weights that an undisturbed training would have had. With --teacher it begins at the mean of those runs and
+    learns from their answers beside the labels.
 
     \b
     Example:
       finsentry train model/configs/default.toml --data ../shared/data --out data/runs/a
-    """
+      finsentry train model/configs/default.toml --seed 2 --data ../shared/data --out data/runs/b
+      finsentry train model/configs/default.toml --teacher data/runs/a --data ../shared/data --out data/runs/c
+      finsentry train model/configs/zh.toml --encoder ../shared/models/e5-small-en-zh --data ../shared/data --out data/runs/zh
+    """  # noqa: E501
     import msgspec
 
-    from model.data import load_splits
-    from model.recipe import read_recipe
+    from model.data.recipe import Encoder, read_recipe
+    from model.data.splits import load_splits
 
     with training_libraries():
-        from model.train import log_progress
-        from model.train import train as run_training
+        from model.training.train import log_progress
+        from model.training.train import train as run_training
 
     on_terminal = sys.stderr.isatty()
     log_as_command() if on_terminal else log_as_role()
-    recipe = _changed(read_recipe(config), epochs, seed)
+    recipe = _changed(read_recipe(config), epochs, seed, taught=bool(teachers))
+    if encoder is not None:
+        recipe = recipe.model_copy(update={"encoder": Encoder(folder=encoder)})
     splits = load_splits(recipe, data)
     try:
         with _Bar(hidden=not on_terminal) as bar:
-            done = run_training(recipe, splits, out, resume=resume, watch=bar if on_terminal else log_progress)
+            done = run_training(
+                recipe, splits, out, teachers=teachers, resume=resume, watch=bar if on_terminal else log_progress
+            )
     except KeyboardInterrupt:
         click.echo(f"\ninterrupted; the same command with --resume goes on after {out}'s last epoch", err=True)
         raise
@@ -60,8 +85,13 @@ def train(
         click.echo(f"{out}: {done.trained_on:,} texts an epoch, {done.seconds:,.0f} s, loss by epoch: {losses}")
 
 
-def _changed(recipe: "Recipe", epochs: int | None, seed: int | None) -> "Recipe":
-    training = recipe.training.model_copy(update={"epochs": epochs} if epochs else {})
+def _changed(recipe: "Recipe", epochs: int | None, seed: int | None, *, taught: bool) -> "Recipe":
+    training = recipe.training
+    if epochs and taught:  # a pupil's are those of the distillation; the others must be its teachers'
+        numbers = training.distillation.model_copy(update={"epochs": epochs})
+        training = training.model_copy(update={"distillation": numbers})
+    elif epochs:
+        training = training.model_copy(update={"epochs": epochs})
     return recipe.model_copy(update={"training": training} | ({} if seed is None else {"seed": seed}))
 
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import click
 
-from deploy.commands.options import SpeedType, with_settings
+from deploy.commands.options import OutputFile, SpeedType, archive_options, with_settings
 from deploy.local.run import LocalRun, RunOptions
 from deploy.logs import log_as_command
 from deploy.settings import Settings
 from ingest.replay import Speed
+from ingest.sources.archive import ArchiveOptions
 
 
 @click.command(
@@ -25,7 +26,8 @@ Examples:
 )
 @click.option("--simulate", is_flag=True, help="Crawl a made-up web with a crisis in it.")
 @click.option("--for", "seconds", type=click.FloatRange(min=0, min_open=True), help="Stop after so many seconds.")
-@click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write what a replay did, as JSON.")
+@archive_options
+@click.option("--report", type=OutputFile(), help="Write what a replay did, as JSON.")
 @click.option("--crisis-start", type=click.FloatRange(min=0), help="Seconds until the made-up crisis.")
 @click.option("--crisis-end", type=click.FloatRange(min=0), help="Seconds until it is over.")
 @click.option("--crisis-every", type=click.FloatRange(min=0), help="Seconds from one crisis to the next.")
@@ -37,6 +39,7 @@ def up(
     speed: Speed,
     simulate: bool,
     seconds: float | None,
+    how: ArchiveOptions,
     report: Path | None,
     crisis_start: float | None,
     crisis_end: float | None,
@@ -52,6 +55,8 @@ def up(
         raise click.UsageError("--replay and --simulate are two different runs")
     if report is not None and replay is None:
         raise click.UsageError("--report needs --replay FILE")
+    if how != ArchiveOptions() and replay is None:
+        raise click.UsageError("--column, --kind, --source, --language and --day-first need --replay FILE")
     crisis = {"--crisis-start": crisis_start, "--crisis-end": crisis_end, "--crisis-every": crisis_every}
     given = {name: value for name, value in crisis.items() if value is not None}
     if given and not simulate:
@@ -59,6 +64,7 @@ def up(
     log_as_command()
     options = RunOptions(
         replay=replay,
+        how=how,
         speed=speed,
         simulate=simulate,
         seconds=seconds,

@@ -23,15 +23,14 @@ def worker(settings: Settings) -> None:
     """
     from deploy.local.broker import open_broker
     from stream.app import run_worker
-    from stream.live_model import LiveModel, Loaded
-    from stream.loading import bundle_loader
+    from stream.loading import bundle_loader, load_live
     from stream.roles import RoleServer
     from stream.topics import Topics
 
     log_as_role()
     server = RoleServer("worker", settings.metrics.worker, host=settings.metrics.host)
     load = bundle_loader(settings.model)
-    with closing(LiveModel(Loaded(None, load(None)))) as live, open_broker(settings) as broker:
+    with closing(load_live(settings.model, load)) as live, open_broker(settings) as broker:
         run_worker(
             broker,
             Topics(settings.topics),

@@ -57,7 +57,7 @@ def latest_folder(data_folder: Path) -> RunFolder | None:
     """The folder of the run that began last; None where there was none."""
     try:
         name = (data_folder / LATEST).read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     folder = RunFolder(data_folder / name)
     return folder if folder.kafka.is_dir() else None

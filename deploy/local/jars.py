@@ -39,21 +39,27 @@ def ensure_jars(cache: Path | None = None) -> Path:
     """
     cache = cache or default_cache()
     folder = jars_folder(cache)
-    if folder.is_dir():
+    if _holds_kafka(folder):
         return folder
     maven = find_maven()
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache, prefix=".unfinished-") as unfinished:
         _copy(maven, Path(unfinished) / "jars")
+        if not _holds_kafka(folder):  # jars were lost from it
+            shutil.rmtree(folder, ignore_errors=True)
         try:
             (Path(unfinished) / "jars").rename(folder)
         except OSError:
-            if not folder.is_dir():  # else another process was quicker
+            if not _holds_kafka(folder):  # else another process was quicker
                 raise
     for old in cache.iterdir():
         if old != folder and not old.name.startswith("."):
             shutil.rmtree(old, ignore_errors=True)
     return folder
+
+
+def _holds_kafka(folder: Path) -> bool:
+    return any(folder.glob("kafka*.jar"))
 
 
 def find_java() -> Path:
@@ -133,5 +139,5 @@ if __name__ == "__main__":  # `make setup`
     try:
         ensure_jars()
         find_java()
-    except LocalServerError as error:
+    except (LocalServerError, OSError) as error:
         sys.exit(f"setup: {error}")

@@ -4,7 +4,7 @@ import base64
 import re
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -25,11 +25,12 @@ PROBE_SECONDS = 2.0
 FORMAT_SECONDS = 60
 FREE_PORT_TRIES = 3
 
+HEAP_MB = 448
+"""Records of up to 24 MB are copied once or twice on their way; 128 MB of the default go to the log cleaner alone, see
+`log.cleaner.dedupe.buffer.size`."""
+
 JAVA_FLAGS = (
     "-Xms96m",
-    # Records of up to 24 MB are copied once or twice on their way; 128 MB of the default go to the log cleaner alone,
-    # see `log.cleaner.dedupe.buffer.size`.
-    "-Xmx448m",
     # Measured from start to the first answer on 2 cores: defaults 4.7 s and 6.9 s of CPU, these two 2.3 s and 3.1 s.
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
@@ -78,6 +79,9 @@ class EmbeddedKafka:
 
     `port` 0 takes any free ports, and keeps them until `stop`. Start it from a thread that lives as long as the
     server must: on Linux it is killed when that thread ends, however it ends.
+
+    `overrides` are Kafka's own keys, put over those of a node that stands alone: with them, and ports that the others
+    know, it is a node of a cluster.
     """
 
     def __init__(
@@ -85,7 +89,10 @@ class EmbeddedKafka:
         folder: Path,
         *,
         port: int = 0,
+        controller_port: int = 0,
         largest_record_bytes: int = 24_000_000,
+        heap_mb: int = HEAP_MB,
+        overrides: Mapping[str, str | int] | None = None,
         jars: Path | None = None,
         log: Path | None = None,
     ) -> None:
@@ -93,8 +100,10 @@ class EmbeddedKafka:
         self.log = log or self.folder / "kafka.log"
         self.port = port
         self._wanted_port = port
-        self._controller_port = 0
+        self._controller_port = controller_port
         self._largest = largest_record_bytes
+        self._heap_mb = heap_mb
+        self._overrides = dict(overrides or {})
         self._jars = jars
         self._process: Process | None = None
         self._lock = LockFile(self.folder / LOCK)
@@ -158,7 +167,14 @@ class EmbeddedKafka:
             )
         self._choose_ports()
         properties = self._write_properties()
-        run = [str(java), *JAVA_FLAGS, f"-Djava.io.tmpdir={self.folder / 'tmp'}", "-cp", class_path]
+        run = [
+            str(java),
+            *JAVA_FLAGS,
+            f"-Xmx{self._heap_mb}m",
+            f"-Djava.io.tmpdir={self.folder / 'tmp'}",
+            "-cp",
+            class_path,
+        ]
         if not (self.folder / "log" / "meta.properties").exists():
             self._format(run, properties)
         self._process = Process([*run, "kafka.Kafka", properties], log=self.log)
@@ -277,6 +293,7 @@ class EmbeddedKafka:
             "num.network.threads": 2,
             "num.io.threads": 4,
             "background.threads": 2,
+            **self._overrides,
         }
 
     def _format(self, run: list[str], properties: Path) -> None:
@@ -291,7 +308,14 @@ class EmbeddedKafka:
             str(properties),
         ]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=FORMAT_SECONDS)
+            done = subprocess.run(
+                command,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=FORMAT_SECONDS,
+                start_new_session=True,  # a Ctrl-C is for `up`, which then ends in order; this would fail halfway
+            )
         except subprocess.TimeoutExpired as error:
             raise LocalServerError(
                 f"Kafka's storage in {self.folder} was not formatted within {FORMAT_SECONDS} s",

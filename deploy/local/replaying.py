@@ -19,6 +19,7 @@ from deploy.report import Report, Totals, gauge, latencies, latest_alerts
 from ingest.publisher import open_publisher
 from ingest.replay import ReplayResult, Speed, replay
 from ingest.settings import IngestSettings
+from ingest.sources.archive import ArchiveOptions
 from stream.broker import BrokerSettings
 from stream.errors import BrokerError
 from stream.records import Alert, Checkpoint
@@ -29,6 +30,9 @@ JUDGED = "finsentry_judged_timestamp_seconds"
 
 FOLLOW_SECONDS = 0.5
 
+JOIN_SECONDS = 2.0
+"""A thread that waits for a broker that is gone is left behind: the run must end within 15 s, and it dies with it."""
+
 
 class Replaying:
     """A replay and what has become of it so far. A context manager: it ends the threads."""
@@ -37,6 +41,7 @@ class Replaying:
         self,
         path: Path,
         speed: Speed,
+        how: ArchiveOptions,
         *,
         ingest: IngestSettings,
         broker: BrokerSettings,
@@ -49,6 +54,7 @@ class Replaying:
         """`settle_seconds`: how long the judge must have been still after the last document for the alerts to stand."""
         self._path = path
         self._speed = speed
+        self._how = how
         self._ingest = ingest
         self._broker = broker
         self._topics = topics
@@ -82,9 +88,10 @@ class Replaying:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
+        ends = self._clock() + JOIN_SECONDS
         for thread in self._threads:
             if thread.ident is not None:
-                thread.join(5.0)
+                thread.join(max(0.0, ends - self._clock()))
         if self._reader is not None:
             self._reader.close()
 
@@ -144,7 +151,13 @@ class Replaying:
     def _publish(self) -> None:
         with open_publisher(self._ingest, self._broker, self._topics) as publisher:
             self.result = replay(
-                self._path, publisher, self._ingest, speed=self._speed, progress=self._note, stop=self._stop
+                self._path,
+                publisher,
+                self._ingest,
+                speed=self._speed,
+                options=self._how,
+                progress=self._note,
+                stop=self._stop,
             )
 
     def _follow(self) -> None:

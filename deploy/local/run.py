@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
@@ -15,7 +15,7 @@ from alerts.settings import AlertSettings, DriftSettings, WindowSettings
 from deploy.errors import InputError
 from deploy.local.broker import embedded_kafka
 from deploy.local.folders import live_folder, remember, replay_folder
-from deploy.local.kafka import find_running
+from deploy.local.kafka import EmbeddedKafka, find_running
 from deploy.local.plans import (
     HOST,
     alertmanager_plan,
@@ -34,7 +34,7 @@ from deploy.logs import log_to
 from deploy.report import Report
 from deploy.settings import Settings, to_environment, variable
 from ingest.replay import Speed
-from ingest.sources.archive import ArchiveSource
+from ingest.sources.archive import ArchiveOptions, ArchiveSource
 from stream.broker import BrokerSettings, ensure_topics
 from stream.topics import Topics
 
@@ -63,6 +63,8 @@ class RunOptions:
     """What `finsentry up` was asked for."""
 
     replay: Path | None = None
+    how: ArchiveOptions = field(default_factory=ArchiveOptions)
+    """How `replay` is read."""
     speed: Speed = "max"
     simulate: bool = False
     seconds: float | None = None
@@ -83,7 +85,8 @@ class LocalRun:
                 fix="list feeds or APIs under ingest.sources in finsentry.toml, or use --simulate or --replay FILE",
             )
         if options.replay is not None:
-            ArchiveSource(options.replay, settings.ingest)  # says what is wrong with the file before anything starts
+            # Says what is wrong with the file before anything starts.
+            ArchiveSource(options.replay, settings.ingest, options.how)
         self._options = options
         self._settings = settings
         self._say = say
@@ -112,16 +115,15 @@ class LocalRun:
 
         Raises `LocalServerError` where something does not start or dies again and again.
         """
-        if port_is_taken(self._page):
-            raise InputError(
-                f"port {self._page} of {HOST}, the console's, is taken",
-                fix="end what listens there (another `finsentry up`?), or set console.port (0: any free one)",
-            )
+        self._check_ports()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
+        server = None if self._settings.kafka.bootstrap_servers else embedded_kafka(self._settings, self._folder)
         with ExitStack() as stack:
+            if server is not None:
+                stack.callback(server.stop)  # after everything that stands on it
             stack.callback(self._end)
-            broker = self._start_broker(stack)
+            broker = self._settings.kafka if server is None else self._start_kafka(server)
             if broker is None:
                 return None
             ensure_topics(broker, self._topics.all())
@@ -135,15 +137,26 @@ class LocalRun:
 
     # ---- starting
 
-    def _start_broker(self, stack: ExitStack) -> BrokerSettings | None:
-        """The broker to use, embedded where none is configured; None where the run was stopped meanwhile."""
-        if self._settings.kafka.bootstrap_servers:
-            return self._settings.kafka
-        server = embedded_kafka(self._settings, self._folder)
+    def _check_ports(self) -> None:
+        """Raises `InputError` where a port that was asked for is taken: trying again and again would not free it."""
+        local = self._settings.local
+        wanted = {"console": ("console.port", self._page)}
+        if find_prometheus():
+            wanted["prometheus"] = ("local.prometheus_port", local.prometheus_port)
+            if find_alertmanager():
+                wanted["alertmanager"] = ("local.alertmanager_port", local.alertmanager_port)
+        for role, (key, port) in wanted.items():
+            if port and port_is_taken(port):
+                raise InputError(
+                    f"port {port} of {HOST}, for {role}, is taken",
+                    fix=f"end what listens there (another `finsentry up`?), or set {key} (0: any free one)",
+                )
+
+    def _start_kafka(self, server: EmbeddedKafka) -> BrokerSettings | None:
+        """How to reach it; None where the run was stopped meanwhile."""
         if self._options.replay and find_running(self._folder.kafka) is None:
             self._folder.clear()
         remember(self._settings.data_folder, self._folder)
-        stack.callback(server.stop)
         if not self._supervisor.start(Plan("kafka", server.launch, server.is_ready, failure=server.failure)):
             return None
         return server.settings
@@ -205,6 +218,7 @@ class LocalRun:
         return Replaying(
             self._options.replay,
             self._options.speed,
+            self._options.how,
             ingest=self._settings.ingest,
             broker=broker,
             topics=self._topics,

@@ -1,7 +1,7 @@
 """Keeps the processes of one machine running: started in order, restarted when they die, stopped together.
 
-Nothing dies in silence: each end is told with its exit code and the last line of its log, and a role that keeps dying
-ends the whole run.
+Nothing dies in silence: each end is told with its exit code and the last words of its log, and a role that keeps dying
+ends the whole run, with an error that names the role, the cause, its log and what to do.
 """
 
 import time
@@ -15,6 +15,12 @@ from deploy.local.processes import Process
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 15.0
 POLL_SECONDS = 0.1
+
+SAID = "finsentry: "
+"""How the command line begins an error; the lines below it, indented, say what to do."""
+
+MOST_SAID = 300
+"""Characters of a log's line that are shown: enough for a cause, and no page of JSON."""
 
 Say = Callable[[str, str], None]
 """Told of every change: the role and what became of it."""
@@ -108,10 +114,7 @@ class Supervisor:
             if self._stopped():
                 return False
             if role.process.running and self._clock() - role.launched > plan.ready_seconds:
-                raise LocalServerError(
-                    f"{plan.name} was not ready within {plan.ready_seconds:.0f} s",
-                    fix=f"its log is {role.process.log}; is the machine overloaded?",
-                )
+                raise self._late(role)
             if not role.process.running and role.process.exit_code == 2:
                 raise self._failure(role)  # what it was given is wrong: trying again does not mend that
             self.tend()
@@ -161,7 +164,7 @@ class Supervisor:
         if pause is None:
             raise self._failure(role)
         role.due, role.ready = now + pause, False
-        said = _last_words(role)
+        said, _ = _why(role)
         self._say(
             role.plan.name, f"ended ({_describe(code)}), starts again in {pause:.1f} s{': ' if said else ''}{said}"
         )
@@ -169,20 +172,45 @@ class Supervisor:
     def _failure(self, role: _Role) -> LocalServerError:
         code = role.process.exit_code
         times = f" {len(role.ended)} times in a row" if len(role.ended) > 1 else ""
-        said = _last_words(role)
-        known = role.plan.failure().fix if role.plan.failure else ""
+        said, fix = _why(role)
         return LocalServerError(
             f"{role.plan.name} ended{times} ({_describe(code or 0)}){': ' if said else ''}{said}",
-            fix=known or f"its log is {role.process.log}",
+            fix=_with_log(role, fix),
         )
+
+    def _late(self, role: _Role) -> LocalServerError:
+        said, _ = last_words(role.process.output())
+        return LocalServerError(
+            f"{role.plan.name} was not ready within {role.plan.ready_seconds:.0f} s"
+            + (f"; the last that it said: {said}" if said else ""),
+            fix=_with_log(role, "is the machine overloaded? Try again when it is idle"),
+        )
+
+
+def last_words(output: str) -> tuple[str, str]:
+    """The error that a command of ours ended with and what to do about it; of another program the last line."""
+    lines = [line.rstrip() for line in output.splitlines() if line.strip()]
+    for place in reversed(range(len(lines))):
+        if lines[place].startswith(SAID):
+            fix = " ".join(line.strip() for line in lines[place + 1 :])
+            return lines[place].removeprefix(SAID)[:MOST_SAID], fix[:MOST_SAID]
+        if not lines[place].startswith("  "):  # so is what to do about an error, and nothing comes after that
+            break
+    return (lines[-1].strip()[:MOST_SAID] if lines else ""), ""
 
 
 def _describe(code: int) -> str:
     return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
-def _last_words(role: _Role) -> str:
-    if role.plan.failure:
-        return role.plan.failure().message
-    lines = [line.strip() for line in role.process.output().splitlines() if line.strip()]
-    return lines[-1][:300] if lines else ""
+def _why(role: _Role) -> tuple[str, str]:
+    """Why its process ended, and what to do about it where that is known."""
+    if role.plan.failure is None:
+        return last_words(role.process.output())
+    known = role.plan.failure()
+    return known.message, known.fix
+
+
+def _with_log(role: _Role, fix: str) -> str:
+    log = str(role.process.log)
+    return fix if log in fix else "; ".join(filter(None, (fix.rstrip("."), f"its log is {log}")))

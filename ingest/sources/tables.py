@@ -29,6 +29,9 @@ MAGIC: Mapping[bytes, str] = {
     b"\xfd7zXZ": "xz data: unpack it first",
     b"(\xb5/\xfd": "Zstandard data: unpack it first",
     b"%PDF": "a PDF",
+    b"\x89PNG": "a picture",
+    b"\xff\xd8\xff": "a picture",
+    b"\x7fELF": "a program",
     b"\xff\xfe": "UTF-16: convert it, as with `iconv -f UTF-16 -t UTF-8`",
     b"\xfe\xff": "UTF-16: convert it, as with `iconv -f UTF-16 -t UTF-8`",
 }
@@ -75,9 +78,9 @@ def open_table(path: Path) -> Table:
         with path.open("rb") as file:
             start = file.read(SNIFFED_BYTES)
         if not start:
-            raise InputError(f"{path} is empty", fix="give a file with a header and rows")
+            raise InputError(f"{path} is empty", fix="give a file with rows in it")
         if kind is not ParquetTable:
-            _check_is_text(path, start)
+            check_is_text(str(path), start)
         return kind(path)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}", fix="check its permissions") from error
@@ -87,13 +90,14 @@ def _kinds() -> Mapping[str, Callable[[Path], Table]]:
     return {".csv": CsvTable, ".jsonl": JsonLinesTable, ".ndjson": JsonLinesTable, ".parquet": ParquetTable}
 
 
-def _check_is_text(path: Path, start: bytes) -> None:
+def check_is_text(name: str, start: bytes) -> None:
+    """Raises `InputError` where the first bytes of the file `name` are those of something else."""
     for magic, what in MAGIC.items():
         if start.startswith(magic):
-            raise InputError(f"{path} is no text file", fix=f"it looks like {what}")
+            raise InputError(f"{name} is no text file", fix=f"it looks like {what}")
     if b"\0" in start:
         at = start.index(b"\0")
-        raise InputError(f"{path} is a binary file: byte {at} is zero", fix="give a text file in UTF-8, or Parquet")
+        raise InputError(f"{name} is a binary file: byte {at} is zero", fix="give a text file in UTF-8, or Parquet")
 
 
 class CsvTable:

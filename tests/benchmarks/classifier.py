@@ -5,13 +5,11 @@ same texts with networks of the same shape; what the weights say does not matter
 """
 
 import argparse
-import csv
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
-from random import Random
 
 import numpy as np
 import onnxruntime
@@ -22,24 +20,15 @@ from tokenizers import Tokenizer
 from model.batching import pad
 from model.bundle import TOKENIZER_FILE
 from model.classifier import Classifier
-from model.export import export
-from model.network import TwoHeads
-from model.recipe import CONFIGS, read_recipe
+from model.data.recipe import CONFIGS, read_recipe
+from model.export.to_onnx import export
 from model.runtime import INPUTS, OUTPUTS
 from model.settings import ModelSettings
+from model.training.network import TwoHeads
 from tests.benchmarks.side_by_side import Contender, machine, rates, table
+from tests.benchmarks.texts import own_texts
 
 BATCH = 64
-
-
-def texts(count: int) -> list[str]:
-    """Posts, press sentences and headlines of the recipe's own texts, shuffled as a stream would mix them."""
-    found = []
-    for path in sorted((CONFIGS / "texts").glob("*.csv")):
-        with path.open(encoding="utf-8", newline="") as file:
-            found += [row["text"] for row in csv.DictReader(file)]
-    Random(1).shuffle(found)
-    return found[:count]
 
 
 def pipeline(encoder: Path, items: Sequence[str]) -> Contender:
@@ -82,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     transformers.logging.set_verbosity_error()
     on = machine()
-    items = texts(options.texts)
+    items = own_texts(options.texts)
     encoder = read_recipe(CONFIGS / "default.toml").encoder.locate()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))

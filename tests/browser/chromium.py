@@ -1,6 +1,8 @@
-"""Debian's Chromium, driven by Playwright: nothing is downloaded, and the browser itself talks to nobody."""
+"""Debian's Chromium (or Chrome), driven by Playwright: nothing is downloaded, and the browser talks to nobody."""
 
-EXECUTABLE = "/usr/bin/chromium"
+import shutil
+
+EXECUTABLE = shutil.which("chromium") or shutil.which("google-chrome") or "chromium"
 
 ARGUMENTS = [
     "--headless=new",

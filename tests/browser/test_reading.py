@@ -1,19 +1,27 @@
 """What a reader does with the page: by mouse, by keyboard, on a phone, without scripts."""
 
+import shutil
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import pytest
 from playwright.sync_api import Page, expect
 
 from deploy.local.kafka import EmbeddedKafka
-from stream.broker import ensure_topics
+from model.bundle import DEFAULT_BUNDLE, Bundle, Temperatures, write_manifest
+from stream.broker import BrokerSettings, ensure_topics
+from stream.control import promote
+from stream.control_desk import ControlDesk
+from stream.records import BundleRef
 from stream.topics import Topics, TopicSettings
 from stream.windows import WindowTable
 from tests.browser.conftest import OpenPage, StartConsole
 from tests.browser.feeding import ConsoleProcess, Writer, alert, story
 from tests.browser.made_up import World
+from tests.integration.logs import wait_until
 
 expect.set_options(timeout=30_000)
 
@@ -186,6 +194,43 @@ def test_a_click_on_the_probability_says_why(news: News, open_page: OpenPage) ->
     expect(page.get_by_label("Headline")).to_have_value(title)
     assert page.locator(".words").inner_text().split() == title.split()
     assert page.locator("tbody tr").count() == len(title.split())
+    assert overflow_of_document(page) <= 0
+
+
+def test_the_bundle_that_is_live_says_why_and_where_it_cannot_the_page_says_so(
+    start_console: StartConsole,
+    open_page: OpenPage,
+    writer: Writer,
+    kafka: BrokerSettings,
+    topics: Topics,
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "candidate"
+    shutil.copytree(DEFAULT_BUNDLE, folder)
+    old = Bundle.load(folder).manifest
+    new = write_manifest(folder, msgspec.structs.replace(old, version="candidate", temperatures=Temperatures(topic=9)))
+    at = datetime.now(UTC) - timedelta(minutes=5)
+    writer.stories(story("Macro", "Factory orders fall again"))
+    page = open_page(start_console().url)
+    why = page.locator("#headlines a.negative").first
+    why.click()
+    expect(page.locator(".verdict small")).to_have_text(old.version)
+    expect(page.get_by_role("note")).to_have_count(0)
+
+    with ControlDesk(kafka, topics) as desk:
+        live = promote(BundleRef(folder=str(folder), version=new.version, digest=new.digest), None, at)
+        desk.publish(live)
+        explained = page.locator(".verdict small").filter(has_text=new.version)
+        wait_until(lambda: page.reload() is not None and explained.count() > 0, seconds=20, what="the new one explains")
+        expect(page.get_by_role("note")).to_have_count(0)
+
+        gone = BundleRef(folder=str(tmp_path / "gone"), version="gone-1")
+        desk.publish(promote(gone, live, at))
+    note = page.get_by_role("note").filter(has_text="gone-1 is live, but could not be opened here")
+    wait_until(lambda: page.reload() is not None and note.count() > 0, seconds=20, what="the page says so")
+    expect(page.locator(".verdict small")).to_have_text(new.version)
+    assert page.evaluate(CONTRASTS) == []
+    page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
     assert overflow_of_document(page) <= 0
 
 

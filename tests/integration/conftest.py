@@ -1,19 +1,15 @@
 """`finsentry` commands against this test's own broker and topics."""
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from stream.broker import BrokerSettings
-from stream.topics import Topics, TopicSettings
+from stream.topics import TopicSettings
 from tests.integration.commands import Finsentry
-from tests.integration.streaming import StartWorker
 
-LONGEST = ("test_up_simulated.py", "test_up_replay.py")
+LONGEST = ("test_up_simulated.py", "test_faults.py", "test_up_replay.py")
 """Begun first, so that no core waits for the other at the end."""
 
 
@@ -50,23 +46,3 @@ def alone(tmp_path: Path) -> Iterator[Finsentry]:
         yield commands
     finally:
         commands.close()
-
-
-@pytest.fixture
-def start_worker(kafka: BrokerSettings, topics: Topics, tmp_path: Path) -> Iterator[StartWorker]:
-    """Starts workers over this test's topics, and ends them; their logs are shown where the test fails."""
-    started: list[subprocess.Popen[str]] = []
-
-    def start(**options: object) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-m", "tests.integration.stub_worker", kafka.bootstrap_servers, topics.group("")]
-        with (tmp_path / f"worker-{len(started)}.log").open("w") as log:
-            process = subprocess.Popen([*command, json.dumps(options)], stdout=log, stderr=subprocess.STDOUT, text=True)
-        started.append(process)
-        return process
-
-    yield start
-    for place, process in enumerate(started):
-        process.kill()
-        process.wait()
-        # pytest shows it where the test failed.
-        sys.stdout.write(f"---- worker {place}\n{(tmp_path / f'worker-{place}.log').read_text()}")

@@ -1,16 +1,24 @@
 """A worker process with classifiers that cost nothing: `python -m tests.integration.stub_worker BROKER PREFIX`."""
 
+import itertools
 import json
 import logging
+import math
 import sys
 import time
 import zlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+
+import aiokafka
+import aiokafka.admin
+import msgspec
 
 from model.classifier import Prediction
 from model.errors import BundleError
 from model.labels import SENTIMENTS, TOPICS
+from model.routing import DEFAULT
 from stream.app import run_worker
 from stream.broker import BrokerSettings
 from stream.errors import FinSentryError
@@ -28,33 +36,68 @@ def label(salt: str, text: str) -> Prediction:
     return Prediction(TOPICS[number % 20], 0.9, SENTIMENTS[number % 3], (negative, 1 - negative, 0.0))
 
 
+class Mood(msgspec.Struct, frozen=True, kw_only=True):
+    """How a stub is at the moment. A test that changes it writes it to a file, which is read before every batch."""
+
+    seconds_a_batch: float = 0.0
+    largest_batch: int = 1_000_000
+    """Fails on more texts, as one whose memory they do not fit in."""
+    sick: bool = False
+    """Fails on everything."""
+
+    def write(self, path: Path) -> None:
+        """Puts the stubs that were started with `mood=path` into this mood, from their next batch on."""
+        unfinished = path.with_suffix(".unfinished")
+        unfinished.write_bytes(msgspec.json.encode(self))
+        unfinished.replace(path)
+
+
 class StubClassifier:
     """Labels with a salt of its own: another worker may see a document otherwise, and always another version.
 
-    Fails on texts with `fails_on` in them.
+    Fails on texts with `fails_on` in them, and gives no finite number for those with `nan_on`.
     """
 
     def __init__(
-        self, seconds_a_batch: float = 0.0, *, version: str = "stub", salt: str = "", fails_on: str = "unreadable"
+        self,
+        seconds_a_batch: float = 0.0,
+        *,
+        version: str = "stub",
+        salt: str = "",
+        fails_on: str = "unreadable",
+        nan_on: str = "incalculable",
+        mood: str = "",
     ) -> None:
         self.version = version
         self._salt = salt or str(time.time_ns())
-        self._seconds = seconds_a_batch
+        self._mood = Mood(seconds_a_batch=seconds_a_batch)
+        self._mood_file = Path(mood) if mood else None
         self._fails_on = fails_on
+        self._nan_on = nan_on
 
     def classify(self, texts: Sequence[str]) -> list[Prediction]:
-        time.sleep(self._seconds)
+        mood = msgspec.json.decode(self._mood_file.read_bytes(), type=Mood) if self._mood_file else self._mood
+        time.sleep(mood.seconds_a_batch)
+        if mood.sick:
+            raise RuntimeError("the accelerator does not answer")
+        if len(texts) > mood.largest_batch:
+            raise MemoryError(f"no room for {len(texts)} texts")
         if any(self._fails_on in text for text in texts):
             raise ValueError("the model cannot read this")
-        return [label(self._salt, text) for text in texts]
+        found = [label(self._salt, text) for text in texts]
+        return [
+            one._replace(probabilities=(math.nan, 0.5, 0.5)) if self._nan_on in text else one
+            for one, text in zip(found, texts, strict=True)
+        ]
 
 
 def load_stub(seconds_a_batch: float, own: str) -> Any:
     """Opens stubs: a bundle's `folder` holds what they do, as JSON. A stub's salt is its version."""
 
-    def load(wanted: BundleRef | None) -> StubClassifier:
+    def load(wanted: BundleRef | None, slot: str = DEFAULT, /) -> StubClassifier:
         if wanted is None:
-            return StubClassifier(seconds_a_batch, version=own, salt=own)
+            version = f"{own}-{slot}" if slot else own
+            return StubClassifier(seconds_a_batch, version=version, salt=version)
         options = json.loads(wanted.folder)
         if options.pop("damaged", False):
             raise BundleError(f"{wanted.version}: damaged", fix="restore it")
@@ -68,19 +111,53 @@ def stub_bundle(version: str, **options: Any) -> BundleRef:
     return BundleRef(folder=json.dumps(options), version=version)
 
 
+def fail_once(method: str, at_call: int) -> None:
+    """Makes the `at_call`th call of `method` of aiokafka, such as `AIOKafkaConsumer.getmany`, raise.
+
+    An even call before anything is done, an odd one after it: both must be survived.
+    """
+    owner_name, name = method.split(".")
+    owner = next(getattr(module, owner_name) for module in (aiokafka, aiokafka.admin) if hasattr(module, owner_name))
+    real = getattr(owner, name)
+    calls = itertools.count(1)
+
+    async def failing(*args: Any, **kwargs: Any) -> Any:
+        call = next(calls)
+        if call != at_call:
+            return await real(*args, **kwargs)
+        if call % 2:
+            await real(*args, **kwargs)
+        logging.getLogger("faults").warning("injected method=%s call=%d", method, call)
+        raise RuntimeError(f"injected into {method}")
+
+    setattr(owner, name, failing)
+
+
 def main() -> int:
     broker, prefix, *more = sys.argv[1:]
     options = json.loads(more[0]) if more else {}
+    for method, at_call in options.get("fail", []):
+        fail_once(method, at_call)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     seconds, own = options.get("seconds_a_batch", 0.0), options.get("version", "stub")
+    stub = StubClassifier(
+        seconds,
+        version=own,
+        salt=own if "version" in options else "",
+        **{name: options[name] for name in ("fails_on", "nan_on", "mood") if name in options},
+    )
+    load = load_stub(seconds, own)
     try:
         run_worker(
             BrokerSettings(bootstrap_servers=broker),
             Topics(TopicSettings(prefix=prefix)),
             StreamSettings(**options.get("stream", {})),
-            LiveModel(Loaded(None, StubClassifier(seconds, version=own, salt=own if "version" in options else ""))),
+            LiveModel(
+                Loaded(None, stub),
+                {language: Loaded(None, load(None, language)) for language in options.get("languages", ())},
+            ),
             RoleServer("worker", options.get("port", 0)),
-            load=load_stub(seconds, own),
+            load=load,
         )
     except FinSentryError as error:
         sys.stderr.write(f"{error}\n")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from deploy.local.processes import free_ports
+from model.bundle import DEFAULT_BUNDLE
 from stream.broker import BrokerSettings
 from stream.topics import Topics
 from tests.integration.commands import Finsentry
@@ -113,19 +113,6 @@ def test_a_directory_is_refused_by_name(finsentry: Finsentry, tmp_path: Path) ->
     assert "is a directory" in refused(finsentry.run("replay", tmp_path), 2)
 
 
-@pytest.mark.parametrize("command", [("worker",), ("dump", "alerts")])
-def test_no_broker_is_said(finsentry: Finsentry, command: tuple[str, ...]) -> None:
-    nobody = f"127.0.0.1:{free_ports(1)[0]}"
-    finsentry.environment["FINSENTRY_KAFKA__BOOTSTRAP_SERVERS"] = nobody
-    finsentry.environment["FINSENTRY_METRICS__WORKER"] = "0"
-
-    done = finsentry.run(*command)
-
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    assert f"no Kafka broker answers at {nobody}" in done.stderr
-
-
 def test_a_wrong_settings_key_is_refused_by_name(finsentry: Finsentry) -> None:
     finsentry.environment["FINSENTRY_TOPICS__PARTITION"] = "4"
 
@@ -138,6 +125,20 @@ def test_the_example_of_classify_says_negative(finsentry: Finsentry) -> None:
     assert answer["sentiment"] == "negative"
     assert set(answer) == {"text", "topic", "topic_probability", "sentiment", "probabilities", "model"}
     assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_classify_says_which_bundle_read_a_text_and_which_language_has_none(finsentry: Finsentry) -> None:
+    finsentry.environment["FINSENTRY_MODEL__LANGUAGES__ZH"] = str(DEFAULT_BUNDLE)
+    texts = ("银行股价大跌", "Regulator shuts down lender after run on deposits", "$TSLA")
+    answers = lines(finsentry.run("classify", "-", text="\n".join(texts)))
+    assert [answer["text"] for answer in answers] == list(texts)
+    assert [(answer["language"], answer["fallback"]) for answer in answers] == [
+        ("zh", False),
+        ("en", False),
+        ("", True),
+    ]
+    explained = json.loads(finsentry.run("explain", texts[0], "--json").stdout)
+    assert len(explained["words"]) > 1
 
 
 def test_classify_passes_over_what_is_no_text(finsentry: Finsentry, tmp_path: Path) -> None:
@@ -160,6 +161,25 @@ def test_a_bundle_with_one_byte_changed_is_refused(finsentry: Finsentry, tmp_pat
     finsentry.environment["FINSENTRY_MODEL__BUNDLE"] = str(bundle)
 
     assert "model.onnx" in refused(finsentry.run("classify", "-", text="Shares fall\n"), 2)
+
+
+def test_a_run_that_fails_says_last_which_role_why_what_to_do_and_where_its_log_is(
+    finsentry: Finsentry, tmp_path: Path
+) -> None:
+    (tmp_path / "bundle").mkdir()
+    finsentry.environment["FINSENTRY_MODEL__BUNDLE"] = str(tmp_path / "bundle")
+    finsentry.environment["FINSENTRY_CONSOLE__PORT"] = "0"
+
+    done = finsentry.run("up", "--simulate")
+
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1].endswith(f"what it made is in {tmp_path / 'data' / 'live'}")
+    message, fix = done.stderr.splitlines()
+    assert message.startswith("finsentry: worker-1 ended (exit code 2): ")
+    assert str(tmp_path / "bundle") in message
+    assert "finsentry export" in fix
+    log = Path(fix.rpartition("its log is ")[2])
+    assert message.rpartition("): ")[2] in log.read_text()
 
 
 def test_doctor_finds_the_broker_and_its_topics(finsentry: Finsentry, topics: Topics, kafka: BrokerSettings) -> None:

@@ -23,6 +23,10 @@ MAY_BE_EMPTY = {
     "finsentry_dead_letters_total": "nothing that the made-up web publishes is unreadable",
     "finsentry_stage_errors_total": "nothing fails",
     "finsentry_rows_rejected_total": "every entry of the made-up web can become a document",
+    "finsentry_input_drift_index": "fewer than a thousand texts may have been scored",
+    "finsentry_documents_fallback_total": "with one bundle nothing asks for a language",
+    "finsentry_shadow_disagreement_ratio": "no shadow runs",
+    "finsentry_shadow_negative_difference_ratio": "no shadow runs",
 }
 """What has no series in a short and healthy run: counters with labels have none before they first count."""
 

@@ -80,6 +80,17 @@ def gone(pid: int, *, seconds: float = 10) -> bool:
     return False
 
 
+def test_a_first_start_is_quick_and_the_heap_small(tmp_path: Path) -> None:
+    began = time.monotonic()
+    with EmbeddedKafka(tmp_path) as server:
+        took = time.monotonic() - began
+        command = Path(f"/proc/{server.pid}/cmdline").read_text().split("\0")
+    # Asked are 15 s; a machine that runs other tests beside it is given twice that.
+    assert took < 30
+    (heap,) = (int(word.removeprefix("-Xmx").removesuffix("m")) for word in command if word.startswith("-Xmx"))
+    assert heap <= 512
+
+
 def test_acknowledged_records_survive_kill_9(server: EmbeddedKafka) -> None:
     ensure_topics(server.settings, (Topic("kept", 1, 1),))
     sent = [f"record {number}".encode() for number in range(100)]

@@ -5,13 +5,13 @@ import shutil
 import signal
 import subprocess
 import urllib.request
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from time import sleep
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import pytest
@@ -19,9 +19,9 @@ import pytest
 from deploy.local.processes import free_ports
 from model.bundle import DEFAULT_BUNDLE, Bundle, Temperatures, write_manifest
 from stream.broker import BrokerSettings
-from stream.control import promote, roll_back, shadow
+from stream.control import progress_of, promote, roll_back, shadow
 from stream.control_desk import ControlDesk
-from stream.records import BundleRef, Disagreement, Progress, Promotion, ScoredDocument
+from stream.records import BundleRef, Disagreement, Document, Progress, Promotion, ScoredDocument
 from stream.snapshot import read_topic
 from stream.topics import Topics
 from tests.integration.commands import Finsentry
@@ -53,8 +53,8 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def make_live(desk: ControlDesk, bundle: BundleRef) -> Promotion:
-    promotion = promote(bundle, desk.table.live, now())
+def make_live(desk: ControlDesk, bundle: BundleRef, language: str = "") -> Promotion:
+    promotion = promote(bundle, desk.table.standing("live", language), now(), language)
     desk.publish(promotion)
     return promotion
 
@@ -62,8 +62,8 @@ def make_live(desk: ControlDesk, bundle: BundleRef) -> Promotion:
 def answers(desk: ControlDesk, promotion: Promotion) -> list[Progress]:
     """What workers say of the promotion now."""
     desk.read()
-    found = [getattr(heard.report, promotion.mode) for heard in desk.table.workers.values()]
-    return [progress for progress in found if progress is not None and progress.promotion == promotion.id]
+    found = [progress_of(heard.report, promotion) for heard in desk.table.workers.values()]
+    return [progress for progress in found if progress is not None]
 
 
 def wait_for_answers(desk: ControlDesk, promotion: Promotion, *states: str, seconds: float = 30) -> list[Progress]:
@@ -163,7 +163,7 @@ def test_a_worker_that_cannot_load_what_is_live_says_so_and_takes_what_was_live_
     assert answer.reason == "damaged-1: damaged; restore it"
 
     shown = scrape(port)
-    assert 'finsentry_model_info{model="good-1",provider="cpu"} 1.0' in shown
+    assert 'finsentry_model_info{language="",model="good-1",provider="cpu"} 1.0' in shown
     assert OWN not in shown
     assert "finsentry_promotion_refused 1.0" in shown
     assert 'finsentry_promotions_total{outcome="refused"} 1.0' in shown
@@ -185,7 +185,7 @@ def test_a_shadow_scores_beside_the_live_one_and_changes_nothing(
     wait_until(lambda: counted in scrape(port), seconds=10, what=counted)
     assert 'finsentry_shadow_disagreement_ratio{head="topic"}' in scrape(port)
 
-    desk.end("shadow")
+    desk.end_shadow()
     (answer,) = wait_for_answers(desk, beside, "shadowed")
 
     assert answer.disagreement == compared
@@ -247,6 +247,38 @@ def test_the_command_promotes_shadows_takes_back_and_rolls_back(
     assert "nothing to go back to" in again.stderr
 
 
+class Load:
+    """Documents that are published one handful after the other, from when it is entered until it is `ended`."""
+
+    def __init__(self, kafka: BrokerSettings, topics: Topics) -> None:
+        self.published = 0
+        self._kafka = kafka
+        self._topics = topics
+        self._records = as_records(documents(20_000))
+        self._over = Event()
+        self._thread = Thread(target=self._publish)
+
+    def ended(self) -> int:
+        """Ends it and says how many there are."""
+        self._over.set()
+        self._thread.join()
+        return self.published
+
+    def _publish(self) -> None:
+        while not self._over.wait(0.1):
+            handful = self._records[self.published : self.published + 50]
+            publish(self._kafka, self._topics, handful)
+            self.published += len(handful)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ended()
+
+
+@pytest.mark.timeout(240)
 def test_a_real_bundle_goes_into_a_real_worker_under_load(
     kafka: BrokerSettings, topics: Topics, finsentry: Finsentry, tmp_path: Path
 ) -> None:
@@ -257,20 +289,105 @@ def test_a_real_bundle_goes_into_a_real_worker_under_load(
     finsentry.environment["FINSENTRY_METRICS__WORKER"] = "0"
     worker = finsentry.start("worker")
     wait_until(lambda: "ready role=worker" in worker.output(), seconds=60, what="the worker is ready")
-    publish(kafka, topics, as_records(documents(2000)))
 
-    beside = finsentry.start("promote", folder, "--shadow", "--for", "2")
-    wait_until(lambda: beside.exit_code is not None, seconds=60, what="the shadow ends")
-    assert "get another topic" in beside.output()
-    done = finsentry.run("promote", folder)
+    with Load(kafka, topics) as load:
+        beside = finsentry.start("promote", folder, "--shadow", "--for", "6")
+        wait_until(lambda: beside.exit_code is not None, seconds=60, what="the shadow ends")
+        assert "get another topic" in beside.output()
+        before = load.published
+        done = finsentry.run("promote", folder)
+        assert before < load.published, "nothing was published while the bundle was promoted"
+        wait_until(lambda: new.version in models(kafka, topics), seconds=30, what="the new bundle scores")
+        total = load.ended()
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"scoring with {new.version}" in done.stdout
-    publish(kafka, topics, as_records(documents(2100)[2000:]))
-    wait_for_documents(kafka, topics, 2100, seconds=60)
-    models = Counter(document.model for document in scored_once(kafka, topics))
-    assert models.keys() == {old.version, new.version}
-    assert sum(models.values()) == 2100
+    wait_for_documents(kafka, topics, total, seconds=90)
+    kept = scored_once(kafka, topics)
+    assert len(kept) == len({document.id for document in kept}) == total
+    by_bundle = models(kafka, topics)
+    assert by_bundle.keys() == {old.version, new.version}
+    assert by_bundle.total() == total
+    in_turn: dict[int, list[str]] = defaultdict(list)
+    for record in read_topic(kafka, topics.scored):
+        in_turn[record.partition].append(msgspec.json.decode(record.value, type=ScoredDocument).model)
+    for named in in_turn.values():
+        assert named == sorted(named, key=[old.version, new.version].index), "one swap, and no way back"
+
+
+def models(kafka: BrokerSettings, topics: Topics) -> Counter[str]:
+    """How many documents each bundle scored."""
+    return Counter(document.model for document in scored_once(kafka, topics))
+
+
+ENGLISH = "Shares of a lender fell sharply"
+CHINESE = "银行股价大跌"
+GERMAN = "Aktien einer Bank fallen nach Gewinnwarnung"
+
+
+def in_three_languages(start: int, end: int) -> list[Document]:
+    texts = (ENGLISH, CHINESE, GERMAN)
+    return [
+        msgspec.structs.replace(one, text=f"{texts[place % 3]} {place}")
+        for place, one in enumerate(documents(end))
+        if place >= start
+    ]
+
+
+def test_documents_go_to_the_bundle_of_their_language_and_a_promotion_to_the_documents_of_its(
+    kafka: BrokerSettings, topics: Topics, start_worker: StartWorker, desk: ControlDesk
+) -> None:
+    (port,) = free_ports(1)
+    start_worker(version=OWN, languages=["zh"], port=port)
+    publish(kafka, topics, as_records(in_three_languages(0, 300)))
+    wait_for_documents(kafka, topics, 300, seconds=40)
+    promotion = make_live(desk, stub_bundle("chinese-2"), "zh")
+    wait_for_answers(desk, promotion, "live")
+    publish(kafka, topics, as_records(in_three_languages(300, 600)))
+    wait_for_documents(kafka, topics, 600, seconds=40)
+
+    kept = scored_once(kafka, topics)
+    assert len(kept) == 600
+    assert_rightly_named(kept)
+    found = Counter((one.title.rpartition(" ")[0], one.language, one.fallback, one.model) for one in kept)
+    assert found == {
+        (ENGLISH, "en", False, OWN): 200,
+        (GERMAN, "de", True, OWN): 200,
+        (CHINESE, "zh", False, f"{OWN}-zh"): 100,
+        (CHINESE, "zh", False, "chinese-2"): 100,
+    }
+    buckets, _ = read_windows(kafka, topics)
+    assert counts(buckets) == counts(offline(kafka, topics))
+    shown = scrape(port)
+    assert f'finsentry_model_info{{language="",model="{OWN}",provider="cpu"}} 1.0' in shown
+    assert 'finsentry_model_info{language="zh",model="chinese-2",provider="cpu"} 1.0' in shown
+    assert 'finsentry_documents_scored_total{model="chinese-2"} 100.0' in shown
+    assert 'finsentry_documents_fallback_total{language="de"} 200.0' in shown
+    assert 'finsentry_documents_fallback_total{language="en"}' not in shown
+
+    (refusal,) = wait_for_answers(desk, make_live(desk, stub_bundle("german-1"), "de"), "refused")
+    assert "model.languages.de" in refusal.reason
+    (heard,) = desk.table.workers.values()
+    assert (heard.report.model, heard.report.models) == (OWN, {"zh": "chinese-2"})
+
+
+def test_the_command_promotes_and_takes_back_the_bundle_of_one_language(
+    finsentry: Finsentry, desk: ControlDesk, start_worker: StartWorker
+) -> None:
+    start_worker(version=OWN, languages=["zh"])
+    wait_for_answers(desk, make_live(desk, stub_bundle("chinese-1"), "zh"), "live")
+    as_stub = ("promote", DEFAULT_BUNDLE, "--json", "--language", "zh", "--seen-as")
+    version = Bundle.load(DEFAULT_BUNDLE).manifest.version
+
+    (worker,) = said(finsentry.run(*as_stub, "{}", "--wait", "20"), 0)["workers"]
+    assert (worker["state"], worker["model"]) == ("live", version)
+    status = finsentry.run("promote", "--status").stdout
+    assert f"live in zh: {version}" in status
+    assert f"scoring with {OWN}  zh with {version}" in status
+    assert said(finsentry.run("promote", "--rollback", "--language", "zh", "--json"), 0)["version"] == "chinese-1"
+    desk.read()
+    (heard,) = desk.table.workers.values()
+    assert (heard.report.model, heard.report.models) == (OWN, {"zh": "chinese-1"})
 
 
 def said(done: "subprocess.CompletedProcess[str]", code: int) -> Any:

@@ -75,12 +75,15 @@ def replay_and_judge_offline(alone: Finsentry, archive: Path, *, seconds: int) -
 
 
 def last_buckets(dump: Path) -> dict[tuple[int, str], Bucket]:
-    """What stands in `windows`: of each bucket the last record, as compaction would leave it."""
-    buckets = {}
+    """What stands in `windows`: of each bucket the record with the highest `applied`, as readers take it."""
+    buckets: dict[tuple[int, str], Bucket] = {}
     for line in lines(dump):
         record = msgspec.json.decode(line)
-        if record["key"] != CHECKPOINT_KEY and record["value"] is not None:
-            buckets[record["partition"], record["key"]] = msgspec.convert(record["value"], Bucket)
+        if not record["key"].startswith(CHECKPOINT_KEY) and record["value"] is not None:
+            bucket = msgspec.convert(record["value"], Bucket)
+            held = buckets.get((bucket.partition, bucket.key))
+            if held is None or held.applied <= bucket.applied:
+                buckets[bucket.partition, bucket.key] = bucket
     return buckets
 
 
@@ -107,6 +110,8 @@ def test_the_three_year_archive_is_through_in_a_minute_and_the_crash_of_2020_is_
     report = replay_and_judge_offline(alone, shared("data/replay/guardian.csv"), seconds=240)
 
     assert (report["rows"], report["rejected"], report["published"]) == (17_800, 40, 17_760)
+    # Asked is a minute on two cores; a machine that runs other tests beside it is given twice that.
+    assert report["published"] / report["documents_per_second"] < 120
     starts = [alert["started_at"][:10] for alert in report["alerts"]]
     assert any("2020-02-17" <= start <= "2020-03-10" for start in starts), starts
 

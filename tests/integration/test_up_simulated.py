@@ -59,6 +59,7 @@ def test_a_made_up_crisis_raises_one_alert_in_its_topic_and_resolves(alone: Fins
     wait_until(lambda: not process.running, seconds=STOPS_WITHIN, what="everything has stopped")
     assert monotonic() - began < STOPS_WITHIN
     assert process.exit_code == 0
+    assert "killed" not in process.output(), "a role that stops by itself commits what it did"
     assert processes_in(tmp_path) == []
 
 

@@ -14,6 +14,7 @@ from alerts.settings import AlertSettings
 from model.classifier import Prediction
 from stream.errors import InputError
 from stream.records import Document, ScoredDocument, encode
+from stream.scoring import by_one
 from stream.settings import StreamSettings
 from stream.windows import WindowTable
 from tests.unit.alerts import synthetic
@@ -167,10 +168,15 @@ def texts() -> Iterator[Document]:
 
 
 def test_texts_are_scored_and_counted_as_in_the_stream() -> None:
-    from_texts = backtest(score(texts(), Pessimist(), STREAM), POLICY, STREAM)
+    from_texts = backtest(score(texts(), by_one(Pessimist()), STREAM), POLICY, STREAM)
     from_scored = backtest(scored(), POLICY, STREAM)
     assert from_texts.told == from_scored.told
     assert list(from_texts.windows()) == list(from_scored.windows())
+
+
+def test_too_few_documents_for_a_picture_are_said(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is nothing to draw"):
+        draw(backtest(list(scored())[:1], POLICY, STREAM), tmp_path / "t.png")
 
 
 def test_the_picture_is_drawn(tmp_path: Path) -> None:

@@ -9,7 +9,11 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from dashboards.grafana.boards import OUTPUT, to_json
 from stream import metrics
+from stream.bulk_histogram import BulkHistogram
 from tests.unit.dashboards.board_queries import BoardQuery, board_queries, variable_queries
+
+SCRAPED = {"instance", "job"}
+"""Labels that Prometheus gives to whatever it scrapes."""
 
 SUFFIXES = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
 
@@ -18,10 +22,10 @@ def exported() -> dict[str, set[str]]:
     """Every series name that Prometheus will see, with its labels."""
     found = {}
     for metric in vars(metrics).values():
-        if isinstance(metric, MetricWrapperBase):
+        if isinstance(metric, MetricWrapperBase | BulkHistogram):
             (family,) = metric.describe()
             for suffix in SUFFIXES[family.type]:
-                labels = {*metric._labelnames, *(["le"] if suffix == "_bucket" else [])}
+                labels = {*getattr(metric, "_labelnames", ()), *(["le"] if suffix == "_bucket" else [])}
                 found[family.name + suffix] = labels
     return found
 
@@ -48,7 +52,16 @@ def test_every_query_asks_for_metrics_and_labels_that_are_exported(query: BoardQ
     assert names, "a query of no metric of ours"
     for name in names:
         assert name in known
-        assert labels_in(query.expression) <= known[name]
+        assert labels_in(query.expression) <= known[name] | SCRAPED
+
+
+def test_every_metric_is_in_a_panel_but_how_many_windows_were_judged() -> None:
+    shown = {name for query in board_queries() for name in names_in(query.expression)}
+    for metric in vars(metrics).values():
+        if isinstance(metric, MetricWrapperBase | BulkHistogram):
+            (family,) = metric.describe()
+            seen = any(family.name + suffix in shown for suffix in SUFFIXES[family.type])
+            assert seen or metric is metrics.EVALUATIONS, family.name
 
 
 def test_the_variables_list_values_of_exported_labels() -> None:

@@ -94,7 +94,8 @@ def test_jars_are_copied_once_and_again_for_another_pom(programs: Path, tmp_path
         programs,
         "mvn",
         f'[ "$1" = -version ] && {MAVEN_3} && exit 0\n'
-        f'echo call >> {calls}; for a; do case "$a" in -DoutputDirectory=*) mkdir "${{a#*=}}";; esac; done',
+        f'echo call >> {calls}\nfor a; do case "$a" in -DoutputDirectory=*) folder="${{a#*=}}";; esac; done\n'
+        'mkdir "$folder"; : > "$folder/kafka_2.jar"',
     )
     cache = tmp_path / "cache"
     (cache / "of-an-older-pom").mkdir(parents=True)
@@ -102,6 +103,9 @@ def test_jars_are_copied_once_and_again_for_another_pom(programs: Path, tmp_path
     assert ensure_jars(cache) == ensure_jars(cache) == jars_folder(cache)
 
     assert calls.read_text() == "call\n"
+    (jars_folder(cache) / "kafka_2.jar").unlink()
+    ensure_jars(cache)
+    assert calls.read_text() == "call\n" * 2, "jars that were lost are copied again"
     assert list(cache.iterdir()) == [jars_folder(cache)]
     other = tmp_path / "pom.xml"
     other.write_text("<project/>")

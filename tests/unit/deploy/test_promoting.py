@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from deploy.cli import run
-from deploy.promoting import Answer, answers, read_bundle, total
+from deploy.commands.promote import rolled_back
+from deploy.promoting import Answer, State, answers, read_bundle, total
 from model.bundle import DEFAULT_BUNDLE
 from model.errors import BundleError
 from stream.control import ControlTable, promote, worker_key
@@ -64,6 +65,7 @@ def test_a_bundle_is_named_by_folder_version_and_digest_and_must_be_whole(tmp_pa
         ([], "one of BUNDLE, --rollback and --status"),
         (["bundle", "--rollback"], "one of BUNDLE, --rollback and --status"),
         (["--status", "--shadow"], "--shadow needs BUNDLE"),
+        (["bundle", "--language", "chinese"], "two small letters of ISO 639-1"),
         (["bundle", "--for", "3"], "goes with --shadow"),
         (["no/such/folder"], "no/such/folder: no such folder"),
     ],
@@ -73,3 +75,22 @@ def test_what_does_not_go_together_is_said_before_a_broker_is_looked_for(
 ) -> None:
     assert run(["promote", *arguments]) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("states", "code", "out", "err"),
+    [
+        (("live", "live"), 0, "live again: b", ""),
+        (("live", "refused"), 1, "", "not everywhere: b; a rollback is not taken back"),
+        (("live", "unanswered"), 1, "asked for again: b", "no answer in time from w1"),
+    ],
+)
+def test_a_rollback_is_live_again_only_where_every_worker_says_so(
+    states: tuple[State, ...], code: int, out: str, err: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = [Answer(worker=f"w{number}", state=state, model="") for number, state in enumerate(states)]
+    assert rolled_back(PROMOTION, found, as_json=False) == code
+    said = capsys.readouterr()
+    assert ("live again" in said.out) == (code == 0)
+    assert out in said.out
+    assert err in said.err

@@ -13,6 +13,7 @@ from deploy.local.processes import free_ports
 from deploy.local.replaying import Replaying
 from ingest.replay import ReplayResult
 from ingest.settings import IngestSettings
+from ingest.sources.archive import ArchiveOptions
 from stream.broker import BrokerSettings
 from stream.records import CHECKPOINT_KEY, Checkpoint, encode
 from stream.topics import Topics, TopicSettings
@@ -34,6 +35,7 @@ def made(folder: Path) -> Replaying:
     return Replaying(
         folder / "archive.csv",
         "max",
+        ArchiveOptions(),
         ingest=IngestSettings(),
         broker=BrokerSettings(bootstrap_servers="broker-1:9092"),
         topics=Topics(TopicSettings()),

@@ -1,5 +1,6 @@
 """Settings come from a file and from variables, and what is wrong with them is said by name."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -170,3 +171,28 @@ def test_every_key_is_described_and_can_be_a_variable() -> None:
     }
     assert [key for key, field in leaves.items() if not field.description] == []
     assert len({variable(key) for key in keys}) == len(keys)
+
+
+def test_a_bundle_for_a_language_comes_from_the_file_and_from_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("finsentry.toml").write_text('[model.languages]\nzh = "bundles/zh"\nde = "bundles/de"\n')
+    monkeypatch.setenv("FINSENTRY_MODEL__LANGUAGES__ZH", "elsewhere/zh")
+
+    model = load_settings().model
+
+    assert model.languages == {"zh": Path("elsewhere/zh"), "de": Path("bundles/de")}
+    assert json.loads(to_environment("model", model)["FINSENTRY_MODEL__LANGUAGES"]) == {
+        "zh": "elsewhere/zh",
+        "de": "bundles/de",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[model.languages]\nchinese = "b"\n', "'chinese' is no ISO 639-1 code"),
+        ('[model.languages]\nen = "b"\n', "en is the language of `bundle`"),
+        ('[model]\nlanguage = "English"\n', "model.language"),
+    ],
+)
+def test_a_language_that_cannot_be_one_is_refused(text: str, said: str) -> None:
+    assert said in str(refused(text))

@@ -7,7 +7,7 @@ import pytest
 
 from deploy.errors import LocalServerError
 from deploy.local.processes import Process
-from deploy.local.supervisor import Backoff, Plan, Supervisor
+from deploy.local.supervisor import Backoff, Plan, Supervisor, last_words
 
 
 class Clock:
@@ -75,10 +75,13 @@ def test_a_role_counts_as_started_once_it_is_ready(crew: Crew) -> None:
     assert crew.supervisor.pids.keys() == {"worker"}
 
 
-def test_a_role_that_is_never_ready_is_an_error_that_names_its_log(crew: Crew, tmp_path: Path) -> None:
-    with pytest.raises(LocalServerError, match="worker was not ready within 0 s") as caught:
-        crew.supervisor.start(crew.plan("worker", WAITS, lambda: False, seconds=0.3))
-    assert str(tmp_path / "worker.log") in caught.value.fix
+def test_a_role_that_is_never_ready_is_an_error_with_what_it_said_last_and_its_log(crew: Crew, tmp_path: Path) -> None:
+    plan = crew.plan("worker", f"print('building an engine', flush=True); {WAITS}", lambda: False, seconds=1.0)
+    with pytest.raises(LocalServerError) as caught:
+        crew.supervisor.start(plan)
+    assert caught.value.message == "worker was not ready within 1 s; the last that it said: building an engine"
+    assert caught.value.fix.startswith("is the machine overloaded?")
+    assert caught.value.fix.endswith(f"; its log is {tmp_path / 'worker.log'}")
 
 
 def test_a_role_that_dies_is_restarted_and_told_with_its_last_words(crew: Crew, tmp_path: Path) -> None:
@@ -115,14 +118,37 @@ def test_a_role_that_was_given_something_wrong_is_not_tried_again(crew: Crew) ->
     assert crew.told.lines == []
 
 
-def test_a_role_that_knows_why_it_failed_says_so_and_what_to_do(crew: Crew) -> None:
+@pytest.mark.parametrize(
+    ("output", "said", "fix"),
+    [
+        ("", "", ""),
+        ("loading\n\nTraceback:\n  File 'a.py'\nValueError: no such thing\n\n", "ValueError: no such thing", ""),
+        ("loading\nfinsentry: the bundle is broken\n  export it again\n", "the bundle is broken", "export it again"),
+        ("finsentry: first\n  mend it\nfinsentry: then\n", "then", ""),
+        ("finsentry: a file\n  write these lines:\n  [model]\n", "a file", "write these lines: [model]"),
+        ("finsentry: before\nloading\n  indented\n", "indented", ""),
+    ],
+)
+def test_the_last_words_are_the_error_and_not_its_remedy(output: str, said: str, fix: str) -> None:
+    assert last_words(output) == (said, fix)
+
+
+def test_a_role_of_ours_that_fails_passes_on_what_to_do(crew: Crew, tmp_path: Path) -> None:
+    code = "import sys; print('finsentry: no bundle there\\n  export one.', file=sys.stderr); sys.exit(2)"
+    with pytest.raises(LocalServerError) as caught:
+        crew.supervisor.start(crew.plan("worker", code, lambda: False))
+    assert caught.value.message == "worker ended (exit code 2): no bundle there"
+    assert caught.value.fix == f"export one; its log is {tmp_path / 'worker.log'}"
+
+
+def test_a_role_that_knows_why_it_failed_says_so_and_what_to_do(crew: Crew, tmp_path: Path) -> None:
     plan = crew.plan("kafka", "import sys; sys.exit('at java.base/java.lang.Thread.run')", lambda: False)
     full = LocalServerError("Kafka cannot run: the disk is full", fix="free some space")
 
     with pytest.raises(LocalServerError, match=r"kafka ended 3 times .*: Kafka cannot run: the disk") as caught:
         crew.supervisor.start(replace(plan, failure=lambda: full))
 
-    assert caught.value.fix == "free some space"
+    assert caught.value.fix == f"free some space; its log is {tmp_path / 'kafka.log'}"
 
 
 def test_a_run_that_was_stopped_does_not_wait_for_the_next_role(tmp_path: Path) -> None:

@@ -65,6 +65,18 @@ def test_a_missing_column_lists_those_that_there_are(tmp_path: Path) -> None:
     assert "--column" in caught.value.fix
 
 
+def test_lines_have_no_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stdin(monkeypatch, b"One\n")
+
+    for file in (written(tmp_path, "t.txt", b"One\n"), None):
+        name = "t.txt" if file else "standard input"
+        with pytest.raises(InputError, match=f"{name} is read as lines, which have no column 'Quote'") as caught:
+            texts(file, column="Quote")
+
+        assert ".csv, .jsonl, .ndjson, .parquet" in caught.value.fix
+        assert caught.value.exit_code == 2
+
+
 def test_a_row_without_text_is_named_and_passed_over(tmp_path: Path) -> None:
     file = written(tmp_path, "t.csv", b"id,text\n1,\n2,Hello\n")
 
@@ -82,7 +94,9 @@ def test_a_line_that_is_not_utf_8_is_named_and_passed_over(tmp_path: Path) -> No
     [
         ("empty.txt", b"", "is empty"),
         ("blank.txt", b"\n \n", "is empty"),
-        ("binary.txt", b"\x7fELF\x00\x01", "is a binary file"),
+        ("binary.txt", b"\x01\x02\x00\x01", "is a binary file"),
+        ("picture.txt", b"\x89PNG\r\n\x1a\nIHDR", "is no text file"),
+        ("late.txt", b"one\ntwo\n\x00", "is a binary file"),
         ("empty.csv", b"", "is empty"),
         ("binary.csv", b"a\x00b", "is a binary file"),
     ],

@@ -175,9 +175,9 @@ def test_an_archive_with_a_header_alone_has_no_rows(write: Write) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message", "fix"),
     [
-        ("a.csv", b"", "is empty", "header and rows"),
-        ("a.jsonl", b"", "is empty", "header and rows"),
-        ("a.parquet", b"", "is empty", "header and rows"),
+        ("a.csv", b"", "is empty", "rows in it"),
+        ("a.jsonl", b"", "is empty", "rows in it"),
+        ("a.parquet", b"", "is empty", "rows in it"),
         ("a.xml", b"<a/>", "the extension .xml: it is none of .csv, .jsonl", "save it as CSV"),
         ("a", b"Time,Headlines\n", "no extension: it is none of .csv, .jsonl", "save it as CSV"),
         ("a.csv", b"Time,Headlines\n\0\1\2", "binary file: byte 15 is zero", "UTF-8"),

@@ -16,10 +16,12 @@ from transformers import BertConfig, BertModel
 from deploy import cli
 from model.bundle import Bundle
 from model.classifier import Classifier
-from model.data import Splits, load_splits
-from model.recipe import Recipe, read_recipe
-from model.release import release
+from model.data.recipe import Recipe, read_recipe
+from model.data.splits import Splits, load_splits
+from model.export.release import release
 from model.settings import ModelSettings
+
+torch.set_num_threads(1)  # so small a network only waits for a second one
 
 MOODS = {"tumbles": "negative", "holds": "neutral", "soars": "positive"}
 THINGS = {"oil": "Energy | Oil", "dividend": "Dividend", "merger": "M&A | Investments", "senate": "Politics"}
@@ -111,7 +113,6 @@ def tiny_splits(tiny_recipe: Recipe, tiny_data: Path) -> Splits:
 
 @pytest.fixture(scope="session")
 def tiny_run(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.set_num_threads(1)  # so small a network only waits for a second one
     run = tmp_path_factory.mktemp("run")
     assert cli.run(["train", str(tiny_data / "recipe.toml"), "--data", str(tiny_data), "--out", str(run)]) == 0
     return run
@@ -126,7 +127,15 @@ def tiny_bundle(tiny_run: Path, tiny_data: Path, tmp_path_factory: pytest.TempPa
 
 @pytest.fixture(scope="session")
 def tiny_float_bundle(tiny_run: Path, tiny_splits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return release(tiny_run, tiny_splits, tmp_path_factory.mktemp("float-bundle"), "fp32")
+    return release([tiny_run], tiny_splits, tmp_path_factory.mktemp("float-bundle"), "fp32")
+
+
+@pytest.fixture(scope="session")
+def tiny_half_bundle(tiny_run: Path, tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    folder = tmp_path_factory.mktemp("half-bundle")
+    command = ["export", str(tiny_run), "--data", str(tiny_data), "--out", str(folder), "--precision", "fp16"]
+    assert cli.run(command) == 0
+    return Bundle.load(folder)
 
 
 @pytest.fixture(scope="session")

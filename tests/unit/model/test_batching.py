@@ -1,9 +1,11 @@
 from itertools import pairwise
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.batching import cut_batches, pad
+from model.batching import cut_batches, is_full, pad, round_up
 
 lengths_lists = st.lists(st.integers(min_value=1, max_value=120), max_size=200)
 budgets = st.integers(min_value=1, max_value=2_000)
@@ -45,3 +47,23 @@ def test_padding_keeps_every_token_and_masks_the_rest(rows: list[list[int]]) -> 
 
 def test_nothing_makes_no_batch() -> None:
     assert list(cut_batches([], 100)) == []
+
+
+@given(lengths_lists, budgets)
+def test_with_equal_lengths_all_but_the_last_of_a_length_are_full(lengths: list[int], budget: int) -> None:
+    batches = [[lengths[index] for index in batch] for batch in cut_batches(lengths, budget, equal=True)]
+    assert all(len(set(batch)) == 1 for batch in batches)
+    for batch, following in pairwise(batches):
+        assert is_full(batch, budget) or following[0] > batch[0]
+
+
+@pytest.mark.parametrize(("length", "expected"), [(1, 16), (16, 16), (17, 24), (24, 24), (25, 25)])
+def test_a_length_is_rounded_up_to_the_next_or_stays(length: int, expected: int) -> None:
+    assert round_up(length, (16, 24)) == expected
+    assert round_up(length, ()) == length
+
+
+def test_rows_may_be_padded_beyond_the_longest() -> None:
+    ids, mask = pad([[5, 6], [7, 8]], 4)
+    assert ids.tolist() == [[5, 6, 0, 0], [7, 8, 0, 0]]
+    assert np.array_equal(mask, ids > 0)

@@ -77,14 +77,25 @@ def test_a_changed_temperature_is_found_though_no_file_holds_it(bundle: Path) ->
 
 
 def test_a_newer_format_says_to_use_the_newer_version(bundle: Path) -> None:
-    change_manifest(bundle, lambda raw: raw.update(format=2))
-    with pytest.raises(BundleError, match="format 2, but this version reads format 1"):
+    change_manifest(bundle, lambda raw: raw.update(format=3))
+    with pytest.raises(BundleError, match="format 3, but this version reads 1 and 2"):
         Bundle.load(bundle)
 
 
 def test_a_field_that_a_later_version_added_is_ignored(bundle: Path) -> None:
     change_manifest(bundle, lambda raw: raw.update(languages=["en", "zh"]))
     Bundle.load(bundle)
+
+
+def test_a_manifest_from_before_bundles_had_a_language_is_of_an_english_one(bundle: Path) -> None:
+    change_manifest(bundle, lambda raw: [raw.pop(name) for name in ("language", "by_topic", "lost")])
+    manifest = Bundle.load(bundle).manifest
+    assert (manifest.language, manifest.by_topic, manifest.lost) == ("en", {}, None)
+
+
+def test_a_histogram_takes_one_line(bundle: Path) -> None:
+    lines = (bundle / "bundle.json").read_text(encoding="utf-8").splitlines()
+    assert any(line.strip().startswith('"sentiments": [ ') and line.strip().strip(",").endswith("]") for line in lines)
 
 
 def test_a_missing_field_is_named(bundle: Path) -> None:

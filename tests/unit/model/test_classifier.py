@@ -1,10 +1,14 @@
 """The shipped bundle through the class that serves it."""
 
+import math
 import subprocess
 import sys
+import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 import pytest
@@ -15,6 +19,7 @@ from model.bundle import Bundle
 from model.classifier import LOOKAHEAD, Classifier, Prediction, TextClassifier, softmax
 from model.errors import BundleError
 from model.labels import SENTIMENTS, TOPICS
+from model.runtime import Logits, Session, Tokens, open_session
 from model.settings import ModelSettings
 from tests.unit.model.conftest import MOODS, THINGS
 
@@ -131,6 +136,72 @@ def test_more_texts_than_one_lookahead_keep_their_order(tiny_bundle: Bundle) -> 
     assert topics == ["Energy | Oil", "Politics", "M&A | Investments"] * LOOKAHEAD
 
 
+class Watched(Sequence[str]):
+    """Texts that say how many of them were read."""
+
+    def __init__(self, count: int) -> None:
+        self.texts = [f"oil soars {'today ' * (number % 3)}" for number in range(count)]
+        self.read = 0
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            self.read = max(self.read, index.stop)
+        return self.texts[index]
+
+
+class Counting(Session):
+    """Notes how many texts were read, but not yet scored."""
+
+    def __init__(self, session: Session, texts: Watched) -> None:
+        self.placement = session.placement
+        self._under, self._texts, self._scored = session, texts, 0
+        self.waiting: list[int] = []
+
+    def run(self, ids: Tokens, mask: Tokens) -> tuple[Logits, Logits]:
+        time.sleep(0.002)  # slower than tokenising, as a real network is
+        self.waiting.append(self._texts.read - self._scored)
+        self._scored += len(ids)
+        return self._under.run(ids, mask)
+
+
+def test_texts_are_read_no_further_ahead_than_inference_can_follow(tiny_bundle: Bundle) -> None:
+    settings = ModelSettings(threads=1, batch_tokens=40)
+    texts = Watched(10 * LOOKAHEAD)
+    session = Counting(open_session(tiny_bundle, settings), texts)
+    with Classifier(tiny_bundle, session, settings) as classifier:
+        assert len(classifier.classify(texts)) == len(texts)
+    assert max(session.waiting) <= 4 * LOOKAHEAD
+
+
+def test_what_fills_no_batch_waits_for_more(tiny_bundle: Bundle) -> None:
+    settings = ModelSettings(threads=1, batch_tokens=40)
+    texts = Watched(3 * LOOKAHEAD)
+    session = Counting(open_session(tiny_bundle, settings), texts)
+    with Classifier(tiny_bundle, session, settings) as classifier:
+        classifier.classify(texts)
+    # LOOKAHEAD of each length: 10 of 4 tokens, 8 of 5, 6 of 6 in a batch, and a rest of each at the very end.
+    assert len(session.waiting) == sum(math.ceil(LOOKAHEAD / size) for size in (10, 8, 6))
+
+
+def test_half_precision_agrees_with_single(tiny_half_bundle: Bundle, tiny_float_bundle: Bundle) -> None:
+    assert tiny_half_bundle.manifest.precision == "fp16"
+    assert tiny_half_bundle.manifest.made["float32"].keys() == tiny_half_bundle.manifest.metrics.keys()
+    texts = [f"{thing} {mood} {'today ' * (n % 9)}" for n, (thing, mood) in enumerate(product(THINGS, MOODS))]
+    with (
+        Classifier.load(ModelSettings(bundle=tiny_half_bundle.folder)) as half,
+        Classifier.load(ModelSettings(bundle=tiny_float_bundle.folder)) as single,
+    ):
+        for one, other in zip(half.logits(texts), single.logits(texts), strict=True):
+            assert 0 < np.abs(one - other).max() < 0.02
+
+
 def test_probabilities_sum_to_one_and_the_labels_are_the_likeliest(shipped: Classifier) -> None:
     for prediction in shipped.classify(HEADLINES):
         assert sum(prediction.probabilities) == pytest.approx(1.0, abs=1e-9)
@@ -186,3 +257,10 @@ def test_serving_imports_neither_torch_nor_transformers(checkout: Path) -> None:
     code = "import sys, model.classifier; print([m for m in ('torch', 'transformers', 'pandas') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=checkout, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("text", ["Bank fails", "北岭银行 fails", "half \ud83d of it", ""])
+def test_pieces_stand_in_the_text_in_order_and_without_overlap(shipped: Classifier, text: str) -> None:
+    places = [place for start, end in shipped.pieces(text) for place in range(start, end)]
+    assert places == sorted(set(places))
+    assert {text[place] for place in places} == {one for one in text if not one.isspace()}

@@ -1,44 +1,90 @@
+import logging
 import sys
 from pathlib import Path
 
+import numpy as np
 import onnxruntime
 import pytest
-from pydantic import ValidationError
 
+from model import runtime
 from model.bundle import Bundle
+from model.classifier import Classifier
 from model.errors import BundleError, RuntimeMissingError
-from model.runtime import CPU, open_session
-from model.settings import ModelSettings, usable_cores
+from model.placement import RUNTIME_NAMES
+from model.runtime import Session, open_session
+from model.settings import ModelSettings, Provider
+from tests.unit.model.conftest import MOODS, THINGS
+
+TEXTS = [f"{thing} {mood} today" for thing in THINGS for mood in MOODS] + ["oil soars " * 9]
+GPUS: tuple[Provider, ...] = ("cuda", "tensorrt")
 
 
 def test_a_missing_runtime_names_what_to_install(tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(RuntimeMissingError, match=r"pip install finsentry\[cpu\]"):
-        open_session(tiny_bundle, "auto")
+        open_session(tiny_bundle, ModelSettings())
 
 
-def test_cuda_that_is_not_there_says_what_is(tiny_bundle: Bundle) -> None:
-    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
-        pytest.skip("CUDA is there")
-    with pytest.raises(RuntimeMissingError, match=r"has only .*CPUExecutionProvider"):
-        open_session(tiny_bundle, "cuda")
+@pytest.mark.parametrize("provider", GPUS)
+def test_a_gpu_that_is_not_there_says_what_is(tiny_bundle: Bundle, provider: Provider) -> None:
+    if RUNTIME_NAMES[provider] in onnxruntime.get_available_providers():  # type: ignore[index]
+        pytest.skip(f"{provider} is there")
+    with pytest.raises(RuntimeMissingError, match=rf"asks for {provider}, .* has .*CPUExecutionProvider"):
+        open_session(tiny_bundle, ModelSettings(provider=provider))
 
 
-def test_int8_runs_on_the_cpu_wherever_it_may_choose(tiny_bundle: Bundle) -> None:
-    assert open_session(tiny_bundle, "auto").provider == CPU
+def test_it_says_where_it_runs(tiny_bundle: Bundle, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "model.runtime"):
+        opened = open_session(tiny_bundle, ModelSettings(threads=3))
+    assert opened.placement.provider == "cpu"
+    assert "precision=int8 provider=cpu threads=3 batch_tokens=256 lengths=exact" in caplog.text
+
+
+@pytest.mark.parametrize(("clips", "lines"), [(True, 1), (False, 0)])
+def test_a_processor_that_clips_sums_is_named(
+    tiny_bundle: Bundle, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, clips: bool, lines: int
+) -> None:
+    monkeypatch.setattr(runtime, "this_clips_int8", lambda: clips)
+    open_session(tiny_bundle, ModelSettings())
+    assert caplog.text.count("no VNNI") == lines
 
 
 def test_a_file_that_is_no_model_is_named(tiny_bundle: Bundle, tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"not a model")
     with pytest.raises(BundleError, match=r"model\.onnx: ONNX Runtime cannot load it"):
-        open_session(Bundle(tmp_path, tiny_bundle.manifest), "cpu")
+        open_session(Bundle(tmp_path, tiny_bundle.manifest), ModelSettings(provider="cpu"))
 
 
-def test_one_thread_for_each_core_unless_told() -> None:
-    assert ModelSettings().threads == usable_cores() >= 1
+def test_bound_to_a_device_it_computes_the_same(tiny_float_bundle: Bundle) -> None:
+    """The way that a GPU takes, on the only device that is everywhere."""
+    plain = open_session(tiny_float_bundle, ModelSettings(provider="cpu"))
+    bound = Session(plain._session, plain.placement._replace(provider="cuda"), device="cpu")
+    ids, mask = np.array([[2, 7, 4, 3], [2, 8, 3, 0]]), np.array([[1, 1, 1, 1], [1, 1, 1, 0]])
+    for one, other in zip(plain.run(ids, mask), bound.run(ids, mask), strict=True):
+        assert np.array_equal(one, other)
 
 
-@pytest.mark.parametrize("wrong", [{"threads": 0}, {"batch_tokens": 0}, {"provider": "tpu"}, {"bundel": "x"}])
-def test_wrong_settings_name_their_key(wrong: dict[str, object]) -> None:
-    with pytest.raises(ValidationError, match=next(iter(wrong))):
-        ModelSettings.model_validate(wrong)
+def test_rounded_lengths_change_nothing_but_the_last_decimals(tiny_float_bundle: Bundle) -> None:
+    """What a GPU gets: few lengths, much padding, one large batch each."""
+    opened = open_session(tiny_float_bundle, ModelSettings(provider="cpu"))
+    rounded = Session(opened._session, opened.placement._replace(batch_tokens=4096, lengths=(8, 16)))
+    with (
+        Classifier(tiny_float_bundle, opened, ModelSettings()) as exact,
+        Classifier(tiny_float_bundle, rounded, ModelSettings()) as few,
+    ):
+        for one, other in zip(exact.logits(TEXTS), few.logits(TEXTS), strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+@pytest.mark.parametrize("provider", GPUS)
+def test_a_gpu_scores_as_the_cpu_does(tiny_half_bundle: Bundle, tmp_path: Path, provider: Provider) -> None:
+    if RUNTIME_NAMES[provider] not in onnxruntime.get_available_providers():  # type: ignore[index]
+        pytest.skip(f"needs a GPU and an ONNX Runtime with {provider}")
+    settings = {"bundle": tiny_half_bundle.folder, "engine_cache": tmp_path}
+    with (
+        Classifier.load(ModelSettings.model_validate(settings | {"provider": provider})) as there,
+        Classifier.load(ModelSettings.model_validate(settings | {"provider": "cpu"})) as here,
+    ):
+        assert there.placement.provider == provider
+        for one, other in zip(there.logits(TEXTS), here.logits(TEXTS), strict=True):
+            np.testing.assert_allclose(one, other, atol=0.05)

@@ -10,6 +10,9 @@ from model.text import clean
     [
         ("AT&amp;T &gt; Verizon&#39;s", "AT&T > Verizon's"),
         ("Fed raises rates https://t.co/abc?x=1 now", "Fed raises rates now"),
+        ("详见https://t.cn/abc，公司公告", "详见 ，公司公告"),
+        ("见https://t.cn/abc公告 www.example.com。", "见 公告 。"),
+        ("见\u3000附件", "见 附件"),
         ("see www.example.com/a, then HTTP://EXAMPLE.COM", "see then"),
         ("  two\n\nlines\tand\u00a0more\u200b ", "two lines and more"),
         ("$TSLA @elon #stocks 5%", "$TSLA @elon #stocks 5%"),

@@ -2,6 +2,7 @@ from collections import Counter
 from datetime import timedelta
 from random import Random
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -111,13 +112,22 @@ def test_expired_documents_are_passed_over_once_it_was_said_so() -> None:
     assert (counter.position, counter.counted) == (8, 1)
 
 
-def test_evidence_is_the_most_negative_headlines_each_once() -> None:
+def test_evidence_is_the_most_negative_headlines_of_stories_each_once() -> None:
     counter = PartitionCounter(0, lateness=LATENESS, evidence=2)
-    for offset, (title, negative) in enumerate([("a", 0.6), ("b", 0.9), ("b", 0.95), ("c", 0.7), ("d", 0.5)]):
-        document = scored(offset, START, START, Random(5))
-        changed = {"title": title, "sentiment": "negative", "topic": "Macro", "probabilities": (negative, 0.0, 0.0)}
-        counter.count(offset, type(document)(**{f: getattr(document, f) for f in document.__struct_fields__} | changed))
+    told = [("a", 0.6, "a"), ("b", 0.9, "b"), ("b", 0.95, "e"), ("c", 0.7, "c"), ("RT b", 0.99, "b"), ("d", 0.5, "d")]
+    for offset, (title, negative, story) in enumerate(told):
+        document = msgspec.structs.replace(
+            scored(offset, START, START, Random(5)),
+            id="copy" if title.startswith("RT") else story,
+            story=story,
+            title=title,
+            sentiment="negative",
+            topic="Macro",
+            probabilities=(negative, 0.0, 0.0),
+        )
+        counter.count(offset, document)
     (bucket,) = counter.changed()
+    assert (bucket.negative, bucket.negative_stories) == (6, 5)
     assert [(item.title, item.negative) for item in bucket.evidence] == [("b", 0.9), ("c", 0.7)]
 
 

@@ -3,7 +3,19 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from stream.control import LONGEST_HISTORY, ControlTable, candidates, promote, restore, roll_back, shadow, worker_key
+from stream.control import (
+    LONGEST_HISTORY,
+    ControlTable,
+    candidates,
+    key_of,
+    model_of,
+    progress_of,
+    promote,
+    restore,
+    roll_back,
+    shadow,
+    worker_key,
+)
 from stream.errors import SchemaError
 from stream.records import SCHEMA, BundleRef, Progress, Promotion, WorkerReport, encode
 
@@ -22,13 +34,13 @@ def test_the_newest_record_of_a_key_stands_and_a_tombstone_takes_it_out() -> Non
         table.put(key.encode(), encode(record), 0)
     table.put(worker_key("w1"), encode(report("w1")), 1000)
     table.put(worker_key("w2"), encode(report("w2")), 2000)
-    assert (table.live, table.shadow) == (second, beside)
+    assert (table.live, table.shadow) == ({"": second}, beside)
     assert table.heard_since(1500) == {"w2"}
 
     table.put(b"shadow", None, 3000)
     table.put(worker_key("w2"), None, 3000)
     table.put(worker_key("never"), None, 3000)
-    assert (table.live, table.shadow, set(table.workers)) == (second, None, {"w1"})
+    assert (table.live, table.shadow, set(table.workers)) == ({"": second}, None, {"w1"})
 
 
 def test_what_cannot_be_read_changes_nothing_and_other_keys_are_passed_over() -> None:
@@ -41,7 +53,7 @@ def test_what_cannot_be_read_changes_nothing_and_other_keys_are_passed_over() ->
         table.put(b"live", encode(msgspec.structs.replace(live, schema=SCHEMA + 1)), 0)
     table.put(b"of a later version", b"?", 0)
     table.put(None, b"?", 0)
-    assert table.live == live
+    assert table.live == {"": live}
 
 
 def test_rollbacks_go_back_through_what_was_live_to_the_workers_own_bundle() -> None:
@@ -76,3 +88,39 @@ def test_taking_back_asks_for_what_stood_there_before_under_a_new_name() -> None
     assert (again.bundle, again.history) == (B, (A,))
     assert again.id != before.id
     assert restore(None, NOW).bundle is None
+
+
+def test_a_language_has_a_promotion_of_its_own_beside_the_default_one() -> None:
+    table = ControlTable()
+    default, chinese = promote(A, None, NOW), promote(B, None, NOW, "zh")
+    assert (key_of("live", ""), key_of("live", "zh"), key_of("shadow", "zh")) == ("live", "live/zh", "shadow")
+    for promotion in (default, chinese):
+        table.put(key_of(promotion.mode, promotion.language).encode(), encode(promotion), 0)
+
+    assert table.live == {"": default, "zh": chinese}
+    assert (table.standing("live", "zh"), table.standing("live", "de")) == (chinese, None)
+    assert (roll_back(chinese, NOW) or chinese).language == restore(chinese, NOW, "zh").language == "zh"
+    table.put(b"live/zh", None, 0)
+    assert table.live == {"": default}
+
+
+def test_a_worker_answers_for_each_language() -> None:
+    default, chinese, beside = promote(A, None, NOW), promote(B, None, NOW, "zh"), shadow(C, NOW, NOW, "zh")
+    told = {
+        one.id: Progress(promotion=one.id, state="live", version=name)
+        for name, one in (("a", default), ("b", chinese), ("c", beside))
+    }
+    report = WorkerReport(
+        worker="w",
+        at=NOW,
+        model="a",
+        models={"zh": "b"},
+        live=told[default.id],
+        languages={"zh": told[chinese.id]},
+        shadow=told[beside.id],
+    )
+    for promotion in (default, chinese, beside):
+        assert progress_of(report, promotion) == told[promotion.id]
+    assert progress_of(report, promote(B, None, NOW, "zh")) is None
+    assert progress_of(report, promote(B, None, NOW, "de")) is None
+    assert [model_of(report, language) for language in ("", "zh", "de")] == ["a", "b", ""]

@@ -8,7 +8,7 @@ import pytest
 from model.classifier import Prediction
 from stream.errors import ModelSickError
 from stream.records import SCHEMA, Document, encode
-from stream.scoring import CANARY, TITLE_CHARACTERS, Received, Scored, Scorer, text_of
+from stream.scoring import CANARY, TITLE_CHARACTERS, Received, Scored, Scorer, by_one, text_of
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 CALM = Prediction("Macro", 0.9, "neutral", (0.1, 0.8, 0.1))
@@ -51,8 +51,8 @@ def received(value: bytes | None, offset: int = 0) -> Received:
 
 
 def score(*values: bytes | None, stub: Stub | None = None) -> list[Scored]:
-    scorer = Scorer(stub or Stub(), topic="finsentry.documents", max_text_bytes=1000)
-    return scorer.score([received(value, offset) for offset, value in enumerate(values)], NOW)
+    scorer = Scorer(topic="finsentry.documents", max_text_bytes=1000)
+    return scorer.score([received(value, offset) for offset, value in enumerate(values)], NOW, by_one(stub or Stub()))
 
 
 def test_every_offset_gives_one_record_in_order() -> None:
@@ -102,9 +102,9 @@ def test_probabilities_that_are_no_numbers_are_a_dead_letter() -> None:
 
 
 def test_a_model_that_fails_on_a_harmless_text_too_costs_no_document() -> None:
-    scorer = Scorer(Sick(), topic="documents", max_text_bytes=1000)
+    scorer = Scorer(topic="documents", max_text_bytes=1000)
     with pytest.raises(ModelSickError, match="no memory"):
-        scorer.score([received(encode(document()))], NOW)
+        scorer.score([received(encode(document()))], NOW, by_one(Sick()))
 
 
 def test_the_canary_is_only_asked_after_a_failure() -> None:
@@ -120,9 +120,9 @@ def test_the_watermark_is_the_highest_event_time_so_far_and_survives_a_restart()
     values = [encode(document(published_at=moment)) for moment in times]
     assert [item.document.watermark for item in score(*values)] == [times[0], times[1], times[1]]
 
-    scorer = Scorer(Stub(), topic="documents", max_text_bytes=1000)
+    scorer = Scorer(topic="documents", max_text_bytes=1000)
     scorer.restore(0, times[1])
-    assert scorer.score([received(values[2])], NOW)[0].document.watermark == times[1]
+    assert scorer.score([received(values[2])], NOW, by_one(Stub()))[0].document.watermark == times[1]
 
 
 def test_event_time_is_never_after_the_append() -> None:
@@ -138,6 +138,6 @@ def test_a_title_is_read_before_the_text_and_once() -> None:
 
 def test_a_headline_without_end_is_cut_and_an_address_without_end_left_out() -> None:
     long = msgspec.structs.replace(document("x" * 900), title="t" * 900, url="https://wire.example/" + "u" * 3000)
-    (result,) = Scorer(Stub(), topic="", max_text_bytes=10_000).score([received(encode(long))], NOW)
+    (result,) = Scorer(topic="", max_text_bytes=10_000).score([received(encode(long))], NOW, by_one(Stub()))
     assert result.document.title == "t" * TITLE_CHARACTERS
     assert result.document.url == ""

@@ -42,7 +42,7 @@ def test_sums_of_workers_add_up() -> None:
 
 def test_a_shadow_compares_what_the_live_one_scored_and_leaves_it_alone() -> None:
     live = LiveModel(loaded(Known(1)))
-    scorer = Scorer(live.current.classifier, topic="", max_text_bytes=1000)
+    scorer = Scorer(topic="", max_text_bytes=1000)
     shadow = Shadow(loaded(Known(2, lambda text: "crash" in text)), max_text_bytes=1000)
     received = batch("a", "", "crash")
     result = live.score(scorer, received, NOW)
@@ -59,7 +59,7 @@ def test_a_comparison_with_another_live_bundle_begins_anew() -> None:
     for number, documents in ((1, 3), (3, 1)):
         live = LiveModel(loaded(Known(number)))
         received = batch(*["a"] * documents)
-        scorer = Scorer(live.current.classifier, topic="", max_text_bytes=1000)
+        scorer = Scorer(topic="", max_text_bytes=1000)
         shadow.compare(received, live.score(scorer, received, NOW), NOW)
     assert shadow.disagreement == Disagreement(documents=1, topics=1)
 
@@ -67,6 +67,6 @@ def test_a_comparison_with_another_live_bundle_begins_anew() -> None:
 def test_a_shadow_that_fails_on_everything_says_so() -> None:
     live = LiveModel(loaded(Known(1)))
     received = batch("a")
-    result = live.score(Scorer(live.current.classifier, topic="", max_text_bytes=1000), received, NOW)
+    result = live.score(Scorer(topic="", max_text_bytes=1000), received, NOW)
     with pytest.raises(ModelSickError, match="bundle-2 cannot"):
         Shadow(loaded(Known(2, on_everything)), max_text_bytes=1000).compare(received, result, NOW)

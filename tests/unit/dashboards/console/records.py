@@ -17,8 +17,16 @@ def at(minute: float) -> datetime:
     return START + timedelta(minutes=minute)
 
 
-def evidence(title: str, *, negative: float = 0.9, minute: float = 0, url: str = "") -> Evidence:
-    return Evidence(id=title, title=title, negative=negative, published_at=at(minute), source="wire", url=url)
+def evidence(title: str, *, negative: float = 0.9, minute: float = 0, url: str = "", language: str = "") -> Evidence:
+    return Evidence(
+        id=title,
+        title=title,
+        negative=negative,
+        published_at=at(minute),
+        source="wire",
+        url=url,
+        language=language,
+    )
 
 
 def bucket(

@@ -7,12 +7,13 @@ from pydantic import SecretStr
 
 from dashboards.console.app import create_app
 from dashboards.console.board import Board
+from dashboards.console.explaining import Explained, Question
 from dashboards.console.security import COOKIE
 from dashboards.console.settings import ConsoleSettings
 from model.classifier import Prediction
 from model.errors import BundleError
 from model.explain import Explanation, Word
-from tests.unit.dashboards.console.records import SETTINGS, new_board
+from tests.unit.dashboards.console.records import SETTINGS, bucket, evidence, new_board
 from tests.unit.dashboards.console.test_view import filled
 
 TOKEN = "a-token-of-some-length"
@@ -20,8 +21,12 @@ GUARDED = ConsoleSettings(host="0.0.0.0", token=SecretStr(TOKEN))
 PAGE = {"Accept": "text/html"}
 
 
-def explanation(text: str) -> Explanation:
+REMARK = "The workers score with <another>"
+
+
+def explanation(question: Question) -> Explained:
     """Of a classifier that minds one word alone."""
+    text = question.text
     if text == "broken":
         raise BundleError("model.onnx is not what it was", fix="restore it")
     words, start = [], 0
@@ -29,7 +34,10 @@ def explanation(text: str) -> Explanation:
         words.append(Word(word, start, 3.0 if word == "run" else -0.2))
         start += len(word) + 1
     prediction = Prediction("Financials", 0.9, "negative", (0.8, 0.1, 0.1))
-    return Explanation(text, prediction, "negative", tuple(words), "stub")
+    found = Explanation(text, prediction, "negative", tuple(words), "stub", cut=text.endswith("..."))
+    if question.language is None and question.published_at is None:
+        return Explained(found)
+    return Explained(found, (REMARK, f"{question.language} at {question.published_at}"))
 
 
 Ask = Callable[[httpx.AsyncClient], Awaitable[httpx.Response]]
@@ -217,6 +225,33 @@ def test_an_explanation_marks_the_words_that_speak_for_negative() -> None:
     assert "&lt;b&gt;" in page
     assert "<b>" not in page
     assert "80% negative" in page
+
+
+def test_what_is_known_of_a_headline_is_asked_with_it_and_what_may_differ_is_said() -> None:
+    page = get("/explain?text=bank+run&language=zh&at=2026-03-02T12:00:00Z").text
+    assert page.count('role="note"') == 2
+    assert "The workers score with &lt;another&gt;" in page
+    assert "zh at 2026-03-02 12:00:00+00:00" in page
+    assert 'role="note"' not in get("/explain?text=bank+run").text
+
+
+@pytest.mark.parametrize("moment", ["yesterday", "2026-03-02", "2026-03-02T12:00:00"])
+def test_a_moment_that_is_none_is_refused(moment: str) -> None:
+    assert get(f"/explain?text=bank+run&at={moment}").status_code == 400
+
+
+def test_the_page_says_where_a_text_was_cut() -> None:
+    assert "Cut after 2 words" in get("/explain?text=bank+run...").text
+    assert "Cut after" not in get("/explain?text=bank+run").text
+
+
+def test_a_headline_asks_why_with_its_language_and_moment() -> None:
+    state = filled()
+    headline = evidence("降息 & run", minute=1, language="zh")
+    state.put_bucket(bucket("Macro", 1, negative=1, applied=99, headlines=(headline,)))
+    page = answer(lambda client: client.get("/"), board=new_board(state)).text
+    asked = "/explain?text=%E9%99%8D%E6%81%AF%20%26%20run&amp;language=zh&amp;at=2026-03-02T12%3A01%3A00Z"
+    assert f'href="{asked}"' in page
 
 
 def test_without_a_text_it_asks_for_one() -> None:

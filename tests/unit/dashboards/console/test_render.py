@@ -1,6 +1,7 @@
 import re
 from html.parser import HTMLParser
 
+import msgspec
 import pytest
 
 from dashboards.console.live import Asked, Pages
@@ -73,6 +74,18 @@ def test_ids_stand_once() -> None:
     ]
     assert len(found) == len(set(found))
     assert set(FRAGMENTS) <= set(found)
+
+
+def test_a_headline_in_a_language_without_a_bundle_is_marked() -> None:
+    state = new_state()
+    known, german, unknown = (evidence(title, minute=50) for title in ("known", "german", "unknown"))
+    german = msgspec.structs.replace(german, language="de", fallback=True)
+    unknown = msgspec.structs.replace(unknown, fallback=True)
+    known = msgspec.structs.replace(known, language="en")
+    state.put_bucket(bucket("Financials", 50, stories=3, negative=3, headlines=(known, german, unknown)))
+    items = page_of(state).fragments["headlines"].split("<li>")[1:]
+    marks = {re.findall(r">(known|german|unknown)<", item)[0]: re.findall(r"guess.\">([^<]*)<", item) for item in items}
+    assert marks == {"known": [], "german": ["de"], "unknown": ["unknown language"]}
 
 
 def test_headlines_link_to_their_page_without_telling_it_anything() -> None:

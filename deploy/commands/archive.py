@@ -1,0 +1,78 @@
+"""`finsentry archive`: scored documents to Parquet files by day."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from deploy.commands.options import with_settings
+from deploy.errors import FinSentryError
+from deploy.logs import log_as_command
+from deploy.settings import Settings
+from deploy.stopping import stop_on_signals
+
+if TYPE_CHECKING:
+    from stream.archiver import Progress
+
+LOCK = ".lock"
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--follow", "-f", is_flag=True, help="Go on with what is scored, until Ctrl-C.")
+@click.option(
+    "--every", type=click.FloatRange(min=1), default=600.0, show_default=True, help="Seconds between two files."
+)
+@click.option(
+    "--rows",
+    type=click.IntRange(min=1),
+    default=100_000,
+    show_default=True,
+    help="Documents held in memory before they are written; about 1 kB each.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+@with_settings
+def archive(settings: Settings, folder: Path, follow: bool, every: float, rows: int, as_json: bool) -> None:
+    """Put the scored documents into FOLDER, as Parquet files by day: each once, however often this is killed.
+
+    Goes on where the files in FOLDER end. Kafka keeps scored documents for topics.documents_days; this keeps them for
+    good. Read them with pandas.read_parquet("FOLDER"), judge them again with `finsentry backtest --scored FOLDER`, or
+    name FOLDER as a source of a training recipe.
+
+    \b
+    Example:
+      finsentry archive data/archive
+      finsentry archive data/archive --follow --every 300
+    """
+    import msgspec
+
+    from deploy.local.broker import open_broker
+    from deploy.local.lock import LockFile
+    from stream.archiver import Archiver
+    from stream.topics import Topics
+
+    log_as_command()
+    lock = LockFile(folder / LOCK)
+    if not lock.acquire():
+        raise FinSentryError(
+            f"{folder}: another `finsentry archive` writes there", fix="stop it, or take another folder"
+        )
+
+    def tell(progress: "Progress") -> None:
+        if sys.stderr.isatty():
+            click.echo(f"{progress.documents:,} documents archived, {progress.behind:,} records to go", err=True)
+
+    try:
+        with (
+            stop_on_signals() as stop,
+            open_broker(settings) as broker,
+            Archiver(broker, Topics(settings.topics), folder, rows=rows) as archiver,
+        ):
+            done = archiver.run(follow=follow, every_seconds=every, stopped=stop.is_set, told=tell)
+    finally:
+        lock.release()
+    if as_json:
+        click.echo(msgspec.json.encode({**done._asdict(), "folder": str(folder)}))
+        return
+    click.echo(f"{done.documents:,} documents put into {folder}, of {done.records:,} records read")

@@ -1,0 +1,24 @@
+"""`finsentry settings`: what can be set."""
+
+import json
+from dataclasses import asdict
+
+import click
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of keys.")
+def settings(as_json: bool) -> None:
+    """List every setting with its meaning, type, default and variable, as a settings file with comments.
+
+    The file changes nothing as it stands: every key has its default there. What this machine is set to is not looked
+    at; `finsentry doctor` checks that.
+
+    \b
+    Example:
+      finsentry settings >reference.toml
+      finsentry settings --json
+    """
+    from deploy.settings_reference import as_toml, keys
+
+    click.echo(json.dumps([asdict(key) for key in keys()], indent=2) if as_json else as_toml(), nl=as_json)

@@ -1,0 +1,216 @@
+"""The recipe of a training run: a TOML file that names sources, label maps, encoder and numbers."""
+
+import importlib.util
+import re
+import tomllib
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from model.data.hub import fetch
+from model.errors import InputError
+from model.labels import SENTIMENTS, TOPICS, Head
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+LABELS: dict[Head, tuple[str, ...]] = {"topic": TOPICS, "sentiment": SENTIMENTS}
+
+
+class Part(BaseModel):
+    """A table of the recipe: a key that it does not know is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Encoder(Part):
+    """Where the pretrained encoder is: a Python package that holds it, a folder, or its name on the hub."""
+
+    package: str | None = Field(
+        default=None, description="An installed package with the encoder in its folder `model`."
+    )
+    folder: Path | None = Field(default=None, description="A folder with config.json, tokenizer.json and weights.")
+    hub: str | None = Field(default=None, description="`owner/model` on the hub of Hugging Face, or on its mirror.")
+    revision: str | None = Field(default=None, description="Of `hub`: a branch, tag or commit; its newest if absent.")
+
+    @model_validator(mode="after")
+    def _one_of_three(self) -> Self:
+        if [self.package, self.folder, self.hub].count(None) != 2:
+            raise ValueError("give either `package`, `folder` or `hub`")
+        if self.revision is not None and self.hub is None:
+            raise ValueError("`revision` goes with `hub`")
+        return self
+
+    def locate(self) -> Path:
+        """The folder that `transformers` loads, fetched where it is the hub's. Raises `InputError` without one.
+
+        Raises `FinSentryError` where the hub cannot be reached.
+        """
+        if self.hub is not None:
+            return fetch(self.hub, self.revision, key="encoder.hub")
+        if self.folder is not None:
+            found = self.folder
+        else:
+            spec = importlib.util.find_spec(str(self.package))
+            if spec is None or not spec.submodule_search_locations:
+                raise InputError(
+                    f"encoder.package: {self.package} is not installed", fix="pip install finsentry[train]"
+                )
+            found = Path(spec.submodule_search_locations[0]) / "model"
+        if not (found / "config.json").is_file():
+            raise InputError(f"{found}: no encoder here", fix="Point `encoder` at a folder that holds config.json.")
+        return found
+
+
+class Lora(Part):
+    """Low-rank adapters in place of the encoder's own weights; the heads train in full as ever."""
+
+    rank: int = Field(default=16, ge=1)
+    alpha: int = Field(default=32, ge=1, description="What an adapter says is multiplied by `alpha / rank`.")
+    dropout: float = Field(default=0.05, ge=0, lt=1, description="Of what an adapter reads.")
+    targets: tuple[str, ...] = Field(
+        default=(), description="Ends of the names of linear layers, such as `query`; every layer's if absent."
+    )
+
+
+class Distillation(Part):
+    """What becomes of a training that is given teachers: runs of this recipe and data, whose answers it learns too.
+
+    It begins at the mean of their weights, so it is short.
+    """
+
+    weight: float = Field(
+        default=0.5, gt=0, lt=1, description="Of the teachers' answers in the loss; labels: the rest."
+    )
+    epochs: int = Field(default=1, ge=1)
+    learning_rate: float = Field(default=5e-5, gt=0, description="Peak, for AdamW.")
+
+
+class Training(Part):
+    """The numbers of the training loop."""
+
+    epochs: int = Field(default=3, ge=1)
+    adversarial: float = Field(
+        default=0.0,
+        ge=0,
+        description="Size of the step against the word embeddings (FGM, Miyato et al. 2017); 0: none.",
+    )
+    batch: int = Field(default=32, ge=1, description="Texts in a step.")
+    learning_rate: float = Field(default=1e-4, gt=0, description="Peak, for AdamW.")
+    weight_decay: float = Field(default=0.01, ge=0)
+    warm_up: float = Field(default=0.08, ge=0, lt=1, description="Share of the steps over which the rate rises.")
+    clip: float = Field(default=1.0, gt=0, description="Largest norm of the gradient.")
+    maximum_length: int = Field(default=96, ge=4, description="Tokens of a text that are read, in service too.")
+    precision: Literal["bf16", "fp16", "fp32"] = Field(
+        default="bf16",
+        description="Of the matrix products; weights and optimiser are float32 in any case. fp16 needs a GPU.",
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="`auto`: a GPU where torch sees one.")
+    lora: Lora | None = Field(default=None, description="Trains adapters and heads; absent: every weight.")
+    distillation: Distillation = Field(
+        default=Distillation(),
+        exclude=True,  # says nothing of a training without teachers; a run keeps it beside theirs
+        description="Holds where `train` is given teachers.",
+    )
+    mlflow: str | None = Field(
+        default=None,
+        exclude=True,  # says something of a site, perhaps with a password in it, and nothing of what is trained
+        description="Tracking URI of an MLflow that is told parameters, curves and scores, where it is installed.",
+    )
+    tensorboard: bool = Field(default=False, description="Write curves for TensorBoard, where it is installed.")
+    calibration: float = Field(
+        default=0.05, gt=0, lt=0.5, description="Share of the training texts kept from training, for the temperatures."
+    )
+
+
+class Source(Part):
+    """One labelled set: where it is and how its labels become ours."""
+
+    name: str = Field(pattern=r"^[a-z0-9_]+$")
+    head: Head
+    train: Path | None = Field(default=None, description="CSV, Parquet or JSON; absent for a set only measured on.")
+    evaluation: Path | None = Field(default=None, description="Held out as it stands.")
+    holdout: float = Field(default=0.0, ge=0, lt=1, description="Share of `train` held out, chosen by its text.")
+    own: bool = Field(
+        default=False, description="Stands beside the recipes in `model/configs`, not in the data folder."
+    )
+    repeat: int = Field(default=1, ge=1, description="How often an epoch sees each text: weight for a small set.")
+    weight: float = Field(
+        default=1.0, gt=0, description="What the loss of each of its labels is multiplied by: less for a noisy set."
+    )
+    text: str = Field(description="Column of the text.")
+    label: str = Field(description="Column of the label.")
+    label_pattern: str | None = Field(
+        default=None, description="Finds labels within the cell; a row is taken where all it finds are the same."
+    )
+    labels: dict[str, str] = Field(default={}, description="The set's labels to ours; absent where they are ours.")
+
+    @field_validator("label_pattern")
+    @classmethod
+    def _pattern_has_a_group(cls, pattern: str | None) -> str | None:
+        try:
+            if pattern is not None and re.compile(pattern).groups != 1:
+                raise ValueError("needs exactly one group")
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from error
+        return pattern
+
+    @model_validator(mode="after")
+    def _labels_are_ours(self) -> Self:
+        if strange := sorted(set(self.labels.values()) - set(LABELS[self.head])):
+            raise ValueError(f"labels: {strange[0]!r} is not a {self.head}")
+        if (self.evaluation is not None) + (self.holdout > 0) > 1 or (self.train is None and self.evaluation is None):
+            raise ValueError("give `train` with `evaluation` or with `holdout`, or `evaluation` alone")
+        return self
+
+    def ours(self) -> dict[str, str]:
+        """The set's labels to ours, where they are the same too."""
+        return self.labels or {label: label for label in LABELS[self.head]}
+
+
+class Recipe(Part):
+    """Everything that decides what a run makes, except the data itself."""
+
+    name: str = Field(pattern=r"^[a-z0-9-]+$", description="First part of the bundle's version.")
+    seed: int = 1
+    language: str = Field(
+        default="en", pattern=r"^[a-z]{2}$", description="What the bundle is for (ISO 639-1), whatever else trains it."
+    )
+    encoder: Encoder
+    leaks: Literal["refuse", "drop"] = Field(
+        default="refuse",
+        exclude=True,  # says when a training may begin, and nothing of what it makes
+        description="What becomes of rows that train and are measured on too: no training, or one without them.",
+    )
+    training: Training = Training()
+    sources: tuple[Source, ...] = Field(min_length=1)
+
+    @field_validator("sources")
+    @classmethod
+    def _names_differ(cls, sources: tuple[Source, ...]) -> tuple[Source, ...]:
+        first: dict[str, int] = {}
+        for number, source in enumerate(sources):
+            if first.setdefault(source.name, number) != number:
+                raise ValueError(f"{number}.name: {source.name!r} is the name of sources.{first[source.name]} too")
+        return sources
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe at `path`. Raises `InputError` that names the file and the key."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}", fix="Give the path of a recipe.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not TOML: {error}", fix="Mend the line it names.") from error
+    return parse_recipe(raw, path)
+
+
+def parse_recipe(raw: object, path: Path) -> Recipe:
+    """The recipe that stands in `path` as `raw`. Raises `InputError` that names the file and the key."""
+    try:
+        return Recipe.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{path}: {key}: {first['msg']}", fix="Compare with model/configs/default.toml.") from error

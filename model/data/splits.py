@@ -1,0 +1,189 @@
+"""The sets of a recipe, split so that nothing measured on was trained on."""
+
+import hashlib
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from model.bundle import DataFingerprint
+from model.data.examples import Example, fingerprint, read_source
+from model.data.leaks import Leak, LeakError, find_leaks, refusal, said
+from model.data.recipe import CONFIGS, LABELS, Recipe, Source
+from model.errors import InputError
+from model.labels import Head
+
+__all__ = [
+    "Example",
+    "LeakError",
+    "Splits",
+    "fingerprint",
+    "load_evaluation",
+    "load_splits",
+    "read_source",
+    "require_no_leaks",
+    "share_of",
+    "without_leaks",
+    "without_repeats",
+]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """What trains, what tempers, and what is only measured on (by the name of its set)."""
+
+    train: list[Example]
+    calibration: list[Example]
+    evaluation: dict[str, list[Example]]
+    fingerprints: dict[str, DataFingerprint] = field(default_factory=dict)
+    """By source and split, of what was read, before anything was dropped."""
+    leaks: list[Leak] = field(default_factory=list)
+    """What was dropped from training because it is measured on."""
+    repeats: dict[str, int] = field(default_factory=dict)
+    """By source, the rows that were dropped because an earlier one has their text and head."""
+
+
+def load_splits(recipe: Recipe, root: Path) -> Splits:
+    """Everything the recipe names under `root`, without leaks.
+
+    Raises `InputError` that names the file and row, and `LeakError` where there are leaks that the recipe refuses.
+    """
+    pool, evaluation, fingerprints = _read(recipe.sources, root)
+    leaks = find_leaks(pool, evaluation)
+    if leaks and recipe.leaks == "refuse":
+        raise refusal(leaks)
+    for leak in leaks:
+        logger.warning("dropped from training: %s", said(leak))
+    unseen = without_leaks(pool, evaluation)
+    kept = without_repeats(unseen)
+    _require_two_classes_a_head(kept)
+    repeats = Counter(e.source for e in unseen) - Counter(e.source for e in kept)
+    calibration = [e for e in kept if share_of(e.key, "calibration") < recipe.training.calibration]
+    repeat = {source.name: source.repeat for source in recipe.sources}
+    train = [
+        e
+        for e in kept
+        if share_of(e.key, "calibration") >= recipe.training.calibration
+        for _ in range(repeat[e.source])
+    ]
+    logger.info(
+        "data read=%d leaking=%d repeated=%d train=%d calibration=%d",
+        len(pool),
+        len(pool) - len(unseen),
+        len(unseen) - len(kept),
+        len(train),
+        len(calibration),
+    )
+    splits = Splits(train, calibration, evaluation, fingerprints, leaks, dict(repeats))
+    require_no_leaks(splits)
+    return splits
+
+
+def load_evaluation(recipe: Recipe, root: Path) -> Splits:
+    """What the recipe holds out under `root`, with nothing that trains; reads of `train` only what has a holdout."""
+    needed = [one if one.holdout else one.model_copy(update={"train": None}) for one in recipe.sources]
+    _, evaluation, fingerprints = _read(needed, root)
+    if not evaluation:
+        raise InputError(
+            f"the recipe {recipe.name!r} holds nothing out, so there is nothing to measure on",
+            fix="Give a source `evaluation` or `holdout`.",
+        )
+    return Splits([], [], evaluation, fingerprints)
+
+
+def without_leaks(pool: Iterable[Example], evaluation: dict[str, list[Example]]) -> list[Example]:
+    """The examples whose text stands in no evaluation set, of whichever source and head."""
+    held_out = {example.key for rows in evaluation.values() for example in rows}
+    return [example for example in pool if example.key not in held_out]
+
+
+def without_repeats(pool: Iterable[Example]) -> list[Example]:
+    """The first example of each text and head."""
+    first: dict[tuple[str, Head], Example] = {}
+    for example in pool:
+        first.setdefault((example.key, example.head), example)
+    return list(first.values())
+
+
+def require_no_leaks(splits: Splits) -> None:
+    """Raises `LeakError` if a text is on two sides of the split."""
+    train = {example.key for example in splits.train}
+    others = {"calibration": splits.calibration, **splits.evaluation}
+    for name, rows in others.items():
+        for example in rows:
+            if example.key in train:
+                raise LeakError(
+                    f"{name}: {example.text[:80]!r} also stands in what trains",
+                    fix="Split with `model.data.splits.load_splits`, which refuses such texts or drops them.",
+                )
+
+
+def share_of(key: str, purpose: str) -> float:
+    """A number in [0, 1) that depends on the text and the purpose alone: a split that no seed or order changes."""
+    digest = hashlib.blake2b(key.encode(), digest_size=8, person=purpose.encode()[:16]).digest()
+    return int.from_bytes(digest) / 2**64
+
+
+def _read(
+    sources: Iterable[Source], root: Path
+) -> tuple[list[Example], dict[str, list[Example]], dict[str, DataFingerprint]]:
+    """What may train, what is measured on by the name of its set, and the fingerprints of what was read."""
+    pool: list[Example] = []
+    evaluation: dict[str, list[Example]] = {}
+    fingerprints: dict[str, DataFingerprint] = {}
+    for source in sources:
+        for split, rows in _read_splits(source, root):
+            if split != "holdout":
+                fingerprints[f"{source.name}.{split}"] = fingerprint(rows)
+            if split != "train":
+                evaluation[f"{source.name}.{split}"] = rows
+            else:
+                pool.extend(example for example in rows if not _is_held_out(source, example))
+    return pool, evaluation, fingerprints
+
+
+def _read_splits(source: Source, root: Path) -> Iterator[tuple[str, list[Example]]]:
+    """The source's `train`, `holdout` (a part of `train`) and `validation` rows, those of them that it has."""
+    folder = CONFIGS if source.own else root
+    if source.train is not None:
+        rows = read_source(source, folder / source.train)
+        yield "train", rows
+        if source.holdout:
+            held_out = [example for example in rows if _is_held_out(source, example)]
+            _require_two_classes(folder / source.train, source, held_out)
+            yield "holdout", held_out
+    if source.evaluation is not None:
+        rows = read_source(source, folder / source.evaluation)
+        _require_two_classes(folder / source.evaluation, source, rows)
+        yield "validation", rows
+
+
+def _is_held_out(source: Source, example: Example) -> bool:
+    return share_of(example.key, "holdout") < source.holdout
+
+
+def _require_two_classes(path: Path, source: Source, held_out: Sequence[Example]) -> None:
+    found = {example.label for example in held_out}
+    if len(found) < 2:
+        which = f"among the {source.holdout:.0%} held out" if source.holdout else "in it"
+        labels = LABELS[source.head]
+        what = f"all {len(held_out)} rows {which} are {labels[found.pop()]!r}" if found else f"there is no row {which}"
+        raise InputError(
+            f"{path}: source {source.name!r}: {what}, so there is nothing to tell apart",
+            fix="Give rows of two classes at least, or leave the source out of what is measured on.",
+        )
+
+
+def _require_two_classes_a_head(pool: Sequence[Example]) -> None:
+    for head, labels in LABELS.items():
+        trained = [example for example in pool if example.head == head]
+        found = {example.label for example in trained}
+        if len(found) == 1:
+            files = ", ".join(dict.fromkeys(str(example.place.path) for example in trained))
+            raise InputError(
+                f"{files}: every row that trains the {head} is {labels[found.pop()]!r}: there is nothing to tell apart",
+                fix="Add rows of another class, or leave the source out: a head without sources stays untrained.",
+            )

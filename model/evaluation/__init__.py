@@ -1,0 +1,1 @@
+"""How good a bundle is, and how that is told: scores, calibration, checks, cards. Runs where bundles serve."""

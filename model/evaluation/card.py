@@ -1,0 +1,222 @@
+"""The model card: what a bundle is for, how good it is and where it fails, as Markdown out of its manifest. Pure.
+
+After Mitchell et al. 2019, "Model cards for model reporting". It says nothing that the manifest does not know, so it is
+never out of date.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from model.bundle import Manifest, Scores
+from model.evaluation.spread import spreads
+from model.evaluation.topic_leak import topic_leaks
+from model.labels import SENTIMENTS
+
+CARD_FILE = "MODEL_CARD.md"
+"""Beside `bundle.json`. Not among the verified files: it can be written again at any time."""
+
+FIRM_TEXTS = 1000
+"""Of a set with fewer texts the numbers are shown apart: they move by points with a few texts."""
+
+
+def model_card(manifest: Manifest) -> str:
+    """The whole card, ending in a line break."""
+    parts = [
+        _head(manifest),
+        _scores(manifest),
+        _spread(manifest),
+        _lost(manifest),
+        _by_topic(manifest),
+        _checks(manifest),
+        _made(manifest),
+        _limits(manifest),
+    ]
+    return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
+
+
+def _head(manifest: Manifest) -> list[str]:
+    megabytes = sum(file.size for file in manifest.files.values()) / 1e6
+    return [
+        f"# {manifest.version}",
+        "",
+        f"Gives a headline or post one of {len(manifest.topics)} financial topics and a sentiment, each with calibrated"
+        " probabilities, so that a monitor can count how much of what is said on a topic is negative.",
+        "",
+        f"- {manifest.precision}, {megabytes:.0f} MB, reads {manifest.maximum_length} tokens of a text",
+        f"- language: {manifest.language}",
+        f"- sentiments: {'; '.join(manifest.sentiments)}",
+        f"- topics: {'; '.join(manifest.topics)}",
+        "- meant for shares over many texts; not for trading on one text, nor for judging people or firms by it",
+    ]
+
+
+def _scores(manifest: Manifest) -> list[str]:
+    if not manifest.metrics:
+        return []
+    original: dict[str, Any] = manifest.made.get("float32", {})
+    firm = {name: found for name, found in manifest.metrics.items() if found.texts >= FIRM_TEXTS}
+    small = {name: found for name, found in manifest.metrics.items() if found.texts < FIRM_TEXTS}
+    lines = ["## On texts that training never saw", "", *_table(firm, original)]
+    if small:
+        lines += [
+            "",
+            f"Sets of fewer than {FIRM_TEXTS:,} texts, where a point is a few texts:",
+            "",
+            *_table(small, original),
+        ]
+    return lines
+
+
+def _table(metrics: dict[str, Scores], original: dict[str, Any]) -> Iterator[str]:
+    before = bool(original)
+    yield from _header(
+        "set / head", "texts", "accuracy", "macro-F1", *(["macro-F1 in float32"] if before else []), "calibration error"
+    )
+    for name, found in metrics.items():
+        in_float = [f"{original[name]['macro_f1']:.3f}" if name in original else ""] if before else []
+        yield _row(
+            f"`{name}`",
+            f"{found.texts:,}",
+            f"{found.accuracy:.3f}",
+            f"{found.macro_f1:.3f}",
+            *in_float,
+            f"{found.calibration_error:.3f}",
+        )
+
+
+def _spread(manifest: Manifest) -> list[str]:
+    found = spreads(manifest)
+    if not found:
+        return []
+    return [
+        f"## How much hangs on the seed: {len(manifest.trainings)} trainings",
+        "",
+        "Each by itself, in float32: mean and standard deviation. The bundle is the mean of their weights.",
+        "",
+        *_header("set / head", "accuracy", "macro-F1", "calibration error"),
+        *(_row(f"`{name}`", *map(str, spread)) for name, spread in found.items()),
+    ]
+
+
+def _lost(manifest: Manifest) -> list[str]:
+    if manifest.lost is None:
+        return []
+    lines = ["## What is lost against float32", ""]
+    if not manifest.lost:
+        return [*lines, "No set loses more than half a point of macro-F1."]
+    rows = (
+        _row(
+            f"`{name}`",
+            f"{manifest.metrics[name].texts:,}",
+            f"{100 * loss.value:.1f}",
+            f"{100 * loss.low:.1f} to {100 * loss.high:.1f}",
+        )
+        for name, loss in manifest.lost.items()
+    )
+    return [
+        *lines,
+        "Every set that loses more than half a point of macro-F1; where the interval holds 0, it may be chance.",
+        "",
+        *_header("set / head", "texts", "points lost", "95 % interval"),
+        *rows,
+    ]
+
+
+def _by_topic(manifest: Manifest) -> list[str]:
+    sets = manifest.by_topic
+    if not sets:
+        return []
+    found = topic_leaks(sets.values())
+    labelled, texts = sum(one.labelled for one in sets.values()), sum(one.texts for one in found)
+    rows = (
+        _row(
+            one.topic.replace("|", "\\|"),
+            f"{one.texts:,}",
+            f"{one.negative:.0%}",
+            f"{one.called:.0%}",
+            f"{100 * one.gap:+.1f} ± {100 * one.margin:.1f}",
+            "" if one.recall is None else f"{one.recall:.0%}",
+            *(" / ".join(map(str, row)) for row in one.confusion),
+        )
+        for one in found
+    )
+    return [
+        "## Does sentiment follow from the topic?",
+        "",
+        f"All {texts:,} held-out texts with a sentiment by their topic, which is a label for {labelled:,} of them and"
+        " predicted for the others: how many are negative, and how many are called so. Where the difference is far"
+        " below 0, the topic hides bad news; where its 95 % interval holds 0, nothing shows that it does. The last"
+        f" columns count what is called {' / '.join(SENTIMENTS)}.",
+        "",
+        *_header(
+            "topic",
+            "texts",
+            "negative",
+            "called so",
+            "difference, points",
+            "recall of negatives",
+            *(f"labelled {name}" for name in SENTIMENTS),
+        ),
+        *rows,
+    ]
+
+
+def _checks(manifest: Manifest) -> list[str]:
+    if not manifest.checklist:
+        return []
+    rows = [
+        _row(name, f"{found.passed} of {found.cases}", f"{100 * found.passed / found.cases:.0f} %")
+        for name, found in manifest.checklist.items()
+    ]
+    return [
+        "## What it understands",
+        "",
+        "Small cases in the manner of CheckList (Ribeiro et al. 2020); none of them stands in a text that trains.",
+        "",
+        *_header("check", "passed", "rate"),
+        *rows,
+    ]
+
+
+def _made(manifest: Manifest) -> list[str]:
+    if not manifest.data:
+        return []
+    rows = [_row(f"`{name}`", f"{found.rows:,}", f"`{found.sha256[:16]}`") for name, found in manifest.data.items()]
+    trained_on = manifest.made.get("trained_on")
+    lines = ["## Made of", "", *_header("set", "rows read", "SHA-256"), *rows, ""]
+    if trained_on:
+        lines += [f"Trained on {trained_on:,} texts an epoch, after what stands in a held-out set was left out.", ""]
+    if taught := manifest.made.get("taught"):
+        lines += [
+            f"Begun at the mean of {len(taught['by'])} earlier trainings and taught by them: their answers have"
+            f" {taught['weight']:g} of the loss, the labels the rest.",
+            "",
+        ]
+    libraries = ", ".join(f"{name} {version}" for name, version in manifest.made.get("libraries", {}).items())
+    temperatures = manifest.temperatures
+    lines.append(f"Temperatures: topic {temperatures.topic}, sentiment {temperatures.sentiment}. {libraries}.")
+    if parity := manifest.made.get("parity"):
+        largest = ", ".join(f"{difference:.1e} in {precision}" for precision, difference in parity.items())
+        lines += ["", f"Largest difference of a logit between the trained network and its ONNX: {largest}."]
+    return lines
+
+
+def _limits(manifest: Manifest) -> list[str]:
+    weakest = sorted(manifest.metrics.items(), key=lambda item: item[1].macro_f1)[:3]
+    failing = sorted(manifest.checklist.items(), key=lambda item: item[1].passed / item[1].cases)[:3]
+    lines = ["## Where it fails", ""]
+    lines += [f"- `{name}`: macro-F1 {found.macro_f1:.3f}" for name, found in weakest]
+    lines += [
+        f"- {name}: {found.cases - found.passed} of {found.cases} cases fail"
+        for name, found in failing
+        if found.passed < found.cases
+    ]
+    return lines if len(lines) > 2 else []
+
+
+def _header(*names: str) -> Iterable[str]:
+    return _row(*names), _row("---", *("---:" for _ in names[1:]))
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,211 @@
+"""A bundle on held-out sets, measured through the classifier that serves it."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from model.bundle import ByTopic, Manifest, Scores, Temperatures
+from model.classifier import softmax
+from model.data.recipe import LABELS, Recipe
+from model.data.splits import Example, Splits
+from model.errors import InputError
+from model.evaluation.comparison import Difference, Metric, compare
+from model.evaluation.metrics import (
+    ClassScores,
+    Labels,
+    Probabilities,
+    accuracy,
+    among,
+    auroc,
+    calibration_error,
+    class_scores,
+    confusion_matrix,
+    macro_f1,
+)
+from model.labels import TOPICS, Head
+from model.runtime import Logits
+
+AT_ONCE = 2048
+"""Texts between two reports of progress: several times what the classifier tokenises ahead."""
+
+
+class Measurable(Protocol):
+    """What can be measured: a classifier, or a network before its export."""
+
+    @property
+    def temperatures(self) -> Temperatures:
+        """What its logits are divided by."""
+
+    def logits(self, texts: Sequence[str]) -> tuple[Logits, Logits]:
+        """Topic logits (texts x 20) and sentiment logits (texts x 3) before temperatures, in the order of `texts`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a classifier said of the texts of one set, for one head."""
+
+    head: Head
+    classes: tuple[int, ...]
+    """The classes that the set knows. Where these are not all, the probabilities are those given one of them."""
+    keys: tuple[str, ...]
+    labels: Labels
+    probabilities: Probabilities
+    topics: Labels
+    """The most probable topic of each text, whichever head the set is of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One head on one set, among the classes that the set knows."""
+
+    scores: Scores
+    auroc: float | None
+    """One against the rest, mean over the classes that occur; None where only one does."""
+    classes: dict[str, ClassScores]
+    confusion: list[list[int]]
+    """Rows are labels and columns predictions, in the order of `classes`."""
+    by_topic: ByTopic | None = None
+    """For sentiment only."""
+
+
+def evaluate(
+    classifier: Measurable, sets: Mapping[str, Sequence[Example]], temperatures: Temperatures | None = None
+) -> dict[str, Report]:
+    """A report for each set and head it has labels of, by `set/head`. `temperatures` replace the bundle's."""
+    return report(answer(classifier, sets, temperatures))
+
+
+def answer(
+    classifier: Measurable,
+    sets: Mapping[str, Sequence[Example]],
+    temperatures: Temperatures | None = None,
+    done: Callable[[int], object] = lambda _: None,
+) -> dict[str, Answers]:
+    """What the classifier says of each set, by `set/head`. Calls `done` with how many texts more it has seen."""
+    temperatures = temperatures or classifier.temperatures
+    answers = {}
+    for name, examples in sets.items():
+        for head in LABELS:
+            if rows := [example for example in examples if example.head == head]:
+                answers[f"{name}/{head}"] = _answer(classifier, head, rows, temperatures, done)
+    return answers
+
+
+def report(answers: Mapping[str, Answers]) -> dict[str, Report]:
+    """How good the answers are. A text of a sentiment set that another set has a topic of is counted under that."""
+    labelled = {
+        key: int(label)
+        for found in answers.values()
+        if found.head == "topic"
+        for key, label in zip(found.keys, found.labels, strict=True)
+    }
+    return {name: _report(found, labelled) for name, found in answers.items()}
+
+
+def against(ours: Mapping[str, Answers], theirs: Mapping[str, Answers]) -> dict[str, dict[Metric, Difference]]:
+    """How much better `ours` are than `theirs`, on each set. Raises `InputError` where they are of other texts."""
+    if any(ours[name].keys != theirs[name].keys for name in ours.keys() & theirs) or ours.keys() != theirs.keys():
+        raise InputError("the two bundles were measured on different texts", fix="Measure both on the same data.")
+    return {
+        name: compare(found.probabilities, theirs[name].probabilities, found.labels) for name, found in ours.items()
+    }
+
+
+def doubts(manifest: Manifest, splits: Splits, recipe: Recipe) -> list[str]:
+    """Why numbers of this bundle on what `recipe` holds out may mean little: it may have trained the bundle.
+
+    What trained it is known by content, under whatever name it is given now.
+    """
+    now = {source.name: source.holdout for source in recipe.sources}
+    then = {one["name"]: one.get("holdout", 0.0) for one in manifest.made.get("recipe", {}).get("sources", ())}
+    trained = {seen.sha256: name for name, seen in manifest.data.items() if name.endswith(".train")}
+    kept: dict[str, float] = {}
+    for name, seen in manifest.data.items():
+        kept[seen.sha256] = max(kept.get(seen.sha256, 0.0), _share(name, then))
+    found = []
+    for name, seen in splits.fingerprints.items():
+        before = manifest.data.get(name)
+        if seen.sha256 not in kept:
+            if before is not None:
+                found.append(
+                    f"{name} has changed since {manifest.version} was made ({before.rows} rows then, {seen.rows} now):"
+                    " what is held out of it now may have trained the bundle"
+                )
+        elif _share(name, now) > kept[seen.sha256]:
+            found.append(
+                f"{name}: trained {manifest.version}, as {trained[seen.sha256]}: {kept[seen.sha256]:.0%} of it was held"
+                f" out then and {_share(name, now):.0%} is now, so some of that trained the bundle"
+            )
+    return found
+
+
+def _share(name: str, holdouts: Mapping[str, float]) -> float:
+    """How much of the file `name`, `source.train` or `source.validation`, does not train."""
+    source, _, split = name.rpartition(".")
+    return 1.0 if split == "validation" else holdouts.get(source, 0.0)
+
+
+def _answer(
+    classifier: Measurable,
+    head: Head,
+    rows: Sequence[Example],
+    temperatures: Temperatures,
+    done: Callable[[int], object],
+) -> Answers:
+    topics, logits = [], []
+    for start in range(0, len(rows), AT_ONCE):
+        some = rows[start : start + AT_ONCE]
+        of_topic, of_sentiment = classifier.logits([example.text for example in some])
+        topics.append(of_topic.argmax(axis=1))
+        logits.append(of_topic / temperatures.topic if head == "topic" else of_sentiment / temperatures.sentiment)
+        done(len(some))
+    every = tuple(range(len(LABELS[head])))
+    possible = np.zeros((len(rows), len(every)), dtype=np.bool_)
+    for index, example in enumerate(rows):
+        possible[index, list(example.classes or every)] = True
+    return Answers(
+        head=head,
+        classes=tuple(np.flatnonzero(possible.any(axis=0)).tolist()),
+        keys=tuple(example.key for example in rows),
+        labels=np.array([example.label for example in rows], dtype=np.int64),
+        probabilities=among(softmax(np.concatenate(logits)), possible),
+        topics=np.concatenate(topics),
+    )
+
+
+def _report(found: Answers, labelled: Mapping[str, int]) -> Report:
+    probabilities, labels = found.probabilities, found.labels
+    names = [LABELS[found.head][index] for index in found.classes]
+    of_class = class_scores(probabilities, labels)
+    area = auroc(probabilities, labels)
+    return Report(
+        Scores(
+            texts=len(labels),
+            accuracy=round(accuracy(probabilities, labels), 4),
+            macro_f1=round(macro_f1(probabilities, labels), 4),
+            calibration_error=round(calibration_error(probabilities, labels), 4),
+        ),
+        None if math.isnan(area) else round(area, 4),
+        dict(zip(names, (of_class[index] for index in found.classes), strict=True)),
+        _confusion(found, np.ones(len(labels), dtype=np.bool_)),
+        _by_topic(found, labelled) if found.head == "sentiment" else None,
+    )
+
+
+def _by_topic(found: Answers, labelled: Mapping[str, int]) -> ByTopic:
+    known = [labelled.get(key) for key in found.keys]
+    pairs = zip(known, found.topics.tolist(), strict=True)
+    topics = np.array([predicted if label is None else label for label, predicted in pairs])
+    confusions = {TOPICS[index]: _confusion(found, topics == index) for index in np.unique(topics).tolist()}
+    classes = tuple(LABELS[found.head][index] for index in found.classes)
+    return ByTopic(labelled=len(known) - known.count(None), classes=classes, confusions=confusions)
+
+
+def _confusion(found: Answers, rows: npt.NDArray[np.bool_]) -> list[list[int]]:
+    every = confusion_matrix(found.probabilities[rows], found.labels[rows])
+    kept: list[list[int]] = every[np.ix_(found.classes, found.classes)].tolist()
+    return kept

@@ -1,0 +1,156 @@
+"""Several bundles side by side, each for a language: which text goes to which, and the answers in the texts' order."""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any, NamedTuple, Self, TypeVar
+
+from model.classifier import Classifier, Prediction, TextClassifier
+from model.drift import HALF_AT
+from model.errors import BundleError
+from model.language import Languages
+from model.settings import ModelSettings
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+DEFAULT = ""
+"""The key of the bundle that reads whatever has none of its own. The others' keys are their languages."""
+
+
+class Route(NamedTuple):
+    """Where a text goes, and why."""
+
+    language: str = ""
+    """ISO 639-1; empty where it is unknown, or where nobody asked because there is one bundle alone."""
+    bundle: str = DEFAULT
+    """Key of the bundle that reads it."""
+    fallback: bool = False
+    """No bundle is made for its language, or that is unknown: the default one reads what it was not made for."""
+
+
+class Router:
+    """Chooses a bundle by a text's language. With the default bundle alone it looks at nothing."""
+
+    def __init__(self, default: str, languages: Collection[str] = ()) -> None:
+        """`default`: the language of the default bundle. `languages`: those that have one of their own."""
+        self._default = default
+        self._own = frozenset(languages)
+        self._languages = Languages(default, self._own)
+
+    @property
+    def single(self) -> bool:
+        """There is the default bundle alone, so every text has the same route."""
+        return not self._own
+
+    def route(self, text: str, declared: str = "") -> Route:
+        """Where a text goes whose source calls its language `declared`, ISO 639-1 or empty."""
+        if self.single:
+            return Route()
+        language = self._languages.of(text, declared)
+        if language in self._own:
+            return Route(language, language)
+        return Route(language, DEFAULT, fallback=language != self._default)
+
+
+def dispatch(routes: Sequence[Route], items: Sequence[T], ask: Callable[[str, list[T]], Iterable[R]]) -> list[R]:
+    """What `ask` says of each item, in the order of `items`.
+
+    `ask` is called once for each bundle that a route names, with that bundle's items in their order, and answers each
+    of them. It is called for none where there are no items. Raises `ValueError` where it answers more or fewer.
+    """
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, route in enumerate(routes):
+        places[route.bundle].append(place)
+    answers: dict[int, R] = {}
+    for bundle, mine in places.items():
+        answers.update(zip(mine, ask(bundle, [items[place] for place in mine]), strict=True))
+    return [answers[place] for place in range(len(items))]
+
+
+class Answer(NamedTuple):
+    """What the bundle of a text's language says of it."""
+
+    prediction: Prediction
+    model: str
+    """The bundle's version."""
+    route: Route
+
+
+class RoutedClassifier:
+    """The bundles of the settings, each text read by the one of its language. A context manager."""
+
+    def __init__(self, bundles: Mapping[str, TextClassifier], router: Router) -> None:
+        self.bundles = bundles
+        """By key: `DEFAULT`, and the languages that have one of their own."""
+        self.router = router
+
+    @classmethod
+    def load(cls, settings: ModelSettings) -> Self:
+        """Verifies and opens them all. Raises `BundleError`, which names the language, or `RuntimeMissingError`."""
+        with ExitStack() as stack:
+            bundles = {
+                key: stack.enter_context(Classifier.load(bundle_settings(settings, key)))
+                for key in (DEFAULT, *settings.languages)
+            }
+            stack.pop_all()
+        return cls(bundles, router_of(settings))
+
+    def classify(self, texts: Sequence[str], declared: Sequence[str] = ()) -> list[Answer]:
+        """One answer a text, in the order of `texts`; `declared` are the languages that their sources name, if any."""
+        routes = [
+            self.router.route(text, language)
+            for text, language in zip(texts, declared or [""] * len(texts), strict=True)
+        ]
+
+        def ask(bundle: str, mine: list[str]) -> Iterable[tuple[Prediction, str]]:
+            classifier = self.bundles[bundle]
+            return ((prediction, classifier.version) for prediction in classifier.classify(mine))
+
+        found = dispatch(routes, texts, ask)
+        return [Answer(prediction, model, route) for (prediction, model), route in zip(found, routes, strict=True)]
+
+    def bundle_for(self, text: str, declared: str = "") -> tuple[TextClassifier, Route]:
+        """The one that reads this text, for whoever has more to ask of it."""
+        route = self.router.route(text, declared)
+        return self.bundles[route.bundle], route
+
+    def profile_anew(self, *, half_at: float = HALF_AT) -> None:
+        """Each bundle that keeps a profile of its texts begins it anew; see `model.drift.Profile`."""
+        for bundle in self.bundles.values():
+            if isinstance(bundle, Classifier):
+                bundle.profile_anew(half_at=half_at)
+
+    def close(self) -> None:
+        """Ends the threads of all bundles."""
+        for bundle in self.bundles.values():
+            close(bundle)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def router_of(settings: ModelSettings) -> Router:
+    """The router over the bundles that the settings name."""
+    return Router(settings.language, settings.languages)
+
+
+def bundle_settings(settings: ModelSettings, key: str) -> ModelSettings:
+    """The settings with which the bundle of this key is opened. Raises `BundleError` where they name none."""
+    if key == DEFAULT:
+        return settings
+    if key not in settings.languages:
+        raise BundleError(
+            f"the settings name no bundle for the language {key!r}", fix=f"give its folder as `model.languages.{key}`"
+        )
+    return settings.model_copy(update={"bundle": settings.languages[key]})
+
+
+def close(classifier: Any) -> None:
+    """Ends the classifier's threads, where it has any."""
+    end = getattr(classifier, "close", None)
+    if end is not None:
+        end()

@@ -1,0 +1,145 @@
+"""The training loop: batches of about one length, one step each, and a state that can be put away and taken up."""
+
+import logging
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+
+from model.data.recipe import Training
+from model.training.checkpoint import State
+from model.training.network import TwoHeads
+from model.training.step import Row, Step
+
+logger = logging.getLogger(__name__)
+
+# Texts of about one length are drawn from pools of this many batches: large enough that little is padding, small
+# enough that two epochs do not see the same batches.
+POOL_BATCHES = 50
+
+# Steps whose mean loss is told: a single batch's jumps about.
+RECENT = 100
+
+
+class Progress(NamedTuple):
+    """Where a training is, after each step."""
+
+    epoch: int
+    """From 1."""
+    epochs: int
+    step: int
+    """From 1, over all epochs."""
+    steps: int
+    loss: float
+    """Mean of the last 100 steps of this epoch."""
+    seconds_left: float
+
+
+Draw = Callable[[str, float, int], object]
+"""Takes a curve's name, a value and a step."""
+
+
+class Loop:
+    """A training in progress: the network, and everything that decides how its next epochs go.
+
+    It computes on the device that the network is on, and changes those weights that require a gradient.
+    """
+
+    def __init__(
+        self,
+        network: TwoHeads,
+        rows: Sequence[Row],
+        training: Training,
+        rng: random.Random,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.network = network
+        self.losses: list[float] = []
+        """Mean loss of each epoch that is done."""
+        self.step = 0
+        self._rows = rows
+        self._training = training
+        self._rng = rng
+        self._clock = clock
+        self._steps = training.epochs * -(-len(rows) // training.batch)
+        self._optimiser = torch.optim.AdamW(
+            [weight for weight in network.parameters() if weight.requires_grad],
+            lr=training.learning_rate,
+            weight_decay=training.weight_decay,
+        )
+        self._learn = Step(network, self._optimiser, training)
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(
+            self._optimiser, lambda step: rate_at(step, self._steps, training.warm_up)
+        )
+
+    def run_epoch(self, watch: Callable[[Progress], object], draw: Draw) -> None:
+        """Shows the network every row once."""
+        training, epoch = self._training, len(self.losses) + 1
+        started, first = self._clock(), self.step
+        recent: deque[float] = deque(maxlen=RECENT)
+        total = 0.0
+        self.network.train()
+        for batch in bucketed(self._rows, training.batch, self._rng):
+            loss = self._learn(batch)
+            self._schedule.step()
+            self.step += 1
+            total += loss
+            recent.append(loss)
+            a_step = (self._clock() - started) / (self.step - first)
+            left = (self._steps - self.step) * a_step
+            watch(Progress(epoch, training.epochs, self.step, self._steps, sum(recent) / len(recent), left))
+            if self.step % RECENT == 0:
+                draw("loss/step", sum(recent) / len(recent), self.step)
+                draw("learning_rate", float(self._schedule.get_last_lr()[0]), self.step)
+        self.losses.append(total / (self.step - first))
+        draw("loss/epoch", self.losses[-1], self.step)
+        logger.info("trained epoch=%d of=%d loss=%.4f", epoch, training.epochs, self.losses[-1])
+
+    def state(self) -> State:
+        """What `restore` needs: weights, optimiser, schedule, fp16's scale, and where the random numbers stand."""
+        return {
+            "network": self.network.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "losses": list(self.losses),
+            "step": self.step,
+            "rng": self._rng.getstate(),
+            "torch_rng": torch.get_rng_state(),
+            # Dropout draws from the GPU's own where there is one.
+            "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            "scaler": self._learn.state(),
+        }
+
+    def restore(self, state: State) -> None:
+        """Goes on where `state` was taken. To be called right before the next epoch: it sets torch's random numbers."""
+        self.network.load_state_dict(state["network"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._schedule.load_state_dict(state["schedule"])
+        self.losses = list(state["losses"])
+        self.step = state["step"]
+        self._rng.setstate(state["rng"])
+        torch.set_rng_state(state["torch_rng"])
+        if state.get("cuda_rng") and torch.cuda.is_available():
+            torch.cuda.set_rng_state_all(state["cuda_rng"])
+        self._learn.restore(state.get("scaler", {}))
+
+
+def rate_at(step: int, total: int, warm_up: float) -> float:
+    """Share of the peak learning rate: linear up over the first `warm_up` of the steps, then linear down to 0."""
+    rise = max(1, round(total * warm_up))
+    return (step + 1) / rise if step < rise else max(0.0, (total - step) / max(1, total - rise))
+
+
+def bucketed(rows: Sequence[Row], size: int, rng: random.Random) -> Iterator[list[Row]]:
+    """Every row once, in shuffled batches of rows of about one length."""
+    order = list(rows)
+    rng.shuffle(order)
+    batches: list[list[Row]] = []
+    for start in range(0, len(order), size * POOL_BATCHES):
+        pool = sorted(order[start : start + size * POOL_BATCHES], key=lambda row: len(row.ids))
+        batches.extend(pool[at : at + size] for at in range(0, len(pool), size))
+    rng.shuffle(batches)
+    yield from batches

@@ -1,0 +1,191 @@
+"""Training: a recipe and its data in, a run folder out (weights, tokenizer, recipe, what was seen)."""
+
+import logging
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+from tokenizers import Tokenizer
+
+from model.bundle import TOKENIZER_FILE
+from model.data.examples import Example
+from model.data.hub import commit_of
+from model.data.recipe import Recipe, parse_recipe
+from model.data.splits import Splits, require_no_leaks
+from model.errors import InputError
+from model.evaluation.evaluate import evaluate
+from model.evaluation.metrics import Probabilities
+from model.labels import Head
+from model.nested import changes
+from model.training.charts import open_charts
+from model.training.checkpoint import CHECKPOINT_FILE, State, read_checkpoint, write_checkpoint
+from model.training.device import choose_device
+from model.training.encoders import require_length
+from model.training.loop import RECENT, Loop, Progress
+from model.training.lora import adapt
+from model.training.network import TwoHeads
+from model.training.run import RUN_FILE, Run, read_run
+from model.training.step import IGNORED, Row
+from model.training.teachers import Teachers
+from model.training.tokenizer_file import write_tokenizer
+from model.training.trained import TrainedNetwork
+
+logger = logging.getLogger(__name__)
+
+
+def log_progress(progress: Progress) -> None:
+    """A log line every 100 steps."""
+    if progress.step % RECENT == 0:
+        logger.info(
+            "training epoch=%d step=%d of=%d loss=%.4f seconds_left=%.0f",
+            progress.epoch,
+            progress.step,
+            progress.steps,
+            progress.loss,
+            progress.seconds_left,
+        )
+
+
+def train(
+    recipe: Recipe,
+    splits: Splits,
+    run: Path,
+    *,
+    teachers: Sequence[Path] = (),
+    resume: bool = False,
+    watch: Callable[[Progress], object] = log_progress,
+    clock: Callable[[], float] = time.monotonic,
+) -> Run:
+    """Trains as the recipe says and writes `run` after each epoch, so that a long training can be looked at.
+
+    With `resume` it goes on after the last epoch that `run` holds, to the very weights that it would have had without
+    an interruption. `teachers` are runs that it begins at and learns from (`model.training.teachers`). Raises
+    `InputError` where `run` holds a training already, or another one than is resumed.
+    """
+    require_no_leaks(splits)
+    started = clock()
+    device = choose_device(recipe.training)
+    taught = Teachers(teachers, recipe, splits.fingerprints) if teachers else None
+    if taught:
+        recipe = taught.pupils_recipe()
+    said = recipe.model_dump(mode="json")
+    asked = {
+        "recipe": said,
+        "data": msgspec.to_builtins(splits.fingerprints),
+        "device": device.type,
+        "taught": msgspec.to_builtins(taught.taught) if taught else None,
+    }
+    state = _state_to_resume(run, asked) if resume else None
+    if state is None and ((run / RUN_FILE).exists() or (run / CHECKPOINT_FILE).exists()):
+        raise InputError(
+            f"{run}: holds a training already", fix="Go on with it by --resume, or train into another folder."
+        )
+    torch.manual_seed(recipe.seed)
+    rng = random.Random(recipe.seed)  # noqa: S311 an order of batches is no secret
+    folder = recipe.encoder.locate()
+    network = _prepared(recipe, folder, taught).to(device)
+    run.mkdir(parents=True, exist_ok=True)
+    write_tokenizer(folder, run)
+    tokenizer = open_tokenizer(run, recipe.training.maximum_length)
+    answers = taught.answers([example.text for example in splits.train], tokenizer, device) if taught else {}
+    rows = tokenise(splits.train, tokenizer, {source.name: source.weight for source in recipe.sources}, answers)
+    loop = Loop(network, rows, recipe.training, rng, clock)
+    before = 0.0
+    if state is not None:
+        loop.restore(state["loop"])
+        before = state["seconds"]
+        logger.info("resumed epochs_done=%d of=%d", len(loop.losses), recipe.training.epochs)
+    with open_charts(recipe, run, loop.step) as charts:
+        while len(loop.losses) < recipe.training.epochs:
+            loop.run_epoch(watch, charts.draw)
+            network.save(run)
+            done = Run(
+                recipe=_told(said, commit_of(folder)),
+                data=splits.fingerprints,
+                trained_on=len(rows),
+                seconds=round(before + clock() - started, 1),
+                torch=str(torch.__version__),
+                taught=taught.taught if taught else None,
+                device=device.type,
+                losses=[round(loss, 6) for loss in loop.losses],
+                leaks=splits.leaks,
+                repeats=splits.repeats,
+            )
+            (run / RUN_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(done), indent=2))
+            write_checkpoint(run, {"asked": asked, "seconds": done.seconds, "loop": loop.state()})
+        if charts:
+            for name, found in evaluate(TrainedNetwork(network, tokenizer), splits.evaluation).items():
+                charts.draw(f"accuracy/{name}", found.scores.accuracy, loop.step)
+                charts.draw(f"macro_f1/{name}", found.scores.macro_f1, loop.step)
+    return read_run(run)
+
+
+def _state_to_resume(run: Path, asked: Mapping[str, object]) -> State | None:
+    state = read_checkpoint(run)
+    if state is None:
+        return None
+    before = state["asked"]
+    # Keys that recipes have got since have their defaults, and a GPU is new too.
+    known = parse_recipe(before["recipe"], run / CHECKPOINT_FILE).model_dump(mode="json")
+    if different := changes({"device": "cpu", "taught": None, **before, "recipe": known}, asked):
+        raise InputError(
+            f"{run / CHECKPOINT_FILE}: is of another training: {different[0]}",
+            fix="Give the recipe and data that it began with, or train into another folder.",
+        )
+    return state
+
+
+def _prepared(recipe: Recipe, folder: Path, teachers: Teachers | None) -> TwoHeads:
+    """The untrained network of the recipe, or where its teachers are on the mean, with adapters if it asks for them."""
+    network = TwoHeads.pretrained(folder)
+    if teachers:
+        teachers.prepare(network)
+    require_length(network.encoder.config, recipe.training.maximum_length)
+    if recipe.training.lora is not None:
+        adapt(network.encoder, recipe.training.lora)
+    return network
+
+
+def _told(recipe: dict[str, Any], commit: str | None) -> dict[str, object]:
+    """The recipe with the very commit of the hub's encoder: its newest is another one tomorrow."""
+    return recipe if commit is None else recipe | {"encoder": recipe["encoder"] | {"revision": commit}}
+
+
+def open_tokenizer(folder: Path, maximum_length: int) -> Tokenizer:
+    """The run's tokenizer as the classifier will use it: no padding, cut at `maximum_length`."""
+    tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(maximum_length)
+    return tokenizer
+
+
+def tokenise(
+    examples: Sequence[Example],
+    tokenizer: Tokenizer,
+    weights: Mapping[str, float] | None = None,
+    answers: Mapping[str, tuple[Probabilities, Probabilities]] | None = None,
+) -> list[Row]:
+    """A row for each text, with the labels of both heads where sources gave both; repeats stay repeats.
+
+    `weights` are the losses' weights by source; 1 where it is not named. `answers` are the teachers', by text.
+    """
+    seen: Counter[tuple[str, Head]] = Counter()
+    labels: dict[tuple[str, int], dict[Head, tuple[int, float]]] = {}
+    for example in examples:
+        repeat = seen[example.text, example.head]
+        seen[example.text, example.head] += 1
+        weight = (weights or {}).get(example.source, 1.0)
+        labels.setdefault((example.text, repeat), {})[example.head] = (example.label, weight)
+    encodings = tokenizer.encode_batch_fast([text for text, _ in labels])
+    rows = []
+    for (text, _), encoding, given in zip(labels, encodings, labels.values(), strict=True):
+        topic, topic_weight = given.get("topic", (IGNORED, 1.0))
+        sentiment, sentiment_weight = given.get("sentiment", (IGNORED, 1.0))
+        learned = (answers or {}).get(text)
+        rows.append(Row(encoding.ids, topic, sentiment, topic_weight, sentiment_weight, learned))
+    return rows

@@ -1,0 +1,203 @@
+"""Follows `scored` and puts it away in an archive folder: the shell around `stream.archive`.
+
+Commits to a consumer group of its own, so that its lag is seen like any other's. What has been put away is said by the
+folder alone; the group's offsets count only for a partition that has no file there (any more).
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import kafka
+import kafka.errors
+import msgspec
+from kafka.structs import OffsetAndMetadata
+
+from stream.archive import Entry, Shelf, shelves, write_parts
+from stream.broker import BrokerSettings, unreachable
+from stream.errors import BrokerError, InputError
+from stream.records import SCHEMA, ScoredDocument
+from stream.topics import Topics
+
+logger = logging.getLogger(__name__)
+
+POLL_MS = 500
+STALLED_SECONDS = 30.0
+"""A broker that gives nothing for so long while there is something to give is taken as gone."""
+
+_decoder = msgspec.json.Decoder(ScoredDocument)
+
+
+class Progress(NamedTuple):
+    """What this run has done so far."""
+
+    documents: int
+    """Put away in files."""
+    records: int
+    """Read, repeats and dead ones included."""
+    behind: int
+    """Records that stood in the topic and were not read when it was last asked."""
+
+
+class Archiver:
+    """One run over every partition; a context manager. For one process a folder at a time: hold a lock.
+
+    Raises `BrokerError` where Kafka cannot be reached or stops answering, `InputError` where the folder is no archive
+    of this topic.
+    """
+
+    def __init__(self, broker: BrokerSettings, topics: Topics, folder: Path, *, rows: int) -> None:
+        """`rows`: documents that are held in memory before they are written, over all partitions."""
+        self._broker = broker
+        self._topic = topics.scored
+        self._folder = folder
+        self._rows = rows
+        self._shelves = shelves(folder)
+        self._pending: dict[int, list[Entry]] = {}
+        self._read: dict[int, int] = {}
+        """By partition: the next offset that was not read yet."""
+        self._documents = self._records = 0
+        try:
+            self._consumer: Any = kafka.KafkaConsumer(
+                **broker.client_options(),
+                group_id=topics.group("archive"),
+                client_id="finsentry-archive",
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                max_poll_records=5000,
+                bootstrap_timeout_ms=10_000,
+                allow_auto_create_topics=False,
+            )
+        except (kafka.errors.KafkaError, OSError, ValueError) as error:
+            raise unreachable(broker, error) from error
+        self._places = [kafka.TopicPartition(self._topic.name, number) for number in range(self._topic.partitions)]
+
+    def run(
+        self,
+        *,
+        follow: bool,
+        every_seconds: float,
+        stopped: Callable[[], bool],
+        told: Callable[[Progress], object] = lambda _: None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> Progress:
+        """Puts away what stands in the topic, or with `follow` what comes until `stopped`; then all that it holds.
+
+        Writes when `rows` documents wait or `every_seconds` have passed. Calls `told` after each write.
+        """
+        try:
+            self._begin()
+            ends = self._consumer.end_offsets(self._places)
+            written = moved = monotonic()
+            while not stopped():
+                before = self._records
+                self._take()
+                now = monotonic()
+                behind = self._behind(ends)
+                if self._records > before:
+                    moved = now
+                if not behind:
+                    if not follow:
+                        break
+                    ends = self._consumer.end_offsets(self._places)
+                    moved = now
+                elif now - moved > STALLED_SECONDS:
+                    raise BrokerError(
+                        f"Kafka at {self._broker.bootstrap_servers} has given nothing for {STALLED_SECONDS:.0f} s",
+                        fix="check that it runs; what was put away is safe, start again and it goes on from there",
+                    )
+                if sum(map(len, self._pending.values())) >= self._rows or now - written >= every_seconds:
+                    self._put_away()
+                    written = monotonic()
+                    told(Progress(self._documents, self._records, self._behind(ends)))
+            self._put_away()
+            return Progress(self._documents, self._records, self._behind(ends))
+        except (kafka.errors.KafkaError, OSError) as error:
+            if isinstance(error, OSError) and error.filename is not None:
+                raise  # the folder's, not the broker's
+            raise unreachable(self._broker, error) from error
+
+    def _begin(self) -> None:
+        self._consumer.assign(self._places)
+        oldest = self._consumer.beginning_offsets(self._places)
+        ends = self._consumer.end_offsets(self._places)
+        for place in self._places:
+            shelf = self._shelves.get(place.partition)
+            if shelf is None:
+                shelf = Shelf(self._consumer.committed(place) or 0, -1)
+            elif shelf.position > ends[place]:
+                raise InputError(
+                    f"{self._folder} holds partition {place.partition} up to offset {shelf.position - 1}, but the topic"
+                    f" {self._topic.name} ends at {ends[place]}: it was made anew",
+                    fix="archive it into another folder",
+                )
+            if shelf.position < oldest[place]:
+                if place.partition in self._shelves:
+                    _warn_of_expired(place.partition, shelf.position, oldest[place])
+                shelf = shelf._replace(position=oldest[place])
+            position = min(shelf.position, ends[place])  # committed offsets of a topic that was made anew
+            self._shelves[place.partition] = shelf._replace(position=position)
+            self._read[place.partition] = position
+            self._consumer.seek(place, position)
+
+    def _take(self) -> None:
+        for place, records in self._consumer.poll(POLL_MS).items():
+            pending = self._pending.setdefault(place.partition, [])
+            for record in records:
+                pending.append(_entry(record))
+            _warn_of_expired(place.partition, self._read[place.partition], records[0].offset)
+            self._records += len(records)
+            self._read[place.partition] = records[-1].offset + 1
+
+    def _put_away(self) -> None:
+        moved = {}
+        for place in self._places:
+            number, position = place.partition, self._read[place.partition]
+            shelf = self._shelves[number]
+            if position == shelf.position:
+                continue
+            entries = self._pending.pop(number, [])
+            self._shelves[number], documents = write_parts(self._folder, number, entries, shelf, position)
+            self._documents += documents
+            moved[place] = OffsetAndMetadata(position, "", -1)
+        if moved:
+            self._consumer.commit(moved)
+
+    def _behind(self, ends: dict[Any, int]) -> int:
+        return sum(max(0, ends[place] - self._read[place.partition]) for place in self._places)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._consumer.close()
+
+
+def _entry(record: Any) -> Entry:
+    try:
+        document = _decoder.decode(record.value or b"")
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise _strange(record, str(error)) from error
+    if document.schema > SCHEMA:
+        raise _strange(record, f"schema {document.schema}; this version reads up to {SCHEMA}")
+    return Entry(record.partition, record.offset, datetime.fromtimestamp(record.timestamp / 1000, UTC), document)
+
+
+def _strange(record: Any, why: str) -> InputError:
+    return InputError(
+        f"{record.topic}, partition {record.partition}, offset {record.offset}: {why}",
+        fix="archive with the version that the workers have, and let nothing else write to this topic",
+    )
+
+
+def _warn_of_expired(partition: int, expected: int, found: int) -> None:
+    if found > expected:
+        logger.warning(
+            "records have expired before they were archived partition=%d records=%d", partition, found - expected
+        )

@@ -1,0 +1,1 @@
+"""How fast the stream is: `python -m tests.benchmarks.stream`."""

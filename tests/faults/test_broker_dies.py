@@ -1,0 +1,104 @@
+"""The broker is killed, or its disk is full, while documents come: once it is well again, the counts are exact."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+from time import sleep
+
+import pytest
+
+from deploy.local.kafka import EmbeddedKafka
+from stream.broker import BrokerSettings
+from stream.topics import Topics
+from tests.faults.conftest import Scale
+from tests.faults.exact import SLOW, require_exact
+from tests.integration.logs import wait_until
+from tests.integration.streaming import StartWorker, as_records, documents, publish, wait_for_documents
+
+
+@pytest.fixture
+def embedded_kafka(tmp_path: Path) -> Iterator[EmbeddedKafka]:
+    """A broker of its own for each test, since it is killed."""
+    with EmbeddedKafka(tmp_path / "kafka") as server:
+        yield server
+
+
+@pytest.mark.timeout(900)
+def test_the_broker_is_killed_and_comes_back(
+    embedded_kafka: EmbeddedKafka, kafka: BrokerSettings, topics: Topics, start_worker: StartWorker, scale: Scale
+) -> None:
+    random = Random(5)
+    workers = [start_worker(**SLOW) for _ in range(2)]
+    publish(kafka, topics, as_records(documents(scale.documents)))
+    for _ in range(scale.broker_kills):
+        sleep(random.uniform(1.0, 4.0))
+        embedded_kafka.kill()
+        sleep(random.uniform(0.0, 3.0))
+        embedded_kafka.launch()
+        embedded_kafka.wait_until_ready(60)
+    wait_for_documents(kafka, topics, scale.documents, seconds=90 + scale.documents / 500)
+    assert [worker.poll() for worker in workers] == [None, None], "a worker gave up"
+    require_exact(kafka, topics, scale.documents)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of its own for the broker, as large as a test can fill."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder], capture_output=True, text=True, check=False
+    )
+    if mount.returncode != 0:
+        pytest.skip(f"only root may mount a disk of a test's own: {mount.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+class TestFullDisk:
+    """Kafka gives its only disk up and ends; it is started again once there is space."""
+
+    @pytest.fixture
+    def embedded_kafka(self, disk: Path, tmp_path: Path) -> Iterator[EmbeddedKafka]:
+        with EmbeddedKafka(disk / "kafka", log=tmp_path / "kafka.log") as server:
+            yield server
+
+    @pytest.mark.timeout(240)
+    def test_the_disk_under_the_broker_is_full_for_a_while(
+        self,
+        embedded_kafka: EmbeddedKafka,
+        kafka: BrokerSettings,
+        topics: Topics,
+        start_worker: StartWorker,
+        disk: Path,
+    ) -> None:
+        total = 6000
+        workers = [start_worker(**SLOW) for _ in range(2)]
+        publish(kafka, topics, as_records(documents(total)))
+        wait_for_documents(kafka, topics, 500, seconds=40)
+        filler = disk / "filler"
+        fill(filler, leaving=100_000)
+        wait_until(lambda: not running(embedded_kafka), seconds=60, what="the broker ends")
+        assert "the disk of" in str(embedded_kafka.failure())
+        filler.unlink()
+        embedded_kafka.launch()
+        embedded_kafka.wait_until_ready(60)
+        wait_for_documents(kafka, topics, total, seconds=90)
+        assert [worker.poll() for worker in workers] == [None, None], "a worker gave up"
+        require_exact(kafka, topics, total)
+
+
+def fill(file: Path, *, leaving: int) -> None:
+    """Takes all of a disk's space but some bytes, or all where others write meanwhile."""
+    with suppress(OSError), file.open("wb", buffering=0) as out:
+        out.write(bytes(max(0, shutil.disk_usage(file.parent).free - leaving)))
+    assert shutil.disk_usage(file.parent).free <= 2 * leaving
+
+
+def running(server: EmbeddedKafka) -> bool:
+    return server.process is not None and server.process.running

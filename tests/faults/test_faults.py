@@ -1,0 +1,117 @@
+"""Workers and single calls that fail while documents come: the counts stay those of an offline count."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+from random import Random
+from time import monotonic, sleep
+
+import pytest
+
+from stream.broker import BrokerSettings
+from stream.topics import Topics
+from tests.faults.conftest import Scale
+from tests.faults.exact import SLOW, require_exact
+from tests.integration.streaming import StartWorker, as_records, documents, publish, wait_for_documents
+
+SESSION_SECONDS = 6.0
+"""`stream.session_timeout_seconds`: how long the group waits for a member that is silent."""
+
+
+@pytest.mark.timeout(900)
+def test_workers_that_are_killed_leave_and_join(
+    kafka: BrokerSettings, topics: Topics, start_worker: StartWorker, scale: Scale
+) -> None:
+    random = Random(23)
+    workers = [start_worker(**SLOW) for _ in range(3)]
+    publish(kafka, topics, as_records(documents(scale.documents)))
+    for kill in range(scale.kills):
+        sleep(random.uniform(0.5, 3.0))
+        place = random.randrange(3)
+        if kill % 4 == 3:
+            workers[place].send_signal(signal.SIGTERM)
+            # One that has only begun to start does not listen yet, and holds nothing either.
+            assert workers[place].wait(15) in (0, -signal.SIGTERM)
+        else:
+            workers[place].kill()
+            workers[place].wait()
+        workers[place] = start_worker(**SLOW)
+    wait_for_documents(kafka, topics, scale.documents, seconds=60 + scale.documents / 500)
+    require_exact(kafka, topics, scale.documents)
+
+
+@pytest.mark.timeout(300)
+def test_a_frozen_worker_that_wakes_does_not_win(
+    kafka: BrokerSettings, topics: Topics, start_worker: StartWorker
+) -> None:
+    total = 6000
+    frozen, other = start_worker(**SLOW), start_worker(**SLOW)
+    publish(kafka, topics, as_records(documents(total)[: total // 2]))
+    wait_for_documents(kafka, topics, 500, seconds=40)
+    os.kill(frozen.pid, signal.SIGSTOP)
+    wait_for_documents(kafka, topics, total // 2, seconds=60)  # the other has all partitions now
+    os.kill(frozen.pid, signal.SIGCONT)
+    publish(kafka, topics, as_records(documents(total)[total // 2 :]))
+    wait_for_documents(kafka, topics, total, seconds=60)
+    assert (frozen.poll(), other.poll()) == (None, None)
+    require_exact(kafka, topics, total)
+
+
+@pytest.mark.timeout(300)
+def test_every_call_that_the_loops_wait_for_may_fail_before_or_after_it_did_its_work(
+    kafka: BrokerSettings, topics: Topics, start_worker: StartWorker, tmp_path: Path
+) -> None:
+    total = 4000
+    # Even calls fail before anything is done, odd ones after it.
+    fail = [(f"AIOKafkaConsumer.{name}", call) for name in ("getmany", "commit") for call in (4, 7)]
+    fail += [("AIOKafkaProducer.send_batch", 4), ("AIOKafkaProducer.send_batch", 7)]
+    # These are called a few times only: each failure costs a round with clients of its own.
+    seldom = {
+        "AIOKafkaConsumer": ("start", "beginning_offsets", "end_offsets"),
+        "AIOKafkaProducer": ("start", "stop"),
+        "AIOKafkaAdminClient": ("start", "list_consumer_group_offsets", "close"),
+    }
+    fail += [(f"{owner}.{name}", call) for owner, names in seldom.items() for name in names for call in (2, 3)]
+    # The seven rounds in a row that a worker tries without progress would not be enough for all at once.
+    worker = start_worker(**SLOW | {"stream": {"batch_documents": 64, "restarts": 40}}, fail=fail)
+    publish(kafka, topics, as_records(documents(total)))
+    wait_for_documents(kafka, topics, total, seconds=120)
+    require_exact(kafka, topics, total)
+    assert worker.poll() is None
+    log = (tmp_path / "worker-0.log").read_text()
+    missing = [f"{name} {call}" for name, call in fail if f"injected method={name} call={call}" not in log]
+    assert not missing, "these were never called so often"
+
+
+@pytest.mark.timeout(120)
+def test_a_worker_whose_consumer_cannot_leave_its_group_ends_with_the_cause_and_frees_its_partitions(
+    kafka: BrokerSettings, topics: Topics, start_worker: StartWorker, tmp_path: Path
+) -> None:
+    total = 1000
+    # The first call does nothing but fail: what is left of the consumer would live on.
+    stuck = start_worker(**SLOW, fail=[("AIOKafkaConsumer.commit", 2), ("AIOKafkaConsumer.stop", 2)])
+    publish(kafka, topics, as_records(documents(total)))
+    assert stuck.wait(40) == 1
+    log = (tmp_path / "worker-0.log").read_text()
+    assert "cannot leave its group (RuntimeError: injected into AIOKafkaConsumer.stop)" in log
+    assert "Traceback" not in log.splitlines()[-1]
+    start_worker(**SLOW)
+    wait_for_documents(kafka, topics, total, seconds=40)
+    require_exact(kafka, topics, total)
+
+
+@pytest.mark.timeout(120)
+def test_a_takeover_waits_for_one_session_and_little_more(
+    kafka: BrokerSettings, topics: Topics, start_worker: StartWorker
+) -> None:
+    workers: list[subprocess.Popen[str]] = [start_worker(), start_worker()]
+    publish(kafka, topics, as_records(documents(200)))
+    wait_for_documents(kafka, topics, 200, seconds=40)
+    workers[0].kill()
+    began = monotonic()
+    publish(kafka, topics, as_records(documents(400)[200:]))
+    wait_for_documents(kafka, topics, 400, seconds=40)
+    took = monotonic() - began
+    # Asked are 10 s; a loaded machine is given half as much again.
+    assert took < 15, f"{took:.1f} s, with a session of {SESSION_SECONDS} s"

@@ -1,0 +1,79 @@
+from pathlib import Path
+
+import pytest
+
+from model.data.recipe import CONFIGS, Encoder, read_recipe
+from model.errors import InputError
+from model.labels import TOPICS
+
+GOOD = """
+name = "one"
+[encoder]
+folder = "encoder"
+[[sources]]
+name = "posts"
+head = "sentiment"
+train = "posts.csv"
+holdout = 0.1
+text = "text"
+label = "label"
+labels = { bad = "negative" }
+"""
+
+
+def read(tmp_path: Path, content: str) -> object:
+    path = tmp_path / "recipe.toml"
+    path.write_text(content, encoding="utf-8")
+    return read_recipe(path)
+
+
+def test_the_default_recipe_maps_the_topics_in_their_order() -> None:
+    topics = next(source for source in read_recipe(CONFIGS / "default.toml").sources if source.name == "twitter_topic")
+    assert tuple(topics.labels[str(index)] for index in range(20)) == TOPICS
+
+
+def test_the_default_recipe_s_encoder_is_installed() -> None:
+    assert (read_recipe(CONFIGS / "default.toml").encoder.locate() / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("holdout = 0.1", "holdout = 2", r"sources\.0\.holdout: .*less than 1"),
+        ("holdout = 0.1", 'evaluation = "e.csv"\nholdout = 0.1', r"sources\.0: .*`evaluation` or with `holdout`"),
+        ('"negative"', '"sad"', r"sources\.0: .*labels: 'sad' is not a sentiment"),
+        ('name = "one"', 'nome = "one"', r"recipe\.toml: name: Field required"),
+        ("[encoder]", '[encoder]\npackage = "p"', "encoder: .*either `package`, `folder` or `hub`"),
+        ("[encoder]", "[encoder", "not TOML"),
+        ("[[sources]]", 'leaks = "ignore"\n[[sources]]', r"encoder\.leaks: Extra inputs"),
+        ("[encoder]", 'leaks = "ignore"\n[encoder]', r"recipe\.toml: leaks: Input should be 'refuse' or 'drop'"),
+        (
+            "labels =",
+            "label_pattern = '(up'\nlabels =",
+            r"sources\.0\.label_pattern: .*not a regular expression: missing \)",
+        ),
+        ("labels =", "label_pattern = 'up'\nlabels =", r"sources\.0\.label_pattern: .*needs exactly one group"),
+    ],
+)
+def test_a_wrong_key_is_named(tmp_path: Path, old: str, new: str, said: str) -> None:
+    read(tmp_path, GOOD)
+    with pytest.raises(InputError, match=said):
+        read(tmp_path, GOOD.replace(old, new))
+
+
+def test_two_sources_of_one_name_are_refused(tmp_path: Path) -> None:
+    twice = GOOD + GOOD[GOOD.index("[[sources]]") :]
+    with pytest.raises(InputError, match=r"recipe\.toml: sources: .*1\.name: 'posts' is the name of sources\.0 too"):
+        read(tmp_path, twice)
+
+
+def test_a_missing_recipe_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"none\.toml: cannot be read"):
+        read_recipe(tmp_path / "none.toml")
+
+
+def test_an_encoder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no encoder here"):
+        Encoder(folder=tmp_path).locate()
+    with pytest.raises(InputError, match="not_a_package is not installed"):
+        Encoder(package="not_a_package").locate()

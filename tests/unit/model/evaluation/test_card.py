@@ -1,0 +1,84 @@
+"""The model card."""
+
+import msgspec
+
+from model.bundle import DEFAULT_BUNDLE, MANIFEST_FILE, ByTopic, Loss, Passed, Scores, read_manifest
+from model.evaluation.card import model_card
+
+
+def scores(accuracy: float, macro_f1: float, calibration_error: float = 0.02) -> Scores:
+    return Scores(texts=2000, accuracy=accuracy, macro_f1=macro_f1, calibration_error=calibration_error)
+
+
+DEFAULT = read_manifest(DEFAULT_BUNDLE / MANIFEST_FILE)
+
+
+def test_a_spread_is_the_mean_and_deviation_of_the_trainings() -> None:
+    manifest = msgspec.structs.replace(
+        DEFAULT,
+        metrics={"news/topic": scores(0.9, 0.8)},
+        lost=None,
+        trainings=({"news/topic": scores(0.88, 0.70, 0.02)}, {"news/topic": scores(0.90, 0.74, 0.03)}),
+    )
+    assert "| `news/topic` | 0.890 ± 0.014 | 0.720 ± 0.028 | 0.025 ± 0.007 |" in model_card(manifest).splitlines()
+
+
+def test_one_training_has_no_spread() -> None:
+    card = model_card(msgspec.structs.replace(DEFAULT, trainings=({"news/topic": scores(0.88, 0.70)},)))
+    assert "How much hangs on the seed" not in card
+
+
+def test_checks_show_what_passed_and_the_worst_stands_where_it_fails() -> None:
+    checks = {"negation": Passed(cases=20, passed=5), "companies": Passed(cases=10, passed=10)}
+    lines = model_card(msgspec.structs.replace(DEFAULT, checklist=checks)).splitlines()
+    assert "| negation | 5 of 20 | 25 % |" in lines
+    assert "- negation: 15 of 20 cases fail" in lines
+    assert not any(line.startswith("- companies") for line in lines)
+
+
+def test_every_set_of_the_shipped_bundle_is_in_its_card() -> None:
+    card = model_card(DEFAULT)
+    for name, found in DEFAULT.metrics.items():
+        assert f"| `{name}` | {found.texts:,} | {found.accuracy:.3f} | {found.macro_f1:.3f} |" in card
+
+
+def test_each_set_that_int8_loses_on_is_listed_with_its_interval() -> None:
+    lossy = msgspec.structs.replace(
+        DEFAULT, metrics={"news/topic": scores(0.9, 0.8)}, lost={"news/topic": Loss(value=0.012, low=-0.004, high=0.03)}
+    )
+    assert "| `news/topic` | 2,000 | 1.2 | -0.4 to 3.0 |" in model_card(lossy).splitlines()
+    assert "No set loses more than half a point" in model_card(msgspec.structs.replace(lossy, lost={}))
+    assert "lost against float32" not in model_card(msgspec.structs.replace(lossy, lost=None)), "nobody looked"
+
+
+def test_what_is_called_negative_stands_beside_what_is_topic_by_topic() -> None:
+    posts = ByTopic(labelled=3, classes=("negative", "positive"), confusions={"Politics": [[2, 18], [0, 80]]})
+    news = ByTopic(
+        labelled=0,
+        classes=("negative", "neutral", "positive"),
+        confusions={
+            "Politics": [[5, 5, 0], [0, 90, 0], [0, 0, 0]],
+            "Fed | Central Banks": [[0, 0, 0], [1, 8, 0], [0, 0, 0]],
+        },
+    )
+    lines = model_card(msgspec.structs.replace(DEFAULT, by_topic={"a": posts, "b": news})).splitlines()
+    # 7 of 30 negative ones among 200 texts, and none besides: a share of 15 %, and 3.5 % called so.
+    assert "| Politics | 200 | 15% | 4% | -11.5 ± 4.4 | 23% | 7 / 5 / 18 | 0 / 90 / 0 | 0 / 0 / 80 |" in lines
+    assert r"| Fed \| Central Banks | 9 | 0% | 11% | +11.1 ± 20.5 |  | 0 / 0 / 0 | 1 / 8 / 0 | 0 / 0 / 0 |" in lines
+    assert any("All 209 held-out texts" in line and "a label for 3 of them" in line for line in lines)
+
+
+def test_how_far_the_onnx_is_from_the_network_stands_in_the_card() -> None:
+    made = {**DEFAULT.made, "parity": {"fp32": 1.234e-6}}
+    lines = model_card(msgspec.structs.replace(DEFAULT, made=made)).splitlines()
+    assert "Largest difference of a logit between the trained network and its ONNX: 1.2e-06 in fp32." in lines
+
+
+def test_the_card_says_who_taught() -> None:
+    made = {**DEFAULT.made, "taught": {"weight": 0.5, "by": [1, 2, 3]}}
+    assert "the mean of 3 earlier trainings" in model_card(msgspec.structs.replace(DEFAULT, made=made))
+
+
+def test_a_bundle_that_was_never_measured_still_has_a_card() -> None:
+    bare = msgspec.structs.replace(DEFAULT, metrics={}, data={}, made={}, checklist={}, trainings=(), lost=None)
+    assert model_card(bare).startswith(f"# {DEFAULT.version}\n")

@@ -1,0 +1,177 @@
+"""What is measured of a bundle, and how the command shows it."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from deploy.cli import run
+from model.bundle import Bundle, DataFingerprint, write_manifest
+from model.classifier import Classifier
+from model.data.recipe import Recipe
+from model.data.splits import Example, Splits
+from model.errors import InputError
+from model.evaluation.evaluate import Answers, against, answer, doubts, evaluate, report
+from model.labels import TOPICS
+from model.settings import ModelSettings
+
+
+def sentiments(*pairs: tuple[int, int], topics: Sequence[int] = ()) -> Answers:
+    """Answers of (label, called) pairs."""
+    return Answers(
+        head="sentiment",
+        classes=(0, 1, 2),
+        keys=tuple(f"text {index}" for index in range(len(pairs))),
+        labels=np.array([label for label, _ in pairs]),
+        probabilities=np.eye(3)[[called for _, called in pairs]],
+        topics=np.array(topics or [0] * len(pairs)),
+    )
+
+
+def measured(tiny_data: Path, *arguments: str | Path) -> list[str]:
+    return ["evaluate", *map(str, arguments), "--data", str(tiny_data), "--recipe", str(tiny_data / "recipe.toml")]
+
+
+def test_a_set_of_some_classes_is_measured_among_them(tiny_bundle: Bundle) -> None:
+    texts = [("oil tumbles today", 0), ("oil soars today", 2), ("oil holds today", 2), ("oil holds again", 2)]
+    bulls = [Example(text, "sentiment", label, classes=(0, 2)) for text, label in texts]
+    with Classifier.load(ModelSettings(bundle=tiny_bundle.folder)) as classifier:
+        some = evaluate(classifier, {"bulls": bulls})["bulls/sentiment"]
+        every = evaluate(classifier, {"bulls": [replace(e, classes=()) for e in bulls]})["bulls/sentiment"]
+    assert list(some.classes) == ["negative", "positive"]
+    assert sum(map(sum, some.confusion)) == 4
+    assert list(every.classes) == ["negative", "neutral", "positive"]
+    assert every.scores.accuracy == 0.5
+
+
+def test_sentiment_is_counted_apart_by_topic() -> None:
+    found = report({"posts/sentiment": sentiments((0, 0), (0, 1), (2, 2), topics=[3, 3, 5])})["posts/sentiment"]
+    assert found.by_topic is not None
+    assert found.by_topic.labelled == 0
+    assert found.by_topic.confusions == {
+        TOPICS[3]: [[1, 1, 0], [0, 0, 0], [0, 0, 0]],
+        TOPICS[5]: [[0, 0, 0], [0, 0, 0], [0, 0, 1]],
+    }
+
+
+def test_a_topic_that_another_set_labels_goes_before_the_predicted_one() -> None:
+    moods = sentiments((0, 0), (1, 1), topics=[3, 3])
+    topics = replace(moods, head="topic", keys=moods.keys[:1], labels=np.array([7]), probabilities=np.eye(20)[[3]])
+    by_topic = report({"posts/topic": topics, "posts/sentiment": moods})["posts/sentiment"].by_topic
+    assert by_topic is not None
+    assert (by_topic.labelled, list(by_topic.confusions)) == (1, [TOPICS[3], TOPICS[7]])
+
+
+def test_progress_counts_each_text_once(tiny_bundle: Bundle, tiny_splits: Splits) -> None:
+    done: list[int] = []
+    with Classifier.load(ModelSettings(bundle=tiny_bundle.folder)) as classifier:
+        answer(classifier, tiny_splits.evaluation, done=done.append)
+    assert sum(done) == sum(map(len, tiny_splits.evaluation.values()))
+
+
+def test_answers_about_other_texts_are_not_compared() -> None:
+    with pytest.raises(InputError, match="different texts"):
+        against({"a": sentiments((0, 0))}, {"a": sentiments((0, 0), (1, 1))})
+
+
+def test_data_that_changed_since_the_bundle_was_made_is_doubted(
+    tiny_bundle: Bundle, tiny_splits: Splits, tiny_recipe: Recipe
+) -> None:
+    other = replace(tiny_splits, fingerprints={"moods.train": DataFingerprint(rows=1, sha256="0")})
+    (doubt,) = doubts(tiny_bundle.manifest, other, tiny_recipe)
+    assert "moods.train has changed" in doubt
+    assert doubts(tiny_bundle.manifest, tiny_splits, tiny_recipe) == []
+
+
+@pytest.mark.parametrize("name", ["moods.validation", "fresh.validation"])
+def test_what_trained_the_bundle_is_doubted_under_any_name(
+    tiny_bundle: Bundle, tiny_splits: Splits, tiny_recipe: Recipe, name: str
+) -> None:
+    trained = tiny_splits.fingerprints["moods.train"]
+    (doubt,) = doubts(tiny_bundle.manifest, replace(tiny_splits, fingerprints={name: trained}), tiny_recipe)
+    assert f"{name}: trained {tiny_bundle.manifest.version}, as moods.train: 25% of it was held out" in doubt
+    # What was held out as a whole may be called anything.
+    data = {**tiny_bundle.manifest.data, "moods.validation": trained}
+    kept = msgspec.structs.replace(tiny_bundle.manifest, data=data)
+    assert doubts(kept, replace(tiny_splits, fingerprints={name: trained}), tiny_recipe) == []
+
+
+@pytest.mark.parametrize(("name", "share", "doubted"), [("moods", 0.3, 1), ("moods", 0.2, 0), ("fresh", 0.3, 1)])
+def test_a_larger_part_held_out_than_when_it_trained_is_doubted(
+    tiny_bundle: Bundle, tiny_splits: Splits, tiny_recipe: Recipe, name: str, share: float, doubted: int
+) -> None:
+    source = tiny_recipe.sources[1].model_copy(update={"name": name, "holdout": share})
+    recipe = tiny_recipe.model_copy(update={"sources": (tiny_recipe.sources[0], source)})
+    now = replace(tiny_splits, fingerprints={f"{name}.train": tiny_splits.fingerprints["moods.train"]})
+    assert len(doubts(tiny_bundle.manifest, now, recipe)) == doubted
+
+
+def test_the_command_doubts_a_training_file_that_is_given_to_measure_on(
+    tiny_bundle: Bundle, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (tiny_data / "recipe.toml").read_text(encoding="utf-8")
+    other = text.replace('name = "moods"', 'name = "fresh"').replace(
+        'train = "moods.csv"\nholdout = 0.25', 'evaluation = "moods.csv"'
+    )
+    (tmp_path / "recipe.toml").write_text(other, encoding="utf-8")
+    arguments = ["evaluate", str(tiny_bundle.folder), "--data", str(tiny_data)]
+    assert run([*arguments, "--recipe", str(tmp_path / "recipe.toml")]) == 0
+    assert "note: fresh.validation: trained tiny-int8-" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("language", "wanted"), [("zh", 1), ("en", 0), ("de", None)])
+def test_the_checks_are_in_the_bundle_s_language(
+    tiny_bundle: Bundle, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    language: str, wanted: int | None,
+) -> None:  # fmt: skip
+    folder = Path(shutil.copytree(tiny_bundle.folder, tmp_path / "bundle"))
+    write_manifest(folder, msgspec.structs.replace(tiny_bundle.manifest, language=language))
+    assert run(measured(tiny_data, folder, "--json")) == 0
+    found = json.loads(capsys.readouterr().out)["checks"]
+    if wanted is None:
+        assert found == []
+        assert run(measured(tiny_data, folder)) == 0
+        return
+    chinese = [case["text"] for check in found for case in check["failures"] if not case["text"].isascii()]
+    assert bool(chinese) == bool(wanted)
+
+
+def test_the_command_shows_classes_confusion_and_topics(
+    tiny_bundle: Bundle, tiny_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(measured(tiny_data, tiny_bundle.folder)) == 0
+    shown = capsys.readouterr().out
+    assert "moods.holdout/sentiment: " in shown
+    assert "AUROC" in shown
+    assert "recall of negatives" in shown
+    assert " 4 Politics " in shown
+
+
+def test_json_plots_and_comparison_in_one_go(
+    tiny_bundle: Bundle, tiny_float_bundle: Bundle, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--against", tiny_float_bundle.folder, "--plots", tmp_path / "plots", "--json")
+    assert run(measured(tiny_data, tiny_bundle.folder, *options)) == 0
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert found["bundle"] == tiny_bundle.manifest.version
+    moods = found["sets"]["moods.holdout/sentiment"]
+    assert sum(map(sum, moods["confusion"])) == moods["scores"]["texts"]
+    assert moods["auroc"] > 0.9
+    assert found["against"]["bundle"] == tiny_float_bundle.manifest.version
+    assert found["against"]["differences"]["moods.holdout/sentiment"]["macro_f1"]["verdict"] == "no real difference"
+    height, width, _ = imread(tmp_path / "plots" / "things.holdout-topic.png").shape
+    assert min(height, width) > 600
+
+
+def test_a_comparison_is_said_in_words(
+    tiny_bundle: Bundle, tiny_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(measured(tiny_data, tiny_bundle.folder, "--against", tiny_bundle.folder)) == 0
+    assert "accuracy  +0.0 points (+0.0 to +0.0): no real difference" in capsys.readouterr().out

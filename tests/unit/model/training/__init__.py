@@ -1,0 +1,1 @@
+"""Tiny networks that are trained, fetched and exported for real: beyond `make check`."""

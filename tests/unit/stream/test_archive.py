@@ -1,0 +1,134 @@
+"""Scored documents in files: each once, whatever is killed."""
+
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+
+import msgspec
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stream.archive import SCHEMA, UNFINISHED, Entry, Part, Shelf, parts_in, read_archive, shelves, write_parts
+from stream.errors import InputError
+from tests.unit.stream.histories import START, scored_log
+
+NOWHERE = Shelf(0, -1)
+
+
+def entries(seed: int, documents: int = 60, *, partition: int = 0) -> list[Entry]:
+    """A log with repeats and dead records over some days."""
+    random = Random(seed)
+    log = scored_log(random, documents)
+    appended = START
+    found = []
+    for offset, document in enumerate(log):
+        appended += timedelta(minutes=random.choice((0, 1, 500)) - random.choice((0, 0, 600)) * (random.random() < 0.1))
+        found.append(Entry(partition, offset, appended, document))
+    return found
+
+
+def expected(log: list[Entry]) -> list[Entry]:
+    """Each origin's first record, where that is no dead one."""
+    kept, seen = [], -1
+    for entry in log:
+        if entry.document.origin > seen:
+            seen = entry.document.origin
+            if not entry.document.dead:
+                kept.append(entry)
+    return kept
+
+
+@settings(max_examples=25)  # each waits for the disk
+@given(seed=st.integers(0, 2**32 - 1), data=st.data())
+def test_each_document_is_archived_once_whatever_crashes(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("archive")
+    log = entries(seed, 20)
+    shelf = NOWHERE
+    while shelf.position < len(log):
+        end = data.draw(st.integers(shelf.position + 1, len(log)), label="read up to")
+        before = set(parts_in(folder))
+        shelf, _ = write_parts(folder, 0, log[shelf.position : end], shelf, end)
+        if data.draw(st.booleans(), label="killed"):
+            written = sorted(set(parts_in(folder)) - before)
+            lost = data.draw(st.integers(0, len(written)), label="files that were not written")
+            for part in written[len(written) - lost :]:
+                path = folder / part.name
+                path.rename(path.with_name(UNFINISHED + path.name))
+            shelf = shelves(folder).get(0, NOWHERE)
+    assert list(read_archive(folder)) == expected(log)
+    assert sorted(pd.read_parquet(folder)["offset"]) == [entry.offset for entry in expected(log)]
+
+
+def test_the_files_of_one_partition_stand_for_stretches_that_follow_each_other(tmp_path: Path) -> None:
+    log = entries(3)
+    write_parts(tmp_path, 0, log, NOWHERE, len(log))
+    parts = parts_in(tmp_path)
+    assert len(parts) > 1
+    assert [part.first for part in parts] == [0, *(part.last + 1 for part in parts[:-1])]
+    assert parts[-1].last == len(log) - 1
+    assert shelves(tmp_path) == {0: Shelf(len(log), log[-1].document.origin)}
+
+
+def test_pandas_reads_the_whole_folder(tmp_path: Path) -> None:
+    count = 0
+    for partition in (0, 1):
+        log = entries(partition, partition=partition)
+        _, documents = write_parts(tmp_path, partition, log, NOWHERE, len(log))
+        count += documents
+    frame = pd.read_parquet(tmp_path)
+    assert len(frame) == count
+    assert set(frame.columns) == {*SCHEMA.names, "day"}
+    assert str(frame["published_at"].dtype) == "datetime64[us, UTC]"
+    assert not frame.duplicated(["partition", "origin"]).any()
+
+
+def test_a_stretch_without_documents_leaves_no_file(tmp_path: Path) -> None:
+    dead = [one for one in entries(1) if one.document.dead][:1]
+    shelf, documents = write_parts(tmp_path, 0, dead, NOWHERE, dead[0].offset + 1)
+    assert (documents, parts_in(tmp_path)) == (0, [])
+    assert shelf.position == dead[0].offset + 1
+
+
+def test_what_is_no_archive_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no archive here"):
+        list(read_archive(tmp_path))
+    log = entries(5)
+    write_parts(tmp_path, 0, log[:9], NOWHERE, 9)
+    part = parts_in(tmp_path)[-1]
+    path = tmp_path / part.name
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(InputError, match=f"{part.last:012}.parquet: cannot be read"):
+        list(read_archive(tmp_path))
+    with pytest.raises(InputError, match="not a file of an archive"):
+        shelves(tmp_path)
+
+
+def test_two_archives_in_one_folder_are_not_mixed(tmp_path: Path) -> None:
+    log = entries(6, 12)
+    write_parts(tmp_path, 0, log[:5], NOWHERE, 5)
+    moved = [entry._replace(appended=entry.appended + timedelta(days=3)) for entry in log[:8]]
+    write_parts(tmp_path, 0, moved, NOWHERE, 8)
+    with pytest.raises(InputError, match="stand for the same records"):
+        parts_in(tmp_path)
+
+
+def test_every_field_survives(tmp_path: Path) -> None:
+    entry = next(one for one in entries(7) if not one.document.dead)
+    full = entry._replace(
+        document=msgspec.structs.replace(
+            entry.document,
+            url="https://news.example/1",
+            source="wire",
+            source_kind="news",
+            topic_probability=0.25,
+            language="fr",
+            fallback=True,
+        )
+    )
+    write_parts(tmp_path, 0, [full], NOWHERE, full.offset + 1)
+    assert list(read_archive(tmp_path)) == [full]
+    assert Part(0, 0, full.offset, full.appended.date()) in parts_in(tmp_path)

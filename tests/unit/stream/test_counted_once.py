@@ -1,0 +1,329 @@
+"""DESIGN.md, section 4, as a machine that Hypothesis drives: every document is counted once, whatever dies.
+
+The logs are lists; the workers run the real code of scoring and counting, one step at a time. A crash replaces a
+worker, and what it had in flight is lost; a zombie is a replaced worker that goes on for a while. Scoring a document
+once more may give it another topic. Each rule of the section is left out once, and the machine must notice.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+
+from model.classifier import Prediction
+from model.labels import SENTIMENTS, TOPICS
+from stream.aggregation import PartitionCounter
+from stream.buckets import OpenBucket
+from stream.records import Bucket, Checkpoint, Document, ScoredDocument, WindowRecord, encode
+from stream.scoring import Received, Scorer, by_one
+from stream.windows import minute_of
+from tests.unit.stream.histories import LATENESS, START, newest
+
+BATCH = 6
+SETTLES_WITHIN = 10_000
+
+EXAMPLES = settings(
+    max_examples=100, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+MUTANTS = settings(EXAMPLES, max_examples=2000, derandomize=True, database=None, phases=[Phase.generate])
+
+
+class Fickle:
+    """A classifier that says something else each time that it is asked."""
+
+    version = "fickle"
+
+    def __init__(self) -> None:
+        self._asked = 0
+
+    def classify(self, texts: Sequence[str]) -> list[Prediction]:
+        found = []
+        for text in texts:
+            self._asked += 1
+            if "unreadable" in text:
+                raise ValueError("it cannot be read")
+            found.append(Prediction(TOPICS[self._asked % 2], 0.9, SENTIMENTS[self._asked % 3], (0.2, 0.3, 0.5)))
+        return found
+
+
+class Logs:
+    """The broker: what was acknowledged stays, in order."""
+
+    def __init__(self) -> None:
+        self.documents: list[Received] = []
+        self.scored: list[ScoredDocument] = []
+        self.windows: list[WindowRecord] = []
+        self.committed: tuple[int, datetime | None] = (0, None)
+
+    def publish(self, event: datetime, *, readable: bool) -> None:
+        offset = len(self.documents)
+        document = Document(
+            id=f"d{offset}",
+            text="shares fell" if readable else "unreadable",
+            source="wire",
+            source_kind="news",
+            published_at=event,
+            fetched_at=event,
+            story=f"d{offset}",
+        )
+        appended = int((START + timedelta(days=9)).timestamp() * 1000)
+        self.documents.append(Received(0, offset, appended, b"key", encode(document)))
+
+
+class Scoring:
+    """Rules 1 and 2: one partition in its order, outputs before the acknowledgement of the inputs."""
+
+    commits_early = False
+
+    def __init__(self, logs: Logs) -> None:
+        self._logs = logs
+        self._scorer = Scorer(topic="documents", max_text_bytes=1000)
+        self._answer = by_one(Fickle())
+        self.position, watermark = logs.committed
+        self._scorer.restore(0, watermark)
+        self.outbox: list[ScoredDocument] = []
+        self._watermark = watermark
+
+    @property
+    def done(self) -> bool:
+        logs = self._logs
+        return not self.outbox and self.position == len(logs.documents) == logs.committed[0]
+
+    def step(self, *, owns: bool) -> None:
+        """Writes one record; with nothing to write commits; with nothing to commit scores the next batch."""
+        if self.outbox and not (self.commits_early and owns and self.position > self._logs.committed[0]):
+            self._logs.scored.append(self.outbox.pop(0))
+        elif self.position > self._logs.committed[0]:
+            if owns:  # the broker refuses the commit of a member that lost the partition
+                self._logs.committed = (self.position, self._watermark)
+        elif batch := self._logs.documents[self.position : self.position + BATCH]:
+            self.outbox = [item.document for item in self._scorer.score(batch, START, self._answer)]
+            self._watermark = self._scorer.watermark(0)
+            self.position += len(batch)
+
+
+class Counting:
+    """Rules 3 and 4: kept records into buckets, changed buckets before their checkpoint, restored from the topic."""
+
+    checkpoints_first = False
+    counter_type: type[PartitionCounter] = PartitionCounter
+
+    def __init__(self, logs: Logs) -> None:
+        self._logs = logs
+        self.counter = self.counter_type(0, lateness=LATENESS, evidence=1)
+        for record in logs.windows:
+            self.counter.restore(record)
+        self.outbox: list[WindowRecord] = []
+
+    @property
+    def done(self) -> bool:
+        return not self.outbox and self.counter.position == len(self._logs.scored)
+
+    def step(self) -> None:
+        """Writes one record; with nothing to write counts the next batch."""
+        if self.outbox:
+            self._logs.windows.append(self.outbox.pop(0))
+            return
+        first = self.counter.position
+        batch = self._logs.scored[first : first + BATCH]
+        for offset, document in enumerate(batch, first):
+            self.counter.count(offset, document)
+        if batch:
+            checkpoint = self.counter.checkpoint(caught_up=False)
+            buckets = self.counter.changed()
+            self.outbox = [checkpoint, *buckets] if self.checkpoints_first else [*buckets, checkpoint]
+
+
+class Promise(RuleBasedStateMachine):
+    """Documents are published, workers step, die and come back; at the end all that lives finishes."""
+
+    scoring_type: type[Scoring] = Scoring
+    counting_type: type[Counting] = Counting
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.logs = Logs()
+        self.scoring = self.scoring_type(self.logs)
+        self.counting = self.counting_type(self.logs)
+        self.zombies: list[Scoring | Counting] = []
+
+    @rule(minutes=st.lists(st.integers(0, 7), min_size=1, max_size=8), readable=st.booleans())
+    def publish(self, minutes: list[int], readable: bool) -> None:
+        for minute in minutes:
+            self.logs.publish(START + timedelta(minutes=minute), readable=readable)
+
+    @rule(steps=st.integers(1, 10))
+    def score(self, steps: int) -> None:
+        for _ in range(steps):
+            self.scoring.step(owns=True)
+
+    @rule(steps=st.integers(1, 10))
+    def count(self, steps: int) -> None:
+        for _ in range(steps):
+            self.counting.step()
+
+    @rule(zombie=st.booleans())
+    def scorer_dies(self, zombie: bool) -> None:
+        if zombie:
+            self.zombies.append(self.scoring)
+        self.scoring = self.scoring_type(self.logs)
+
+    @rule(zombie=st.booleans())
+    def counter_dies(self, zombie: bool) -> None:
+        if zombie:
+            self.zombies.append(self.counting)
+        self.counting = self.counting_type(self.logs)
+
+    @rule(steps=st.integers(1, 6), again=st.booleans())
+    def counter_freezes_and_writes_when_the_partition_is_long_anothers(self, steps: int, again: bool) -> None:
+        frozen, self.counting = self.counting, self.counting_type(self.logs)
+        for _ in range(6 * steps):
+            self.counting.step()
+        for _ in range(steps):
+            frozen.step()
+        if again:
+            self.counting = self.counting_type(self.logs)
+
+    @rule(which=st.integers(0, 3), steps=st.integers(1, 8))
+    def zombie_goes_on(self, which: int, steps: int) -> None:
+        if which < len(self.zombies):
+            zombie = self.zombies[which]
+            for _ in range(steps):
+                # It does not know that it lost the partition: it writes what it has, and reads on.
+                if isinstance(zombie, Scoring):
+                    zombie.step(owns=False)
+                else:
+                    zombie.step()
+
+    def teardown(self) -> None:
+        for _ in range(SETTLES_WITHIN):
+            if self.scoring.done and self.counting.done:
+                break
+            self.scoring.step(owns=True)
+            self.counting.step()
+        else:
+            raise AssertionError("it does not settle")
+        self.check()
+
+    def check(self) -> None:
+        buckets, last = self.read_windows()
+        highest, on_time, late, dead = datetime.min.replace(tzinfo=UTC), Counter[int](), 0, 0
+        for received in self.logs.documents:
+            assert received.value is not None
+            event = msgspec.json.decode(received.value, type=Document).published_at
+            highest = max(highest, event)
+            if b"unreadable" in received.value:
+                dead += 1
+            elif event < highest - LATENESS:
+                late += 1
+            else:
+                on_time[minute_of(event)] += 1
+        counted = Counter[int]()
+        for bucket in buckets.values():
+            counted[minute_of(bucket.minute)] += bucket.documents
+        assert counted == on_time
+        totals = (last.counted, last.late, last.dead) if last else (0, 0, 0)
+        assert totals == (on_time.total(), late, dead)
+
+    def read_windows(self) -> tuple[dict[str, Bucket], Checkpoint | None]:
+        if not any(isinstance(record, Checkpoint) for record in self.logs.windows):
+            return {}, None
+        return newest(self.logs.windows)
+
+
+TestPromise = Promise.TestCase
+TestPromise.settings = EXAMPLES
+
+
+# ---- each rule left out
+
+
+class ForgetsOrigins(PartitionCounter):
+    """Without rule 3: a record whose origin was seen counts once more."""
+
+    def count(self, offset: int, document: ScoredDocument) -> None:
+        self.origin = -1
+        super().count(offset, document)
+
+
+class ForgetsOriginsAtRestore(PartitionCounter):
+    """Without the checkpoint's origin."""
+
+    def restore(self, record: WindowRecord) -> None:
+        super().restore(record)
+        self.origin = -1
+
+
+class LastBucketWins(PartitionCounter):
+    """Without the rule that the higher `applied` counts."""
+
+    def restore(self, record: WindowRecord) -> None:
+        if isinstance(record, Bucket):
+            self._open.get(minute_of(record.minute), {}).pop(record.topic, None)
+        super().restore(record)
+
+
+class CountsWhatIsApplied(PartitionCounter):
+    """Without the rule that a bucket skips a record at or below its `applied`."""
+
+    def restore(self, record: WindowRecord) -> None:
+        super().restore(record)
+        for topics in self._open.values():
+            for name, bucket in topics.items():
+                topics[name] = _Greedy.of(bucket)
+
+
+class _Greedy(OpenBucket):
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, bucket: OpenBucket) -> "_Greedy":
+        greedy = cls(bucket.topic, bucket.minute, evidence_limit=0)
+        for name in OpenBucket.__slots__:
+            setattr(greedy, name, getattr(bucket, name))
+        return greedy
+
+    def add(self, offset: int, document: ScoredDocument) -> bool:
+        applied, self.applied = self.applied, -1
+        added = super().add(offset, document)
+        self.applied = max(applied, self.applied)
+        return added
+
+
+def counting_with(counter: type[PartitionCounter]) -> dict[str, Any]:
+    return {"counting_type": type("Mutant", (Counting,), {"counter_type": counter})}
+
+
+class ReadsTheLastBucket(Promise):
+    """A reader of `windows` that takes a bucket's last value for its newest."""
+
+    def read_windows(self) -> tuple[dict[str, Bucket], Checkpoint | None]:
+        _, checkpoint = super().read_windows()
+        return {record.key: record for record in self.logs.windows if isinstance(record, Bucket)}, checkpoint
+
+
+LEFT_OUT = {
+    "inputs are acknowledged after outputs": type(
+        "Mutant", (Promise,), {"scoring_type": type("Mutant", (Scoring,), {"commits_early": True})}
+    ),
+    "a repeat of an origin is passed over": type("Mutant", (Promise,), counting_with(ForgetsOrigins)),
+    "a checkpoint carries the origin": type("Mutant", (Promise,), counting_with(ForgetsOriginsAtRestore)),
+    "the bucket with the higher applied counts": type("Mutant", (Promise,), counting_with(LastBucketWins)),
+    "a bucket skips what it has applied": type("Mutant", (Promise,), counting_with(CountsWhatIsApplied)),
+    "buckets are written before their checkpoint": type(
+        "Mutant", (Promise,), {"counting_type": type("Mutant", (Counting,), {"checkpoints_first": True})}
+    ),
+    "readers keep the higher applied": ReadsTheLastBucket,
+}
+
+
+@pytest.mark.parametrize("what", LEFT_OUT)
+def test_the_machine_notices_a_rule_that_is_left_out(what: str) -> None:
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(LEFT_OUT[what], settings=MUTANTS)
