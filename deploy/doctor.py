@@ -104,7 +104,6 @@ def _broker(settings: Settings, broker: BrokerSettings) -> Iterator[Check]:
 
 def _bundle(name: str, settings: ModelSettings) -> Check:
     from model.classifier import Classifier
-    from model.processor import SATURATES, SATURATES_FIX, this_clips_int8
 
     with Classifier.load(settings) as classifier:
         texts = SAMPLE * (MEASURED // len(SAMPLE))
@@ -117,9 +116,6 @@ def _bundle(name: str, settings: ModelSettings) -> Check:
             f"{classifier.version}, verified, {speed:,.0f} texts/s on {placed.provider}"
             f" ({placed.threads} x {placed.batch_tokens:,} tokens)"
         )
-        clips = placed.provider == "cpu" and classifier.bundle.manifest.precision == "int8" and this_clips_int8()
-    if clips:
-        return Check(name, "note", f"{found}; {SATURATES}", SATURATES_FIX)
     if speed < SLOW_TEXTS_PER_SECOND:
         return Check(
             name,

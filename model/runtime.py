@@ -10,7 +10,6 @@ import numpy.typing as npt
 from model.bundle import MANIFEST_FILE, Bundle
 from model.errors import BundleError, RuntimeMissingError
 from model.placement import RUNTIME_NAMES, Placed, Placement, candidates, placement
-from model.processor import SATURATES, SATURATES_FIX, this_clips_int8
 from model.settings import ModelSettings
 
 logger = logging.getLogger(__name__)
@@ -20,6 +19,13 @@ Logits = npt.NDArray[np.float32]
 
 INPUTS = ("input_ids", "attention_mask")
 OUTPUTS = ("topic_logits", "sentiment_logits")
+
+SUMS_IN_32_BITS = "session.x64quantprecision"
+"""x86 processors without VNNI add two products in 16 bits and clip some. With this, and from the extended optimisations
+on, ONNX Runtime takes another kernel there, which does not: an audit on another machine finds the same labels."""
+
+SLOW_FUSIONS = ["SkipLayerNormFusion", "BiasGeluFusion"]
+"""Extended optimisations that put a kernel that is not vectorised in place of two that are."""
 
 
 class Session:
@@ -84,8 +90,6 @@ def open_session(bundle: Bundle, settings: ModelSettings) -> Session:
             "model version=%s precision=%s provider=%s threads=%d batch_tokens=%d lengths=%s",
             manifest.version, manifest.precision, name, placed.threads, placed.batch_tokens, placed.lengths or "exact",
         )  # fmt: skip
-        if name == "cpu" and manifest.precision == "int8" and this_clips_int8():
-            logger.warning("%s; %s", SATURATES, SATURATES_FIX)
         return Session(session, placed, device="cpu" if name == "cpu" else "cuda")
     raise RuntimeMissingError(
         f"`model.provider` asks for {settings.provider}, which does not run here; this ONNX Runtime has"
@@ -96,22 +100,30 @@ def open_session(bundle: Bundle, settings: ModelSettings) -> Session:
 
 
 def _load(runtime: Any, bundle: Bundle, placed: Placement, engine_cache: Path) -> Any:
-    options = runtime.SessionOptions()
-    # One single-threaded run a core, each on its own batch, beats one run over all cores by a half.
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    if placed.provider == "cpu" and bundle.manifest.precision == "int8":
-        # More would fuse operators that have vectorised kernels to ones that have not.
-        options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     try:
         return runtime.InferenceSession(
-            str(bundle.model_path), options, providers=provider_options(placed, engine_cache / bundle.manifest.version)
+            str(bundle.model_path),
+            providers=provider_options(placed, engine_cache / bundle.manifest.version),
+            **session_options(runtime, int8=placed.provider == "cpu" and bundle.manifest.precision == "int8"),
         )
     except Exception as error:  # its exceptions share no base but Exception
         raise BundleError(
             f"{bundle.model_path}: ONNX Runtime cannot load it: {error}", fix="Export it again."
         ) from error
+
+
+def session_options(runtime: Any, *, int8: bool) -> dict[str, Any]:
+    """Arguments of ONNX Runtime's `InferenceSession`; `int8` is for such a model on the CPU."""
+    options = runtime.SessionOptions()
+    # One single-threaded run a core, each on its own batch, beats one run over all cores by a half.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    if not int8:
+        return {"sess_options": options}
+    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.add_session_config_entry(SUMS_IN_32_BITS, "1")
+    return {"sess_options": options, "disabled_optimizers": SLOW_FUSIONS}
 
 
 def provider_options(placed: Placement, engines: Path) -> list[tuple[str, dict[str, str]]]:

@@ -3,15 +3,17 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
-from model import runtime
 from model.bundle import Bundle
 from model.classifier import Classifier
 from model.errors import BundleError, RuntimeMissingError
+from model.labels import TOPICS
 from model.placement import RUNTIME_NAMES
-from model.runtime import Session, open_session
+from model.runtime import INPUTS, OUTPUTS, Session, open_session
 from model.settings import ModelSettings, Provider
 from tests.unit.model.conftest import MOODS, THINGS
 
@@ -40,13 +42,33 @@ def test_it_says_where_it_runs(tiny_bundle: Bundle, caplog: pytest.LogCaptureFix
     assert "precision=int8 provider=cpu threads=3 batch_tokens=256 lengths=exact" in caplog.text
 
 
-@pytest.mark.parametrize(("clips", "lines"), [(True, 1), (False, 0)])
-def test_a_processor_that_clips_sums_is_named(
-    tiny_bundle: Bundle, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, clips: bool, lines: int
-) -> None:
-    monkeypatch.setattr(runtime, "this_clips_int8", lambda: clips)
-    open_session(tiny_bundle, ModelSettings())
-    assert caplog.text.count("no VNNI") == lines
+def test_sums_of_whole_numbers_are_exact_on_every_processor(tiny_bundle: Bundle, tmp_path: Path) -> None:
+    """Two products of 255 and 127 are more than 16 bits hold, which is where processors without VNNI add them."""
+    width = 8
+    _save_product(tmp_path / "model.onnx", np.full((width, len(TOPICS)), 127, np.int8))
+    opened = open_session(Bundle(tmp_path, tiny_bundle.manifest), ModelSettings(provider="cpu"))
+    topic, _ = opened.run(np.full((3, width), 255), np.ones((3, width), np.int64))
+    assert np.array_equal(topic, np.full((3, len(TOPICS)), width * 255 * 127, np.float32))
+
+
+def _save_product(path: Path, weights: np.ndarray) -> None:
+    """A model whose topic logits are its token ids, as bytes, times int8 `weights`."""
+    batch = ["batch", "length"]
+    product = ["ids", "weights", "one", "one"]
+    nodes = [
+        helper.make_node("Cast", ["input_ids"], ["ids"], to=TensorProto.UINT8),
+        helper.make_node("MatMulIntegerToFloat", product, ["topic_logits"], domain="com.microsoft"),
+        helper.make_node("Cast", ["attention_mask"], ["sentiment_logits"], to=TensorProto.FLOAT),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "product",
+        [helper.make_tensor_value_info(name, TensorProto.INT64, batch) for name in INPUTS],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in OUTPUTS],
+        [numpy_helper.from_array(weights, "weights"), numpy_helper.from_array(np.array(1, np.float32), "one")],
+    )
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
 
 
 def test_a_file_that_is_no_model_is_named(tiny_bundle: Bundle, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from model.classifier import open_tokenizer
 from model.data.splits import Splits
 from model.export.cpu_graph import for_cpu
 from model.export.quantize import quantize, quantize_graph
-from model.runtime import INPUTS, OUTPUTS
+from model.runtime import INPUTS, OUTPUTS, session_options
 
 Logits = list[np.ndarray]
 
@@ -26,9 +26,14 @@ def texts(tiny_float_bundle: Bundle, tiny_splits: Splits) -> list[list[int]]:
     return [encoding.ids[: 3 + number % 5] for number, encoding in enumerate(encoded)]  # of several lengths
 
 
+def open_as_served(model: str | bytes) -> onnxruntime.InferenceSession:
+    options = session_options(onnxruntime, int8=True)
+    return onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"], **options)
+
+
 def answers(model: Path | onnx.ModelProto, texts: list[list[int]], *, at_once: bool) -> Logits:
     given = str(model) if isinstance(model, Path) else model.SerializeToString()
-    session = onnxruntime.InferenceSession(given, providers=["CPUExecutionProvider"])
+    session = open_as_served(given)
     batches = [texts] if at_once else [[text, text] for text in texts]
     found = [session.run(OUTPUTS, dict(zip(INPUTS, pad(batch), strict=True))) for batch in batches]
     return found[0] if at_once else [np.array([one[head][0] for one in found]) for head in range(len(OUTPUTS))]
@@ -105,6 +110,6 @@ def test_rows_of_any_size_keep_two_digits(operator: str, sign: int, size: float)
 def run(graph: onnx.GraphProto, rows: np.ndarray) -> np.ndarray:
     opsets = [helper.make_opsetid("", 23), helper.make_opsetid("com.microsoft", 1)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = open_as_served(model.SerializeToString())
     (found,) = session.run(None, {"x": rows})
     return np.asarray(found)
