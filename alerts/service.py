@@ -24,6 +24,7 @@ from alerts.settings import AlertSettings
 from alerts.windows_state import WindowsState
 from stream import metrics
 from stream.broker import BrokerSettings, ensure_topics
+from stream.closing import stop_producer
 from stream.following import Follower, keep_following
 from stream.records import Alert, encode
 from stream.roles import RoleServer
@@ -138,7 +139,7 @@ class _Round:
                 Follower(service.broker, service.topics, role=STAGE, group=service.mark.group)
             )
             producer = open_producer(service.broker, client_id="finsentry-alerts")
-            stack.push_async_callback(producer.stop)
+            stack.push_async_callback(stop_producer, producer)
             await producer.start()
             marked = await self._read_mark()
             state = await self._load(log, marked)

@@ -17,8 +17,7 @@ class PartitionCounter:
     """The open buckets of one partition and how far its log has been counted.
 
     First `restore` everything that stands in this partition of `windows`, oldest first; then `count` the records of
-    `scored` from `position` on; now and then write what `changed` gives, in its order, and after it the
-    `checkpoint`.
+    `scored` from `position` on; now and then write what `to_write` gives, in its order.
     """
 
     def __init__(self, partition: int, *, lateness: timedelta, evidence: int) -> None:
@@ -92,6 +91,10 @@ class PartitionCounter:
             bucket = topics[document.topic] = OpenBucket(document.topic, minute, evidence_limit=self._evidence)
         if bucket.add(offset, document):
             self._changed[minute, document.topic] = bucket
+
+    def to_write(self, *, caught_up: bool) -> list[WindowRecord]:
+        """What changed since the last call, in the order in which it must be written: a checkpoint ends it."""
+        return [*self.changed(), self.checkpoint(caught_up=caught_up)]
 
     def changed(self) -> list[Bucket]:
         """Buckets that changed or closed since the last call. They must be written before the next `checkpoint`."""

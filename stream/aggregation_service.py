@@ -15,9 +15,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 
 from stream import metrics
 from stream.aggregation import PartitionCounter
-from stream.closing import leave_group
-from stream.hot_loop import LOST, Assignment, HotLoop, side_by_side
-from stream.records import ScoredDocument, WindowRecord, encode, require_known, window_key
+from stream.closing import leave_group, stop_producer
+from stream.errors import SchemaError
+from stream.hot_loop import LOST, Assignment, HotLoop, require_end, side_by_side
+from stream.records import ScoredDocument, encode, require_known, window_key
 from stream.windows_log import decode_window, read_to_end
 from stream.writing import Entry, append, open_producer
 
@@ -40,7 +41,7 @@ class AggregationService(HotLoop):
         producer = open_producer(self.broker, client_id="finsentry-aggregation")
         counting = _Counting(self, consumer, producer)
         async with AsyncExitStack() as clients:
-            clients.push_async_callback(producer.stop)
+            clients.push_async_callback(stop_producer, producer)
             await producer.start()
             clients.push_async_callback(leave_group, consumer)
             consumer.subscribe([self.topics.scored.name], listener=Assignment(counting.revoked, counting.assigned))
@@ -69,8 +70,11 @@ class _Partition:
         self.late, self.repeats = counter.late, counter.repeats
 
     def count(self, record: ConsumerRecord) -> None:
-        document = _decoder.decode(record.value)
-        require_known(document.schema)
+        try:
+            document = _decoder.decode(record.value or b"")
+            require_known(document.schema)
+        except (msgspec.DecodeError, SchemaError) as error:
+            raise _strange(record, error) from error
         before = self.counter.counted
         self.counter.count(record.offset, document)
         if self.counter.counted > before:
@@ -93,6 +97,13 @@ class _Partition:
         self.late, self.repeats = self.counter.late, self.counter.repeats
         self.appended, self.tally = [], {}
         metrics.WATERMARK.labels(str(self.counter.partition)).set(self.counter.watermark.timestamp())
+
+
+def _strange(record: ConsumerRecord, error: Exception) -> SchemaError:
+    return SchemaError(
+        f"{record.topic}, partition {record.partition}, offset {record.offset} cannot be read: {error}",
+        fix="let workers of this version alone write to this topic; what stands there of others must expire first",
+    )
 
 
 class _Counting:
@@ -158,13 +169,18 @@ class _Counting:
         counters = {place.partition: self._service.counter(place.partition) for place in begin}
         windows = [TopicPartition(self._service.topics.windows.name, partition) for partition in counters]
         async for record in read_to_end(self._service.broker, windows):
-            entry = decode_window(record.key, record.value)
+            try:
+                entry = decode_window(record.key, record.value)
+            except (msgspec.DecodeError, SchemaError) as error:
+                raise _strange(record, error) from error
             if entry is not None:
                 counters[record.partition].restore(entry)
         oldest = await self._consumer.beginning_offsets(list(begin))
+        ends = await self._consumer.end_offsets(list(begin))
         if epoch != self._epoch:
             return
         for place in begin:
+            require_end(place, ends[place], counters[place.partition].position, "windows")
             self._take_up(place, counters[place.partition], oldest[place])
         seconds = monotonic() - began
         metrics.RESTORE_SECONDS.set(seconds)
@@ -212,7 +228,7 @@ class _Counting:
 
     async def _write(self, place: TopicPartition, partition: _Partition, caught_up: bool) -> None:
         counter = partition.counter
-        records: list[WindowRecord] = [*counter.changed(), counter.checkpoint(caught_up=caught_up)]
+        records = counter.to_write(caught_up=caught_up)
         entries = [Entry(window_key(record, self._writer), encode(record)) for record in records]
         position = counter.position
         await append(self._producer, self._service.topics.windows.name, counter.partition, entries)
@@ -236,6 +252,10 @@ class _Counting:
         name = self._service.topics.documents.name
         places = [TopicPartition(name, p.partition) for p in self._partitions]
         ends, oldest = await self._consumer.end_offsets(places), await self._consumer.beginning_offsets(places)
+        for place, end in ends.items():
+            held = self._partitions.get(TopicPartition(self._service.topics.scored.name, place.partition))
+            if held is not None:
+                require_end(place, end, held.counter.origin + 1, "scored")
         # A partition whose documents have all expired has nothing left to do, scored or not.
         self._ends = {place.partition: end if oldest[place] < end else 0 for place, end in ends.items()}
         self._ends_at = monotonic()

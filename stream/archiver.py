@@ -1,7 +1,7 @@
 """Follows `scored` and puts it away in an archive folder: the shell around `stream.archive`.
 
-Commits to a consumer group of its own, so that its lag is seen like any other's. What has been put away is said by the
-folder alone; the group's offsets count only for a partition that has no file there (any more).
+What has been put away is said by the folder alone: a fresh one gets all that the topic has. It commits to a consumer
+group of its own so that its lag is seen like any other's, and never reads where that group is.
 """
 
 import logging
@@ -117,8 +117,6 @@ class Archiver:
             self._put_away()
             return Progress(self._documents, self._records, self._behind(ends))
         except (kafka.errors.KafkaError, OSError) as error:
-            if isinstance(error, OSError) and error.filename is not None:
-                raise  # the folder's, not the broker's
             raise unreachable(self._broker, error) from error
 
     def _begin(self) -> None:
@@ -128,7 +126,7 @@ class Archiver:
         for place in self._places:
             shelf = self._shelves.get(place.partition)
             if shelf is None:
-                shelf = Shelf(self._consumer.committed(place) or 0, -1)
+                shelf = Shelf(oldest[place], -1)
             elif shelf.position > ends[place]:
                 raise InputError(
                     f"{self._folder} holds partition {place.partition} up to offset {shelf.position - 1}, but the topic"
@@ -136,13 +134,11 @@ class Archiver:
                     fix="archive it into another folder",
                 )
             if shelf.position < oldest[place]:
-                if place.partition in self._shelves:
-                    _warn_of_expired(place.partition, shelf.position, oldest[place])
+                _warn_of_expired(place.partition, shelf.position, oldest[place])
                 shelf = shelf._replace(position=oldest[place])
-            position = min(shelf.position, ends[place])  # committed offsets of a topic that was made anew
-            self._shelves[place.partition] = shelf._replace(position=position)
-            self._read[place.partition] = position
-            self._consumer.seek(place, position)
+            self._shelves[place.partition] = shelf
+            self._read[place.partition] = shelf.position
+            self._consumer.seek(place, shelf.position)
 
     def _take(self) -> None:
         for place, records in self._consumer.poll(POLL_MS).items():
@@ -161,7 +157,13 @@ class Archiver:
             if position == shelf.position:
                 continue
             entries = self._pending.pop(number, [])
-            self._shelves[number], documents = write_parts(self._folder, number, entries, shelf, position)
+            try:
+                self._shelves[number], documents = write_parts(self._folder, number, entries, shelf, position)
+            except OSError as error:
+                raise InputError(
+                    f"{self._folder}: cannot be written: {error.strerror or error}",
+                    fix="make room or mend its permissions; start again and it goes on from there",
+                ) from error
             self._documents += documents
             moved[place] = OffsetAndMetadata(position, "", -1)
         if moved:

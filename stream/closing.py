@@ -1,10 +1,35 @@
 """Ending Kafka clients, whatever state they and the broker are in."""
 
 import asyncio
+import logging
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from stream.errors import StuckMemberError
+
+logger = logging.getLogger(__name__)
+
+UNSENT_SECONDS = 3.0
+"""How long a producer that is told to stop waits for a broker that is away."""
+
+LEAVE_SECONDS = 10.0
+"""How long a broker may take to hear that a member leaves."""
+
+
+async def stop_producer(producer: AIOKafkaProducer) -> None:
+    """Stops the producer; what it could not send within `UNSENT_SECONDS` is given up.
+
+    An idempotent producer of aiokafka 0.14 tries for ever, so that its `stop` would wait for a broker that never comes
+    back. Nobody misses what is given up: it was not acknowledged, so the one who wrote it does not go on from there.
+    """
+    try:
+        async with asyncio.timeout(UNSENT_SECONDS):
+            await producer.stop()
+    except TimeoutError:
+        logger.warning("the broker is away, unsent records are given up")
+        await producer.client.close()  # what waits for an answer fails now
+        if producer._sender is not None:
+            await producer._sender.close()
 
 
 async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
@@ -27,7 +52,8 @@ async def leave_group(consumer: AIOKafkaConsumer) -> None:
     lives: seen when an error was put into `stop`.
     """
     try:
-        await stop_consumer(consumer)
+        async with asyncio.timeout(LEAVE_SECONDS):
+            await stop_consumer(consumer)
     except Exception as error:
         raise StuckMemberError(
             f"a consumer cannot leave its group ({type(error).__name__}: {error}), and would keep its partitions",

@@ -27,7 +27,7 @@ from model.routing import DEFAULT, close
 from stream import metrics
 from stream.broker import BrokerSettings
 from stream.canary import check_canary
-from stream.closing import stop_consumer
+from stream.closing import stop_consumer, stop_producer
 from stream.control import FORGET_SECONDS, HEARTBEAT_SECONDS, ControlTable, candidates, named, worker_key
 from stream.errors import BrokerError, FinSentryError, SchemaError
 from stream.following import keep_following
@@ -160,7 +160,7 @@ class ControlService(Service):
         )
         producer = open_producer(self._broker, client_id="finsentry-control")
         async with AsyncExitStack() as clients:
-            clients.push_async_callback(producer.stop)
+            clients.push_async_callback(stop_producer, producer)
             await producer.start()
             clients.push_async_callback(stop_consumer, consumer)
             await consumer.start()

@@ -7,6 +7,7 @@ __all__ = [
     "FinSentryError",
     "GapError",
     "InputError",
+    "LogLostError",
     "ModelSickError",
     "PoisonedInputError",
     "SchemaError",
@@ -37,6 +38,10 @@ class SchemaError(FinSentryError):
 
 class GapError(FinSentryError):
     """Offsets of a log were skipped over: going on would lose documents, so the partition is read again."""
+
+
+class LogLostError(FinSentryError):
+    """A topic ends before what was read of it: its end was lost, or it was made anew. Counts cannot go on."""
 
 
 class StuckMemberError(FinSentryError):

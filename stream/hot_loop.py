@@ -17,7 +17,14 @@ from mode import Service
 
 from stream import metrics
 from stream.broker import BrokerSettings
-from stream.errors import FinSentryError, ModelSickError, PoisonedInputError, SchemaError, StuckMemberError
+from stream.errors import (
+    FinSentryError,
+    LogLostError,
+    ModelSickError,
+    PoisonedInputError,
+    SchemaError,
+    StuckMemberError,
+)
 from stream.settings import StreamSettings
 from stream.topics import Topics
 
@@ -35,7 +42,7 @@ FETCH_MAX_WAIT_MS = 100
 """How long the broker holds an empty fetch: the floor of the latency of a quiet partition after a rebalance."""
 
 
-HOPELESS = (PoisonedInputError, ModelSickError, SchemaError, StuckMemberError)
+HOPELESS = (LogLostError, ModelSickError, PoisonedInputError, SchemaError, StuckMemberError)
 """Errors that trying again does not mend: a person must look."""
 
 
@@ -228,6 +235,20 @@ async def _endless(loop: Coroutine[None, None, None]) -> None:
         if task is not None and task.cancelling():
             raise
     raise RuntimeError(f"a loop ended: {loop!r}")
+
+
+def require_end(place: TopicPartition, end: int, position: int, reader: str) -> None:
+    """Raises `LogLostError` where a partition ends before the `position` that its reader has come to.
+
+    A consumer would begin anew at the oldest record without a word, and what is appended from now on would be taken for
+    what was read before.
+    """
+    if position > end:
+        raise LogLostError(
+            f"{place.topic}, partition {place.partition} ends at offset {end}, but {reader} has come to {position}",
+            fix="the broker lost its end, or the topic was made anew. Restore it, or begin anew with all topics and"
+            " groups under a new topics.prefix; `finsentry archive` keeps scored documents",
+        )
 
 
 def _first(error: BaseException) -> BaseException:

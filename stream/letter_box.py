@@ -3,6 +3,9 @@
 A document that is put back is a new record of `documents`, so it is counted like any other: once each time. So that
 nobody puts one back twice unawares, what was done stands in `dead-letters` too, under the letter's own key: `begun`
 before the document is sent, `done` after the broker has it. A command that is killed in between leaves `begun`.
+
+A letter alone does not say that its document is dead: a worker writes it before the marker in `scored`, and where it
+dies in between, the next one may find the document sound. `scored` has the last word (`scored_after_all`).
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -16,14 +19,16 @@ import kafka.errors
 import msgspec
 
 from stream.broker import BrokerSettings, unreachable
-from stream.records import DeadLetter, PutBack, encode
-from stream.snapshot import read_topic
+from stream.errors import BrokerError
+from stream.records import DeadLetter, PutBack, ScoredDocument, encode
+from stream.snapshot import TopicReader, read_topic
 from stream.topics import Topics
 
 PREVIEW_BYTES = 200
 SEND_SECONDS = 30.0
 
 _decoder = msgspec.json.Decoder(DeadLetter)
+_scored_decoder = msgspec.json.Decoder(ScoredDocument)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,8 @@ class Letter:
     """Bytes of the value."""
     preview: bytes
     """The first of the value's bytes."""
+    appended_at: datetime | None = None
+    """As in `DeadLetter`; letters of older versions do not know."""
     put_back: PutBack | None = None
 
 
@@ -75,6 +82,34 @@ def decode_letter(value: bytes | None) -> DeadLetter | None:
 def position_of(letter: DeadLetter) -> str:
     """`topic/partition/offset`, the letter's key."""
     return f"{letter.topic}/{letter.partition}/{letter.offset}"
+
+
+def scored_after_all(broker: BrokerSettings, topics: Topics, letters: Iterable[Letter]) -> set[str]:
+    """Positions of those whose documents `scored` counts nevertheless: put back, they would be counted twice.
+
+    Raises `BrokerError` where Kafka is gone.
+    """
+    wanted: dict[tuple[int, int], Letter] = {}
+    for letter in letters:
+        topic, *place = letter.position.rsplit("/", 2)
+        if topic == topics.documents.name:
+            wanted[int(place[0]), int(place[1])] = letter
+    if not wanted:
+        return set()
+    since: dict[int, int] = {}
+    for (partition, _), letter in wanted.items():
+        appended_ms = int(letter.appended_at.timestamp() * 1000) if letter.appended_at else 0
+        since[partition] = min(appended_ms, since.get(partition, appended_ms))
+    counted = set()
+    with TopicReader(broker, topics.scored, since=since) as reader:
+        for record in reader.read():
+            document = _scored_decoder.decode(record.value)
+            found = wanted.pop((record.partition, document.origin), None)  # of repeats the first stands
+            if found is not None and not document.dead:
+                counted.add(found.position)
+            if not wanted:
+                break
+    return counted
 
 
 def put_back(
@@ -123,6 +158,7 @@ def _without_value(letter: DeadLetter) -> Letter:
         message=letter.message,
         size=len(letter.value),
         preview=letter.value[:PREVIEW_BYTES],
+        appended_at=letter.appended_at,
     )
 
 
@@ -139,6 +175,11 @@ def _sender(broker: BrokerSettings, topics: Topics) -> Iterator[Callable[[str, b
     def send(topic: str, key: bytes | None, value: bytes) -> None:
         try:
             producer.send(topic, key=key, value=value).get(SEND_SECONDS)
+        except (kafka.errors.MessageSizeTooLargeError, kafka.errors.RecordListTooLargeError) as error:
+            raise BrokerError(
+                f"{topic} does not take a record of {len(value):,} bytes: {error}",
+                fix="raise that topic's max.message.bytes, and topics.max_document_bytes with it",
+            ) from error
         except (kafka.errors.KafkaError, OSError) as error:
             raise unreachable(broker, error) from error
 

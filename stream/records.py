@@ -205,6 +205,8 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     value: bytes
     """The record's value as it was, Base64 on the wire."""
     key: bytes = b""
+    appended_at: datetime | None = None
+    """When the broker took the record. What `scored` says of it bears the same time."""
     put_back: PutBack | None = None
     """Set in the records that say what became of a letter; see `stream.letter_box`."""
     schema: int = SCHEMA

@@ -35,6 +35,13 @@ TITLE_CHARACTERS = 500
 URL_CHARACTERS = 2000
 """A longer address is left out: cut, it would lead nowhere."""
 
+NAME_CHARACTERS = 500
+"""Of an id, a story, a source or a language, and the bytes of a key. They are carried on and cannot be cut, so a longer
+one is refused: no record of ours may outgrow the broker's limit, which would stop the partition."""
+
+MESSAGE_CHARACTERS = 2000
+"""Of what a classifier or a decoder complains about."""
+
 Classify = Callable[[Sequence[str]], Sequence[Prediction]]
 
 
@@ -109,6 +116,9 @@ def read(received: Received, *, max_text_bytes: int) -> _Decoded | Rejection:
         return Rejection("decode", "EmptyText", "the text is empty")
     if len(document.text) > max_text_bytes:
         return Rejection("decode", "TooLarge", f"the text has {len(document.text)} characters")
+    names = (document.id, document.story, document.source, document.language, received.key or b"")
+    if max(map(len, names)) > NAME_CHARACTERS:
+        return Rejection("decode", "TooLarge", f"an id, a name or the key is longer than {NAME_CHARACTERS}")
     if document.published_at.tzinfo is None:
         return Rejection("decode", "NaiveTime", "published_at names no time zone")
     appended = _moment(received.appended_ms)
@@ -270,10 +280,11 @@ class Scorer:
             offset=received.offset,
             stage=rejection.stage,
             error=rejection.error,
-            message=rejection.message,
+            message=rejection.message[:MESSAGE_CHARACTERS],
             at=now,
             value=received.value or b"",
             key=received.key or b"",
+            appended_at=_moment(received.appended_ms),
         )
         marker = ScoredDocument(origin=received.offset, watermark=watermark, dead=True)
         return Scored(received, marker, letter, bundle)

@@ -22,10 +22,10 @@ from model.classifier import Profiled
 from model.language import CANDIDATES, EAST_ASIAN, UNKNOWN
 from stream import metrics
 from stream.broker import BrokerSettings
-from stream.closing import leave_group
+from stream.closing import leave_group, stop_producer
 from stream.dead_letters import PoisonGuard
 from stream.errors import ModelSickError
-from stream.hot_loop import LOST, Assignment, HotLoop, Outcome, side_by_side
+from stream.hot_loop import LOST, Assignment, HotLoop, Outcome, require_end, side_by_side
 from stream.live_model import Batch, LiveModel
 from stream.records import ScoredDocument, encode
 from stream.scoring import Received, Scored, Scorer
@@ -101,7 +101,7 @@ class ScoringService(HotLoop):
         async with AsyncExitStack() as clients:
             clients.push_async_callback(admin.close)
             await admin.start()
-            clients.push_async_callback(producer.stop)
+            clients.push_async_callback(stop_producer, producer)
             await producer.start()
             clients.push_async_callback(leave_group, consumer)
             consumer.subscribe([self.topics.documents.name], listener=Assignment(pipeline.revoked, pipeline.assigned))
@@ -229,7 +229,7 @@ class _Pipeline:
         while True:
             await self._until_open()
             epoch = self._epoch
-            restored = await self._watermarks(self._begin) if self._begin else {}
+            restored = await self._restore(self._begin) if self._begin else {}
             if epoch != self._epoch:
                 continue
             self._begin -= restored.keys()
@@ -329,10 +329,23 @@ class _Pipeline:
         name = self._service.topics.documents.name
         return [TopicPartition(name, partition) for partition in sorted(partitions)]
 
-    async def _watermarks(self, partitions: Iterable[int]) -> dict[int, datetime | None]:
-        """The watermarks that stand beside the committed offsets."""
+    async def _restore(self, partitions: Iterable[int]) -> dict[int, datetime | None]:
+        """The watermarks that stand beside the committed offsets, which are where it goes on."""
         places = self._places(partitions)
         found = await self._admin.list_consumer_group_offsets(self._service.topics.group("scoring"), partitions=places)
+        oldest, ends = await self._consumer.beginning_offsets(places), await self._consumer.end_offsets(places)
+        for place in places:
+            begin = found[place].offset  # negative where nothing was committed yet
+            require_end(place, ends[place], begin, "scoring")
+            if 0 <= begin < oldest[place]:
+                logger.error(
+                    "documents expired before they were scored partition=%d from=%d to=%d",
+                    place.partition,
+                    begin,
+                    oldest[place],
+                )
+                metrics.STAGE_ERRORS.labels(self._service.stage, "Expired").inc()
+            self.done[place] = max(begin, oldest[place])
         return {
             place.partition: datetime.fromisoformat(found[place].metadata) if found[place].metadata else None
             for place in places
@@ -355,4 +368,8 @@ def _language_label(language: str) -> str:
 
 def _entries(items: Iterable[Scored]) -> list[Entry]:
     # The record's time is the document's append, so that whoever counts it can tell the latency.
-    return [Entry(item.received.key or b"", encode(item.document), item.received.appended_ms) for item in items]
+    # A dead one may be dead because of its key.
+    return [
+        Entry(b"" if item.document.dead else item.received.key or b"", encode(item.document), item.received.appended_ms)
+        for item in items
+    ]

@@ -1,7 +1,7 @@
 """What stands in a topic at this moment, for commands and tests that look and do not follow."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -36,10 +36,15 @@ class TopicReader:
         broker: BrokerSettings,
         topic: Topic,
         *,
+        since: Mapping[int, int] | None = None,
         stopped: Callable[[], bool] = lambda: False,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`stopped` ends a `read` early: it is asked every other second."""
+        """`stopped` ends a `read` early: it is asked every other second.
+
+        `since`: milliseconds since the epoch, by partition; these alone are read, each from its first record that is
+        not older.
+        """
         self._broker = broker
         self._stopped = stopped
         self._monotonic = monotonic
@@ -55,10 +60,12 @@ class TopicReader:
         except kafka.errors.KafkaError as error:
             raise unreachable(broker, error) from error
         # As many as the topic has, whatever the settings say: what is not read would be missed in silence.
-        numbers = sorted(self._consumer.partitions_for_topic(topic.name) or range(topic.partitions))
-        self._places = [kafka.TopicPartition(topic.name, partition) for partition in numbers]
+        numbers = since or self._consumer.partitions_for_topic(topic.name) or range(topic.partitions)
+        self._places = [kafka.TopicPartition(topic.name, partition) for partition in sorted(numbers)]
         self._consumer.assign(self._places)
         self._consumer.seek_to_beginning()
+        if since:
+            self._seek(since)
 
     def read(self) -> Iterator[Any]:
         """Every new record (kafka-python's) that stands there when this is called, in order within each partition."""
@@ -75,6 +82,15 @@ class TopicReader:
                     raise self._stalled()
         except (kafka.errors.KafkaError, OSError) as error:
             raise unreachable(self._broker, error) from error
+
+    def _seek(self, since: Mapping[int, int]) -> None:
+        try:
+            found = self._consumer.offsets_for_times({place: since[place.partition] for place in self._places})
+            ends = self._consumer.end_offsets(self._places)
+        except kafka.errors.KafkaError as error:
+            raise unreachable(self._broker, error) from error
+        for place in self._places:
+            self._consumer.seek(place, found[place].offset if found[place] else ends[place])
 
     def _ends(self) -> dict[Any, int]:
         """Where the partitions end now; empty where `stopped` said so before there was an answer."""

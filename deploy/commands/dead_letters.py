@@ -141,7 +141,7 @@ def resubmit(
     import msgspec
 
     from deploy.local.broker import open_broker
-    from stream.letter_box import put_back
+    from stream.letter_box import put_back, scored_after_all
     from stream.topics import Topics
 
     if not (positions or stage or error or every):
@@ -157,14 +157,22 @@ def resubmit(
                 raise _unknown(position)
         chosen = [letters[one] for one in positions] or _chosen(letters.values(), stage or "*", error or "*")
         open_ones = [letter.position for letter in chosen if again or letter.put_back is None]
+        counted = scored_after_all(broker, topics, (letters[one] for one in open_ones))
+        open_ones = [position for position in open_ones if position not in counted]
         if open_ones and not dry_run:
             with click.progressbar(
                 length=len(open_ones), label="putting back", hidden=not sys.stderr.isatty(), file=sys.stderr
             ) as bar:
                 sent = put_back(broker, topics, open_ones, done=lambda _: bar.update(1), stopped=stop.is_set)
-    skipped = len(chosen) - len(open_ones)
+    skipped = len(chosen) - len(open_ones) - len(counted)
     if as_json:
-        result = {"chosen": open_ones, "resubmitted": sent, "skipped": skipped, "dry_run": dry_run}
+        result = {
+            "chosen": open_ones,
+            "resubmitted": sent,
+            "skipped": skipped,
+            "counted": sorted(counted),
+            "dry_run": dry_run,
+        }
         click.echo(msgspec.json.format(msgspec.json.encode(result), indent=2))
         return
     for position in open_ones if dry_run else ():
@@ -172,6 +180,8 @@ def resubmit(
     click.echo(f"{len(open_ones):,} would be put back" if dry_run else f"{sent:,} of {len(open_ones):,} put back")
     if skipped:
         click.echo(f"{skipped:,} passed over: put back before, or begun to be; --again takes them too")
+    if counted:
+        click.echo(f"{len(counted):,} passed over: scored and counted after all, when a worker took over from another")
 
 
 def _letters(broker: "BrokerSettings", topics: "Topics") -> "dict[str, Letter]":

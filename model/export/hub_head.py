@@ -13,18 +13,16 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from onnx import ModelProto, TensorProto, helper, numpy_helper
-from onnxruntime.transformers.fusion_options import FusionOptions
-from onnxruntime.transformers.optimizer import optimize_model
 from optimum.exporters.onnx import export
 from optimum.exporters.tasks import TasksManager
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from model.data.recipe import LABELS
 from model.errors import InputError
-from model.export.to_onnx import OPSET, SHAPES, TOLERANCE, ExportError
+from model.export import parity
+from model.export.to_onnx import OPSET, TOLERANCE, ExportError, fuse
 from model.labels import Head
 from model.runtime import INPUTS, OUTPUTS
 from model.training.encoders import FUSED, longest, require_kind
@@ -74,16 +72,12 @@ class HubHead:
 
     def largest_difference(self, path: Path) -> float:
         """The largest difference of any logit between the model and the one at `path`, over random ragged batches."""
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-        rng = np.random.default_rng(0)
-        worst = 0.0
-        for batch, length in SHAPES:
-            ids, mask = _ragged(rng, batch, min(length, self.longest), self.model.config.vocab_size)
-            with torch.no_grad():
-                logits = self.model(input_ids=torch.from_numpy(ids), attention_mask=torch.from_numpy(mask)).logits
-            found = session.run([OUTPUT[self.head]], dict(zip(INPUTS, (ids, mask), strict=True)))[0]
-            worst = max(worst, float(np.abs(found - logits.numpy()[:, self.order]).max()))
-        return worst
+        return parity.largest_difference(
+            self._ordered, path, [OUTPUT[self.head]], longest=self.longest, vocabulary=self.model.config.vocab_size
+        )
+
+    def _ordered(self, ids: torch.Tensor, mask: torch.Tensor) -> list[torch.Tensor]:
+        return [self.model(input_ids=ids, attention_mask=mask).logits[:, self.order]]
 
 
 def label_order(theirs: Mapping[int, str], head: Head, labels: Mapping[str, str]) -> list[int]:
@@ -140,15 +134,7 @@ def _trace(model: Any, path: Path) -> None:
 def _fused(path: Path, config: Any) -> ModelProto:
     if config.model_type not in FUSED:
         return onnx.load(path)
-    options = FusionOptions("bert")
-    options.use_multi_head_attention = True  # as in `model.export.to_onnx`: the products stay apart, to be quantised
-    model: ModelProto = optimize_model(
-        str(path),
-        model_type="bert",
-        num_heads=config.num_attention_heads,
-        hidden_size=config.hidden_size,
-        optimization_options=options,
-    ).model
+    model: ModelProto = fuse(path, config).model
     return model
 
 
@@ -184,10 +170,3 @@ def _reshape(model: ModelProto, head: Head, order: Sequence[int]) -> None:
         helper.make_tensor_value_info(OUTPUT[one], TensorProto.FLOAT, ["batch", len(labels)])
         for one, labels in LABELS.items()
     )
-
-
-def _ragged(rng: np.random.Generator, batch: int, length: int, vocabulary: int) -> tuple[np.ndarray, np.ndarray]:
-    ids = rng.integers(0, vocabulary, (batch, length))
-    lengths = rng.integers(1, length + 1, batch)
-    lengths[0] = length
-    return ids, (np.arange(length) < lengths[:, None]).astype(np.int64)

@@ -3,16 +3,17 @@
 import tempfile
 import warnings
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import onnx
-import onnxruntime
 import torch
 from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.fusion_options import FusionOptions
+from onnxruntime.transformers.onnx_model import OnnxModel
 from onnxruntime.transformers.optimizer import optimize_model
 
 from model.errors import FinSentryError
+from model.export import parity
 from model.runtime import INPUTS, OUTPUTS
 from model.training.encoders import FUSED, longest
 from model.training.network import TwoHeads
@@ -25,9 +26,6 @@ TOLERANCE = 1e-4
 
 # Half precision keeps three decimals of a logit of some units; a wrong conversion loses the first.
 HALF_TOLERANCE = 0.05
-
-# Batch x length: one token, one row, ragged rows, the longest.
-SHAPES = ((1, 1), (1, 17), (3, 9), (8, 32), (2, 96))
 
 
 class ExportError(FinSentryError):
@@ -45,16 +43,7 @@ def export(network: TwoHeads, path: Path, tolerance: float = TOLERANCE) -> float
         traced = Path(folder) / "traced.onnx"
         _trace(network, traced)
         config = network.encoder.config
-        options = FusionOptions("bert")
-        # Leaves the products that make queries, keys and values as they are, so that they can be quantised by rows.
-        options.use_multi_head_attention = True
-        fused = optimize_model(
-            str(traced),
-            model_type="bert",
-            num_heads=config.num_attention_heads,
-            hidden_size=config.hidden_size,
-            optimization_options=options,
-        )
+        fused = fuse(traced, config)
         fused.save_model_to_file(str(path))
         attentions = fused.get_fused_operator_statistics()["MultiHeadAttention"]
     if attentions != config.num_hidden_layers and config.model_type in FUSED:
@@ -93,19 +82,28 @@ def export_half(network: TwoHeads, path: Path, tolerance: float = HALF_TOLERANCE
     return difference
 
 
-def largest_difference(network: TwoHeads, path: Path) -> float:
-    """The largest difference of any logit between `network` and the model at `path`, over random ragged batches."""
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    rng = np.random.default_rng(0)
-    limit = longest(network.encoder.config)
-    worst = 0.0
-    for batch, length in SHAPES:
-        ids, mask = _ragged(rng, batch, min(length, limit), network.encoder.config.vocab_size)
-        with torch.no_grad():
-            wanted = network(torch.from_numpy(ids), torch.from_numpy(mask))
-        found = session.run(OUTPUTS, dict(zip(INPUTS, (ids, mask), strict=True)))
-        worst = max(worst, *(float(np.abs(f - w.numpy()).max()) for f, w in zip(found, wanted, strict=True)))
-    return worst
+def largest_difference(network: TwoHeads, path: Path, *, int8: bool = False) -> float:
+    """The largest difference of any logit between `network` and the model at `path`; see `model.export.parity`."""
+    config = network.encoder.config
+    return parity.largest_difference(
+        network, path, OUTPUTS, longest=longest(config), vocabulary=config.vocab_size, int8=int8
+    )
+
+
+def fuse(traced: Path, config: Any) -> OnnxModel:
+    """The graph at `traced` with the attention of an encoder of this `config` fused.
+
+    The products that make queries, keys and values stay as they are, so that they can be quantised by rows.
+    """
+    options = FusionOptions("bert")
+    options.use_multi_head_attention = True
+    return optimize_model(
+        str(traced),
+        model_type="bert",
+        num_heads=config.num_attention_heads,
+        hidden_size=config.hidden_size,
+        optimization_options=options,
+    )
 
 
 def _trace(network: TwoHeads, path: Path) -> None:
@@ -125,11 +123,3 @@ def _trace(network: TwoHeads, path: Path) -> None:
             opset_version=OPSET,
             dynamo=False,
         )
-
-
-def _ragged(rng: np.random.Generator, batch: int, length: int, vocabulary: int) -> tuple[np.ndarray, np.ndarray]:
-    ids = rng.integers(0, vocabulary, (batch, length))
-    lengths = rng.integers(1, length + 1, batch)
-    lengths[0] = length
-    mask = (np.arange(length) < lengths[:, None]).astype(np.int64)
-    return ids, mask

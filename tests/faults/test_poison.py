@@ -68,6 +68,11 @@ def kinds(largest: int) -> dict[str, Poison]:
             "TooLarge",
             "the limit is 2000000",
         ),
+        "huge id": Poison(encode(recent("Shares fell", id="x" * 1_500_000)), "decode", "TooLarge", "longer than 500"),
+        "huge story": Poison(
+            encode(recent("Shares fell", story="x" * 900_000)), "decode", "TooLarge", "longer than 500"
+        ),
+        "k" * 1000: Poison(encode(recent("Shares fell")), "decode", "TooLarge", "the key is longer than 500"),
         "unreadable": Poison(encode(recent("This is unreadable")), "classify", "ValueError", "cannot read"),
         "not finite": Poison(encode(recent("This is incalculable")), "classify", "NotFinite", "nan"),
     }

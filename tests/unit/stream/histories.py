@@ -81,7 +81,7 @@ class Worker:
         if end > self.counter.position:
             for offset in range(self.counter.position, end):
                 self.counter.count(offset, self._log[offset])
-            self._outbox = [*self.counter.changed(), self.counter.checkpoint(caught_up=end == len(self._log))]
+            self._outbox = self.counter.to_write(caught_up=end == len(self._log))
 
 
 def live_history(log: list[ScoredDocument], random: Random) -> list[WindowRecord]:

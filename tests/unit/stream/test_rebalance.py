@@ -30,6 +30,12 @@ class Consumer:
     def resume(self, *places: TopicPartition) -> None:
         self.paused -= set(places)
 
+    async def beginning_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(places, 0)
+
+    async def end_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(places, self._records)
+
     async def getmany(self, *, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Any]]:  # noqa: ARG002
         self.asked.set()
         await self.answer.wait()
@@ -48,7 +54,7 @@ class Consumer:
 
 class Admin:
     async def list_consumer_group_offsets(self, _group: str, *, partitions: list[TopicPartition]) -> dict[Any, Any]:
-        return {place: SimpleNamespace(metadata="") for place in partitions}
+        return {place: SimpleNamespace(offset=-1, metadata="") for place in partitions}
 
 
 def test_a_read_that_spans_a_rebalance_takes_nothing_that_is_then_dropped() -> None:
