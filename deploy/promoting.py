@@ -106,6 +106,11 @@ class Campaign:
         self._told = told
         desk.read()
 
+    def silent(self) -> list[str]:
+        """Workers that did not say goodbye and have said nothing for `SILENT_SECONDS`: they were not asked."""
+        heard = self._desk.table.heard_since(time.time() * 1000 - SILENT_SECONDS * 1000)
+        return sorted(self._desk.table.workers.keys() - heard)
+
     def go_live(self, bundle: BundleRef) -> list[Answer]:
         """Makes the bundle live. Where a worker refuses it, what was live before is asked for again, of all."""
         before = self._desk.table.standing("live", self._language)

@@ -55,15 +55,10 @@ class Languages:
 
         A source is believed unless the script says otherwise: many a Chinese feed calls itself English.
         """
-        if not _CODE.fullmatch(declared):  # whatever another producer may have written there
-            declared = UNKNOWN
-        text = text[:READ]
-        if not text.isascii() and (found := by_script(text, declared)):
-            return found
-        return declared or self._guess(text)
+        return without_a_guess(text, declared) or self._guess(text)
 
     def _guess(self, text: str) -> str:
-        words = _NO_WORDS.sub(" ", text).split()
+        words = _NO_WORDS.sub(" ", text[:READ]).split()
         # Société Générale and Nestlé are names in any language, and would make an English headline French.
         plain = [word for word in words if word.isascii() or word[0].islower()]
         if not words:
@@ -89,6 +84,13 @@ def _identifier(wanted: frozenset[str]) -> Any:
     identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
     identifier.set_languages(wanted & set(identifier.labels))
     return identifier
+
+
+def without_a_guess(text: str, declared: str = "") -> str:
+    """The language of the text's script, else the one that its source says; `UNKNOWN` where neither says one."""
+    if not text.isascii() and (found := by_script(text[:READ], declared)):
+        return found
+    return declared if _CODE.fullmatch(declared) else UNKNOWN  # whatever another producer may have written there
 
 
 def suits(text: str, language: str) -> bool:

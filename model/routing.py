@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 from model.classifier import Classifier, Prediction, TextClassifier
 from model.drift import HALF_AT
 from model.errors import BundleError
-from model.language import Languages
+from model.language import UNKNOWN, Languages, without_a_guess
 from model.settings import ModelSettings
 
 T = TypeVar("T")
@@ -22,18 +22,26 @@ class Route(NamedTuple):
     """Where a text goes, and why."""
 
     language: str = ""
-    """ISO 639-1; empty where it is unknown, or where nobody asked because there is one bundle alone."""
+    """ISO 639-1; empty where it is unknown, or where there is one bundle alone and nothing says it is another's."""
     bundle: str = DEFAULT
     """Key of the bundle that reads it."""
     fallback: bool = False
     """No bundle is made for its language, or that is unknown: the default one reads what it was not made for."""
 
 
+KNOWN = Route()
+"""Of nearly every text where there is one bundle alone."""
+
+
 class Router:
-    """Chooses a bundle by a text's language. With the default bundle alone it looks at nothing."""
+    """Chooses a bundle by a text's language. With the default bundle alone it guesses at nothing.
+
+    Then a text is marked where its script or its source says that it is in another language; a guess would cost a third
+    of what the stream costs besides the classifier, and there is nothing to choose.
+    """
 
     def __init__(self, default: str, languages: Collection[str] = ()) -> None:
-        """`default`: the language of the default bundle. `languages`: those that have one of their own."""
+        """`default`: the language of the default bundle, empty where that is not known. `languages`: the others'."""
         self._default = default
         self._own = frozenset(languages)
         self._languages = Languages(default, self._own)
@@ -46,7 +54,9 @@ class Router:
     def route(self, text: str, declared: str = "") -> Route:
         """Where a text goes whose source calls its language `declared`, ISO 639-1 or empty."""
         if self.single:
-            return Route()
+            language = without_a_guess(text, declared)
+            is_foreign = language not in (UNKNOWN, self._default) and bool(self._default)
+            return Route(language, DEFAULT, fallback=True) if is_foreign else KNOWN
         language = self._languages.of(text, declared)
         if language in self._own:
             return Route(language, language)

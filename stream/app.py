@@ -107,6 +107,8 @@ async def _serve(
         announce = asyncio.ensure_future(_announce([scoring, aggregation], server))
         await stop.wait()
         announce.cancel()
+        # Side by side: where the broker is away, each waits for it as long as it may.
+        await asyncio.gather(*(service.stop() for service in (scoring, control, aggregation)))
         await app.stop()
     return outcome
 

@@ -20,9 +20,11 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from stream.errors import BrokerError, InputError, TopicMismatchError
 from stream.topics import Topic
 
-CHECKED_CONFIG = ("cleanup.policy", "message.timestamp.type")
+CHECKED_CONFIG = ("cleanup.policy", "message.timestamp.type", "unclean.leader.election.enable")
 """What must be as asked for the promise to hold; retention and sizes are the operator's to change."""
 
+LEAST_CONFIG = ("min.insync.replicas",)
+"""What must be as asked or more."""
 
 VISIBLE_SECONDS = 30.0
 """A loaded broker was seen to take a second."""
@@ -237,11 +239,12 @@ def _check_config(client: Any, topics: list[Topic]) -> None:
         return
     found = client.describe_configs(resources, config_filter="all")["topic"]
     for topic in topics:
-        for key in CHECKED_CONFIG:
+        for key in CHECKED_CONFIG + LEAST_CONFIG:
             if key not in topic.config:
                 continue
-            value = found[topic.name][key]["value"]
-            if set(value.split(",")) != set(topic.config[key].split(",")):
+            value, asked = found[topic.name][key]["value"], topic.config[key]
+            suits = int(value) >= int(asked) if key in LEAST_CONFIG else set(value.split(",")) == set(asked.split(","))
+            if not suits:
                 raise TopicMismatchError(
                     f"topic {topic.name} has {key}={value}, this version needs {topic.config[key]}",
                     fix=f"kafka-configs.sh --alter --topic {topic.name} --add-config {key}=[{topic.config[key]}]",

@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 UNSENT_SECONDS = 3.0
 """How long a producer that is told to stop waits for a broker that is away."""
 
-LEAVE_SECONDS = 10.0
+LEAVE_SECONDS = 5.0
 """How long a broker may take to hear that a member leaves."""
 
 
@@ -27,9 +27,11 @@ async def stop_producer(producer: AIOKafkaProducer) -> None:
             await producer.stop()
     except TimeoutError:
         logger.warning("the broker is away, unsent records are given up")
-        await producer.client.close()  # what waits for an answer fails now
-        if producer._sender is not None:
-            await producer._sender.close()
+        sender = producer._sender.sender_task if producer._sender is not None else None
+        while sender is not None and not sender.done():
+            sender.cancel()  # it waits for each of its requests in turn, which this ends one by one
+            await asyncio.wait({sender}, timeout=0.01)
+        await producer.client.close()
 
 
 async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
@@ -55,6 +57,7 @@ async def leave_group(consumer: AIOKafkaConsumer) -> None:
         async with asyncio.timeout(LEAVE_SECONDS):
             await stop_consumer(consumer)
     except Exception as error:
+        await consumer._client.close()  # what of it still waits for an answer would hold up the end of the process
         raise StuckMemberError(
             f"a consumer cannot leave its group ({type(error).__name__}: {error}), and would keep its partitions",
             fix="the worker ends, so that the group takes them away: start it again",

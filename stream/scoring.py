@@ -208,10 +208,10 @@ def ask_by_language(
 ) -> list[Outcome]:
     """Asks each bundle, by its key, for the documents in its language; the outcomes in the order of the documents."""
     texts = [text_of(document) for document in documents]
-    if router.single:  # a third of what scoring costs besides the classifier
-        asked, route = ask(DEFAULT, texts), Route()
-        return [Outcome(said, asked.model, route) for said in asked.said]
     routes = [router.route(text, document.language) for text, document in zip(texts, documents, strict=True)]
+    if router.single:
+        asked = ask(DEFAULT, texts)
+        return [Outcome(said, asked.model, route) for said, route in zip(asked.said, routes, strict=True)]
 
     def said_by(key: str, mine: list[str]) -> Iterable[tuple[Prediction | Rejection, str]]:
         asked = ask(key, mine)

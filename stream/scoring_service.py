@@ -1,7 +1,8 @@
 """The scoring loop: reads `documents`, classifies, writes `scored`, and only then commits what it read.
 
 Fetching, classifying and writing overlap in three tasks with a batch or a few waiting between each two, so a slow model
-makes the loop fall behind, never grow.
+makes the loop fall behind, never grow. The classifier always gets all that waits for it: many small batches cost it up
+to twice as much a text as one.
 """
 
 import asyncio
@@ -63,8 +64,39 @@ class _Batch:
 @dataclass(frozen=True, slots=True)
 class _Result:
     epoch: int
+    batches: int
+    """How many of those that were fetched it is of."""
     scored: list[Scored]
     watermarks: dict[int, datetime]
+
+
+class _Waiting:
+    """What was fetched and waits for the classifier: at most as much as it is given at once."""
+
+    def __init__(self, documents: int) -> None:
+        self._most = documents
+        self._batches: list[_Batch] = []
+        self._put, self._taken = asyncio.Event(), asyncio.Event()
+
+    async def room(self) -> int:
+        """How many documents more may wait; returns once it is one or more."""
+        while (room := self._most - sum(len(batch.received) for batch in self._batches)) <= 0:
+            self._taken.clear()
+            await self._taken.wait()
+        return room
+
+    def put(self, batch: _Batch) -> None:
+        self._batches.append(batch)
+        self._put.set()
+
+    async def take(self) -> list[_Batch]:
+        """All that waits, in order; returns once it is one batch or more."""
+        while not self._batches:
+            self._put.clear()
+            await self._put.wait()
+        taken, self._batches = self._batches, []
+        self._taken.set()
+        return taken
 
 
 class ScoringService(HotLoop):
@@ -188,7 +220,7 @@ class _Pipeline:
         self._in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        self._batches: asyncio.Queue[_Batch] = asyncio.Queue(1)
+        self._waiting = _Waiting(service.settings.batch_documents)
         self._results: asyncio.Queue[_Result] = asyncio.Queue(RESULTS_WAITING)
         self.done: dict[TopicPartition, int] = {}
         """The offset below which everything read is acknowledged, by partition of `documents`."""
@@ -225,8 +257,8 @@ class _Pipeline:
     # ---- the tasks
 
     async def fetch(self) -> None:
-        settings = self._service.settings
         while True:
+            room = await self._waiting.room()
             await self._until_open()
             epoch = self._epoch
             restored = await self._restore(self._begin) if self._begin else {}
@@ -234,7 +266,7 @@ class _Pipeline:
                 continue
             self._begin -= restored.keys()
             self._consumer.resume(*self._places(restored))
-            fetched = await self._consumer.getmany(timeout_ms=500, max_records=settings.batch_documents)
+            fetched = await self._consumer.getmany(timeout_ms=500, max_records=room)
             received = [
                 Received(place.partition, record.offset, record.timestamp, record.key, record.value)
                 for place, records in fetched.items()
@@ -247,22 +279,23 @@ class _Pipeline:
                 continue
             self._in_flight += 1
             self._idle.clear()
-            await self._batches.put(_Batch(epoch, restored, received))
+            self._waiting.put(_Batch(epoch, restored, received))
 
     async def classify(self) -> None:
         while True:
-            batch = await self._batches.get()
-            for partition, watermark in batch.restored.items():
-                self._scorer.restore(partition, watermark)
-            scored: list[Scored] = []
-            if batch.received:
-                scored = (await self._service.score(self._scorer, batch.received)).scored
+            taken, epoch = await self._waiting.take(), self._epoch
+            batches = [batch for batch in taken if batch.epoch == epoch]
+            for batch in batches:
+                for partition, watermark in batch.restored.items():
+                    self._scorer.restore(partition, watermark)
+            received = [record for batch in batches for record in batch.received]
+            scored = (await self._service.score(self._scorer, received)).scored if received else []
             for item in scored:
                 letter = item.dead_letter
                 self._guard.observe(letter is not None, f"{letter.error}: {letter.message}" if letter else "")
             partitions = {item.received.partition for item in scored}
             watermarks = {partition: self._scorer.watermark(partition) for partition in partitions}
-            await self._results.put(_Result(batch.epoch, scored, watermarks))
+            await self._results.put(_Result(epoch, len(taken), scored, watermarks))
 
     async def write(self) -> None:
         while True:
@@ -272,7 +305,7 @@ class _Pipeline:
             valid = [result for result in results if result.epoch == self._epoch]
             if scored := [item for result in valid for item in result.scored]:
                 await self._append(scored, {p: w for result in valid for p, w in result.watermarks.items()})
-            self._in_flight -= len(results)
+            self._in_flight -= sum(result.batches for result in results)
             if not self._in_flight:
                 self._idle.set()
             if not self._in_flight or monotonic() - self._committed_at >= COMMIT_SECONDS:

@@ -46,6 +46,7 @@ class Topics:
             if settings.replication_factor > 1:
                 # One copy may be down without stopping writers, and an acknowledged record is on two disks.
                 config["min.insync.replicas"] = settings.replication_factor - 1
+                config["unclean.leader.election.enable"] = "false"
             entries = {key.replace("_", "."): str(value) for key, value in config.items()}
             return Topic(settings.prefix + name, partitions, settings.replication_factor, entries)
 

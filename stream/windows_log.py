@@ -28,7 +28,11 @@ def decode_window(key: bytes | None, value: bytes | None) -> WindowRecord | None
 async def read_to_end(broker: BrokerSettings, places: Collection[TopicPartition]) -> AsyncIterator[ConsumerRecord]:
     """Every record that stands in the partitions when this is called, oldest first within each."""
     consumer = AIOKafkaConsumer(
-        **broker.client_options(), enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=100
+        **broker.client_options(),
+        client_id="finsentry-restoring",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=100,
     )
     await consumer.start()
     try:

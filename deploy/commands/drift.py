@@ -4,6 +4,7 @@ import json
 import math
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -58,12 +59,21 @@ def drift(settings: Settings, file: Path, form: "Format", column: str, as_json: 
     Example:
       finsentry drift headlines.csv
     """
-    from deploy.texts import read_texts
+    from deploy.texts import Unreadable, read_texts
     from model.classifier import ENOUGH_TEXTS, Classifier
     from model.routing import RoutedClassifier
 
     log_as_command()
-    found = (text for text in read_texts(None if str(file) == "-" else file, form, column) if isinstance(text, str))
+    skipped: list[Unreadable] = []
+
+    def readable() -> Iterator[str]:
+        for text in read_texts(None if str(file) == "-" else file, form, column):
+            if isinstance(text, Unreadable):
+                skipped.append(text)
+            else:
+                yield text
+
+    found = readable()
     read: Counter[str] = Counter()
     with RoutedClassifier.load(settings.model) as bundles:
         opened = {key: one for key, one in bundles.bundles.items() if isinstance(one, Classifier)}
@@ -78,11 +88,15 @@ def drift(settings: Settings, file: Path, form: "Format", column: str, as_json: 
         drifts = [_drift(key, one, read[key]) for key, one in opened.items() if read[key]]
     if sys.stderr.isatty():
         click.echo(err=True)
+    if skipped:
+        click.echo(f"{len(skipped):,} rows without a text are left out; the first: {skipped[0]}", err=True)
     if all(one.stability_index is None for one in drifts):
         reasons = "; ".join(one.reason for one in drifts) or "there are no texts"
         raise InputError(reasons, fix=f"give {ENOUGH_TEXTS:,} or more")
     if as_json:
-        click.echo(json.dumps({"texts": read.total(), "bundles": [one._asdict() for one in drifts]}))
+        click.echo(
+            json.dumps({"texts": read.total(), "skipped": len(skipped), "bundles": [one._asdict() for one in drifts]})
+        )
         return
     for one in drifts:
         _show(one, settings.model.language, alone=len(opened) == 1)

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 @click.option("--against", type=click.Path(path_type=Path), help="Another bundle: is the difference real?")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--language", type=click.Choice(["en", "zh"]), help="Of the checks' texts; default: the bundle's.")
-@click.option("--plots", type=click.Path(path_type=Path), help="Folder for a picture of each set's confusion.")
+@click.option(
+    "--plots", type=click.Path(path_type=Path, file_okay=False), help="Folder for a picture of each set's confusion."
+)
 @with_settings
 def evaluate(
     settings: Settings,

@@ -32,7 +32,7 @@ class Pairs(click.ParamType):
 @click.command()
 @click.argument("runs", metavar="[RUN]...", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--data", type=click.Path(path_type=Path), help="What the run was trained on, or what to measure on.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the bundle.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of the bundle.")
 @click.option("--precision", type=click.Choice(["int8", "fp32", "fp16"]), help="Default: int8 where there is --data.")
 @click.option("--allow-loss", is_flag=True, help="Export though it loses more than 0.5 points of macro-F1.")
 @click.option("--hub", help="In place of a run: a classifier with one head, by its name on the hub or its folder.")

@@ -126,6 +126,9 @@ def _live(campaign: "Campaign", wanted: "BundleRef", as_json: bool, *, stopped: 
         click.echo(json.dumps(_result(wanted.version, found) | {"taken_back": refused}))
     elif not found:
         click.echo(f"no worker runs; the next ones to start come up with {wanted.version}")
+        if silent := campaign.silent():
+            click.echo(f"not heard of for a while, and not waited for: {', '.join(silent)}", err=True)
+            click.echo("  a worker that hangs goes on with its bundle: see its log, and start it again", err=True)
     elif refused:
         click.echo("taken back: all workers are asked for what was live before", err=True)
         click.echo("  mend what the reason names, then promote it again", err=True)

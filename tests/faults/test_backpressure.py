@@ -83,11 +83,12 @@ def test_a_model_ten_times_too_slow(
 
     Mood(seconds_a_batch=10 * USUAL_SECONDS).write(mood)
     slow: list[Seen] = []
-    began, parts = monotonic(), 5
+    parts = 5
     for part in range(parts):
         first, last = (warm + scale.backlog * step // parts for step in (part, part + 1))
         publish(kafka, topics, items[first:last])
-        while monotonic() - began < scale.slow_seconds * (part + 1) / parts:
+        until = monotonic() + scale.slow_seconds / parts
+        while monotonic() < until:
             slow.append(look_at(worker, port))
             sleep(0.2)
     assert members(kafka, topics) == joined, "it was put out of its group"

@@ -1,6 +1,8 @@
 """The broker is killed, or its disk is full, while documents come: once it is well again, the counts are exact."""
 
+import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,6 +19,9 @@ from tests.faults.conftest import Scale
 from tests.faults.exact import SLOW, require_exact
 from tests.integration.logs import wait_until
 from tests.integration.streaming import StartWorker, as_records, documents, publish, wait_for_documents
+
+STOPS_WITHIN = 15.0
+"""As for everything that `finsentry up` starts."""
 
 
 @pytest.fixture
@@ -42,6 +47,24 @@ def test_the_broker_is_killed_and_comes_back(
     wait_for_documents(kafka, topics, scale.documents, seconds=90 + scale.documents / 500)
     assert [worker.poll() for worker in workers] == [None, None], "a worker gave up"
     require_exact(kafka, topics, scale.documents)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["dead", "frozen"])
+def test_a_worker_stops_though_its_broker_is_away(
+    embedded_kafka: EmbeddedKafka,
+    kafka: BrokerSettings,
+    topics: Topics,
+    start_worker: StartWorker,
+    how: signal.Signals,
+) -> None:
+    worker = start_worker(**SLOW)
+    publish(kafka, topics, as_records(documents(5000)))
+    wait_for_documents(kafka, topics, 500, seconds=40)
+    os.kill(embedded_kafka.pid, how)
+    sleep(1.0)  # it has something to write by now
+    worker.send_signal(signal.SIGTERM)
+    worker.wait(STOPS_WITHIN)
 
 
 @pytest.fixture

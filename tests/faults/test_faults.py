@@ -15,6 +15,8 @@ from tests.faults.conftest import Scale
 from tests.faults.exact import SLOW, require_exact
 from tests.integration.streaming import StartWorker, as_records, documents, publish, wait_for_documents
 
+POISON_EVERY = 50
+
 SESSION_SECONDS = 6.0
 """`stream.session_timeout_seconds`: how long the group waits for a member that is silent."""
 
@@ -25,7 +27,11 @@ def test_workers_that_are_killed_leave_and_join(
 ) -> None:
     random = Random(23)
     workers = [start_worker(**SLOW) for _ in range(3)]
-    publish(kafka, topics, as_records(documents(scale.documents)))
+    published: list[tuple[bytes, bytes]] = []
+    for place, record in enumerate(as_records(documents(scale.documents))):
+        published += [record, (b"k%d" % place, b"{")] if place % POISON_EVERY == 0 else [record]
+    dead = len(published) - scale.documents
+    publish(kafka, topics, published)
     for kill in range(scale.kills):
         sleep(random.uniform(0.5, 3.0))
         place = random.randrange(3)
@@ -37,8 +43,8 @@ def test_workers_that_are_killed_leave_and_join(
             workers[place].kill()
             workers[place].wait()
         workers[place] = start_worker(**SLOW)
-    wait_for_documents(kafka, topics, scale.documents, seconds=60 + scale.documents / 500)
-    require_exact(kafka, topics, scale.documents)
+    wait_for_documents(kafka, topics, len(published), seconds=60 + scale.documents / 500)
+    require_exact(kafka, topics, scale.documents, dead=dead)
 
 
 @pytest.mark.timeout(300)
@@ -63,25 +69,39 @@ def test_every_call_that_the_loops_wait_for_may_fail_before_or_after_it_did_its_
     kafka: BrokerSettings, topics: Topics, start_worker: StartWorker, tmp_path: Path
 ) -> None:
     total = 4000
-    # Even calls fail before anything is done, odd ones after it.
-    fail = [(f"AIOKafkaConsumer.{name}", call) for name in ("getmany", "commit") for call in (4, 7)]
-    fail += [("AIOKafkaProducer.send_batch", 4), ("AIOKafkaProducer.send_batch", 7)]
-    # These are called a few times only: each failure costs a round with clients of its own.
-    seldom = {
-        "AIOKafkaConsumer": ("start", "beginning_offsets", "end_offsets"),
-        "AIOKafkaProducer": ("start", "stop"),
-        "AIOKafkaAdminClient": ("start", "list_consumer_group_offsets", "close"),
+    # Even calls fail before anything is done, odd ones after it. What is called a few times only fails early: each
+    # failure costs a round with clients of its own.
+    calls = {
+        "AIOKafkaConsumer.getmany": (4, 7),
+        "AIOKafkaConsumer.commit": (2, 3),
+        "AIOKafkaConsumer.start": (2, 3),
+        "AIOKafkaConsumer.beginning_offsets": (2, 3),
+        "AIOKafkaConsumer.end_offsets": (2, 3),
+        "AIOKafkaProducer.send_batch": (4, 7),
+        "AIOKafkaProducer.start": (2, 3),
+        "AIOKafkaProducer.stop": (2, 3),
     }
-    fail += [(f"{owner}.{name}", call) for owner, names in seldom.items() for name in names for call in (2, 3)]
+    fail = [
+        (f"{loop}/{method}", call) for loop in ("scoring", "aggregation") for method in calls for call in calls[method]
+    ]
+    admin = ("start", "list_consumer_group_offsets", "close")
+    fail += [(f"scoring/AIOKafkaAdminClient.{name}", call) for name in admin for call in (2, 3)]
+    fail += [(f"restoring/AIOKafkaConsumer.{name}", call) for name in ("start", "getmany", "stop") for call in (2, 3)]
     # The seven rounds in a row that a worker tries without progress would not be enough for all at once.
     worker = start_worker(**SLOW | {"stream": {"batch_documents": 64, "restarts": 40}}, fail=fail)
-    publish(kafka, topics, as_records(documents(total)))
-    wait_for_documents(kafka, topics, total, seconds=120)
-    require_exact(kafka, topics, total)
+
+    def missing() -> list[str]:
+        log = (tmp_path / "worker-0.log").read_text()
+        return [f"{name} {call}" for name, call in fail if f"injected method={name} call={call}" not in log]
+
+    published, part = 0, total // 20
+    while published < total // 2 or (published < total and missing()):
+        publish(kafka, topics, as_records(documents(total))[published : published + part])
+        published += part
+        wait_for_documents(kafka, topics, published, seconds=60)
+    require_exact(kafka, topics, published)
     assert worker.poll() is None
-    log = (tmp_path / "worker-0.log").read_text()
-    missing = [f"{name} {call}" for name, call in fail if f"injected method={name} call={call}" not in log]
-    assert not missing, "these were never called so often"
+    assert not missing(), "these were never called so often"
 
 
 @pytest.mark.timeout(120)
@@ -89,12 +109,13 @@ def test_a_worker_whose_consumer_cannot_leave_its_group_ends_with_the_cause_and_
     kafka: BrokerSettings, topics: Topics, start_worker: StartWorker, tmp_path: Path
 ) -> None:
     total = 1000
-    # The first call does nothing but fail: what is left of the consumer would live on.
-    stuck = start_worker(**SLOW, fail=[("AIOKafkaConsumer.commit", 2), ("AIOKafkaConsumer.stop", 2)])
+    # The second `stop` does nothing but fail: what is left of the consumer would live on.
+    failing = [("commit", 2), ("commit", 4), ("stop", 2)]
+    stuck = start_worker(**SLOW, fail=[(f"scoring/AIOKafkaConsumer.{name}", call) for name, call in failing])
     publish(kafka, topics, as_records(documents(total)))
     assert stuck.wait(40) == 1
     log = (tmp_path / "worker-0.log").read_text()
-    assert "cannot leave its group (RuntimeError: injected into AIOKafkaConsumer.stop)" in log
+    assert "cannot leave its group (RuntimeError: injected into scoring/AIOKafkaConsumer.stop)" in log
     assert "Traceback" not in log.splitlines()[-1]
     start_worker(**SLOW)
     wait_for_documents(kafka, topics, total, seconds=40)

@@ -4,6 +4,7 @@ import itertools
 import json
 import logging
 import math
+import re
 import sys
 import time
 import zlib
@@ -112,22 +113,24 @@ def stub_bundle(version: str, **options: Any) -> BundleRef:
 
 
 def fail_once(method: str, at_call: int) -> None:
-    """Makes the `at_call`th call of `method` of aiokafka, such as `AIOKafkaConsumer.getmany`, raise.
+    """Makes the `at_call`th call of a method of aiokafka by one loop, `scoring/AIOKafkaConsumer.getmany`, raise.
 
     An even call before anything is done, an odd one after it: both must be survived.
     """
-    owner_name, name = method.split(".")
+    loop, owner_name, name = re.split(r"[/.]", method)
     owner = next(getattr(module, owner_name) for module in (aiokafka, aiokafka.admin) if hasattr(module, owner_name))
     real = getattr(owner, name)
-    calls = itertools.count(1)
+    calls, is_due = itertools.count(1), True
 
-    async def failing(*args: Any, **kwargs: Any) -> Any:
-        call = next(calls)
-        if call != at_call:
-            return await real(*args, **kwargs)
-        if call % 2:
-            await real(*args, **kwargs)
-        logging.getLogger("faults").warning("injected method=%s call=%d", method, call)
+    async def failing(self: Any, *args: Any, **kwargs: Any) -> Any:
+        client = self.client if isinstance(self, aiokafka.AIOKafkaProducer) else self._client
+        nonlocal is_due
+        if not client._client_id.startswith(f"finsentry-{loop}") or next(calls) < at_call or not is_due:
+            return await real(self, *args, **kwargs)
+        if at_call % 2:
+            await real(self, *args, **kwargs)  # one that is cancelled here leaves it to the next
+        is_due = False
+        logging.getLogger("faults").warning("injected method=%s call=%d", method, at_call)
         raise RuntimeError(f"injected into {method}")
 
     setattr(owner, name, failing)

@@ -84,6 +84,27 @@ def test_a_backtest_of_the_archive_equals_one_of_the_topic(
     assert windows[folder] == windows[dumped] != b""
 
 
+@pytest.mark.timeout(120)
+def test_a_second_folder_gets_all_that_the_topic_has_and_a_full_disk_is_named(
+    kafka: BrokerSettings, topics: Topics, start_worker: StartWorker, finsentry: Finsentry, tmp_path: Path
+) -> None:
+    start_worker()
+    publish(kafka, topics, as_records(documents(300)))
+    wait_for_documents(kafka, topics, 300, seconds=60)
+    for folder in ("one", "other"):
+        done = finsentry.run("archive", tmp_path / folder, "--json")
+        assert json.loads(done.stdout)["documents"] == 300, done.stderr
+
+    full = tmp_path / "full"
+    full.mkdir()
+    for day in {part.day for part in parts_in(tmp_path / "one")}:
+        (full / f"day={day}").symlink_to("/dev/full")
+    done = finsentry.run("archive", full)
+    assert done.returncode == 2
+    assert f"{full}: cannot be written: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_topic_that_was_made_anew_is_not_archived_into_the_old_folder(
     kafka: BrokerSettings, topics: Topics, finsentry: Finsentry, tmp_path: Path
 ) -> None:

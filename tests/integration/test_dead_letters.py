@@ -2,13 +2,17 @@
 
 import json
 import signal
+from datetime import UTC, datetime
 from typing import Any
 
+import kafka as kafka_client
 import msgspec
 import pytest
 
 from deploy.commands.dead_letters import UNSAFE
 from stream.broker import BrokerSettings
+from stream.letter_box import position_of
+from stream.records import DeadLetter, ScoredDocument, encode
 from stream.snapshot import read_topic
 from stream.topics import Topics
 from tests.integration.commands import Finsentry
@@ -70,6 +74,45 @@ def test_documents_are_put_back_and_counted_once_by_a_model_that_can_read_them(
     again = json.loads(finsentry.run(*chosen).stdout)
     assert (again["resubmitted"], again["skipped"]) == (0, 3)
     assert json.loads(finsentry.run(*chosen, "--again").stdout)["resubmitted"] == 3
+
+
+def test_what_was_counted_after_all_is_not_put_back(
+    kafka: BrokerSettings,
+    topics: Topics,
+    finsentry: Finsentry,
+    letters: list[dict[str, Any]],
+    start_worker: StartWorker,
+) -> None:
+    """As a worker leaves it that dies between a letter and its marker: the next one found the document sound."""
+    (sound,) = [
+        record for record in read_topic(kafka, topics.scored) if b'"id":"%s"' % GOOD[7].id.encode() in record.value
+    ]
+    origin = msgspec.json.decode(sound.value, type=ScoredDocument).origin
+    letter = DeadLetter(
+        topic=topics.documents.name,
+        partition=sound.partition,
+        offset=origin,
+        stage="classify",
+        error="ValueError",
+        message="the model cannot read this",
+        at=NOW,
+        value=encode(GOOD[7]),
+        key=sound.key,
+        appended_at=datetime.fromtimestamp(sound.timestamp / 1000, UTC),
+    )
+    publish_letter(kafka, topics, letter)
+    chosen = ["dead-letters", "resubmit", "--stage", "classify", "--json"]
+    done = json.loads(finsentry.run(*chosen).stdout)
+    assert (done["resubmitted"], done["counted"]) == (3, [position_of(letter)])
+    start_worker(fails_on="nothing that is published")
+    wait_for_documents(kafka, topics, 47, seconds=40)
+    assert len(list(read_topic(kafka, topics.documents))) == 47
+
+
+def publish_letter(broker: BrokerSettings, topics: Topics, letter: DeadLetter) -> None:
+    producer = kafka_client.KafkaProducer(**broker.client_options(), acks="all")
+    producer.send(topics.dead_letters.name, key=position_of(letter).encode(), value=encode(letter)).get(30)
+    producer.close()
 
 
 def test_a_letter_is_shown_byte_for_byte_and_safely(finsentry: Finsentry, letters: list[dict[str, Any]]) -> None:

@@ -81,10 +81,18 @@ def test_a_default_bundle_of_another_language_is_not_marked_in_its_own() -> None
     assert router.route(TEXTS["en"]) == Route("en", "en")
 
 
-@pytest.mark.parametrize("text", TEXTS.values())
-def test_with_one_bundle_alone_nothing_is_looked_at(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("model.language.Languages.of", lambda *_: pytest.fail("it looked"))
-    assert Router("en").route(text, "de") == Route()
+@pytest.mark.parametrize("language", TEXTS)
+def test_with_one_bundle_alone_nothing_is_guessed_and_what_is_plain_is_marked(
+    language: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model.language.Languages.of", lambda *_: pytest.fail("it guessed"))
+    text = TEXTS[language]
+    by_its_script = Route("zh", DEFAULT, fallback=True)
+    assert Router("en").route(text) == (by_its_script if language == "zh" else Route())
+    assert Router("en").route(text, "en") == (by_its_script if language == "zh" else Route())
+    assert Router("en").route("Aktien steigen", "de") == Route("de", DEFAULT, fallback=True)
+    assert Router("en").route("Shares rise", "no such code") == Route()
+    assert Router("").route(text, "de") == Route(), "nobody said what the bundle is for"
 
 
 @given(st.lists(st.sampled_from(sorted(TEXTS)), max_size=12))

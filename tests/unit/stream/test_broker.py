@@ -2,11 +2,13 @@
 
 import ssl
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from stream.broker import BrokerSettings
-from stream.errors import InputError
+from stream.broker import BrokerSettings, _check_config
+from stream.errors import InputError, TopicMismatchError
+from stream.topics import Topics, TopicSettings
 
 
 def options(**values: str) -> dict[str, object]:
@@ -38,3 +40,24 @@ def test_a_file_that_is_no_pem_is_named_with_its_key(file: str, keys: tuple[str,
         options(**dict.fromkeys(keys, file))
     assert all(f"kafka.{key} ({file})" in caught.value.message for key in keys)
     assert "PEM" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("changed", "refused"),
+    [
+        ({}, ""),
+        ({"min.insync.replicas": "3"}, ""),
+        ({"min.insync.replicas": "1"}, "min.insync.replicas=1, this version needs 2"),
+        ({"unclean.leader.election.enable": "true"}, "unclean.leader.election.enable=true, this version needs false"),
+        ({"retention.ms": "5"}, ""),
+    ],
+)
+def test_what_the_promise_stands_on_must_be_as_asked(changed: dict[str, str], refused: str) -> None:
+    topic = Topics(TopicSettings(replication_factor=3)).documents
+    values = {key: {"value": value} for key, value in (topic.config | changed).items()}
+    client = SimpleNamespace(describe_configs=lambda *_, **__: {"topic": {topic.name: values}})
+    if not refused:
+        _check_config(client, [topic])
+        return
+    with pytest.raises(TopicMismatchError, match=refused):
+        _check_config(client, [topic])

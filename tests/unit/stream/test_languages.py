@@ -81,9 +81,10 @@ def test_what_a_source_says_of_its_language_decides_where_the_text_does_not() ->
     assert (item.document.model, item.document.language, item.document.fallback) == ("bundle-2", "zh", False)
 
 
-def test_with_one_bundle_no_record_says_anything_of_languages() -> None:
-    scored = score(LiveModel(loaded(Known(1))), CHINESE, GERMAN)
-    for item in scored.scored:
+def test_with_one_bundle_a_record_says_of_languages_what_is_plain_and_nothing_else() -> None:
+    chinese, *others = score(LiveModel(loaded(Known(1))), CHINESE, GERMAN, ENGLISH).scored
+    assert (chinese.document.language, chinese.document.fallback) == ("zh", True)
+    for item in others:  # a guess would tell the German one
         assert b"language" not in encode(item.document)
         assert b"fallback" not in encode(item.document)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiokafka import TopicPartition
 
-from stream.scoring_service import ScoringService, _Batch, _Pipeline
+from stream.scoring_service import ScoringService, _Pipeline
 from stream.settings import StreamSettings
 from stream.topics import Topics, TopicSettings
 
@@ -79,8 +79,8 @@ def test_a_read_that_spans_a_rebalance_takes_nothing_that_is_then_dropped() -> N
         offsets: list[int] = []
         while len(offsets) < 3:
             async with asyncio.timeout(5):
-                batch: _Batch = await pipeline._batches.get()
-            offsets += [record.offset for record in batch.received]
+                batches = await pipeline._waiting.take()
+            offsets += [record.offset for batch in batches for record in batch.received]
         fetching.cancel()
         return offsets
 
