@@ -20,6 +20,9 @@ Logits = npt.NDArray[np.float32]
 INPUTS = ("input_ids", "attention_mask")
 OUTPUTS = ("topic_logits", "sentiment_logits")
 
+ALONE = "finsentry.alone"
+"""Key in a model's metadata: a text that is a batch of its own scores as it does in company, see `export.cpu_graph`."""
+
 SUMS_IN_32_BITS = "session.x64quantprecision"
 """x86 processors without VNNI add two products in 16 bits and clip some. With this, and from the extended optimisations
 on, ONNX Runtime takes another kernel there, which does not: an audit on another machine finds the same labels."""
@@ -34,6 +37,7 @@ class Session:
     def __init__(self, session: Any, placed: Placement, *, device: str = "cpu") -> None:
         self._session = session
         self._device = device
+        self._one_differs = ALONE not in session.get_modelmeta().custom_metadata_map
         self.placement = placed
 
     def placed(self, placement: Placement) -> "Session":
@@ -47,8 +51,8 @@ class Session:
     def run(self, ids: Tokens, mask: Tokens) -> tuple[Logits, Logits]:
         """Topic logits (batch x 20) and sentiment logits (batch x 3) of `ids` (batch x length)."""
         rows = len(ids)
-        if rows == 1:
-            # A product with one row goes another way through ONNX Runtime, which sums in another order.
+        if rows == 1 and self._one_differs:
+            # ONNX Runtime sums one row in another order than several.
             ids, mask = np.repeat(ids, 2, axis=0), np.repeat(mask, 2, axis=0)
         inputs = dict(zip(INPUTS, (ids, mask), strict=True))
         if self.placement.provider == "cpu":

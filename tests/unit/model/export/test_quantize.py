@@ -34,7 +34,7 @@ def open_as_served(model: str | bytes) -> onnxruntime.InferenceSession:
 def answers(model: Path | onnx.ModelProto, texts: list[list[int]], *, at_once: bool) -> Logits:
     given = str(model) if isinstance(model, Path) else model.SerializeToString()
     session = open_as_served(given)
-    batches = [texts] if at_once else [[text, text] for text in texts]
+    batches = [texts] if at_once else [[text] for text in texts]
     found = [session.run(OUTPUTS, dict(zip(INPUTS, pad(batch), strict=True))) for batch in batches]
     return found[0] if at_once else [np.array([one[head][0] for one in found]) for head in range(len(OUTPUTS))]
 
