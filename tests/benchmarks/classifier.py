@@ -2,14 +2,18 @@
 
 Needs the `train` extra, for torch and a pretrained encoder of the shipped bundle's shape. All contenders classify the
 same texts with networks of the same shape; what the weights say does not matter for the time it takes.
+
+`--calls` compares our own settings instead, with few texts a call to many, as they come when the stream is quiet.
 """
 
 import argparse
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -29,6 +33,14 @@ from tests.benchmarks.side_by_side import Contender, machine, rates, table
 from tests.benchmarks.texts import own_texts
 
 BATCH = 64
+
+CALLS = (1, 4, 16, 64, 512)
+"""Texts in a call."""
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "FinSentry, repeatable (default)": {},
+    "FinSentry, fast (`model.repeatable = false`)": {"repeatable": False},
+}
 
 
 def pipeline(encoder: Path, items: Sequence[str]) -> Contender:
@@ -63,11 +75,28 @@ def plain_runtime(encoder: Path, folder: Path, items: Sequence[str]) -> Contende
     return run
 
 
+def by_call(classifiers: Mapping[str, Classifier], items: Sequence[str], *, rounds: int) -> list[str]:
+    """A Markdown table: texts a second by the number of texts in a call."""
+
+    def contender(classifier: Classifier, size: int) -> Contender:
+        return lambda: sum(len(classifier.classify(items[at : at + size])) for at in range(0, len(items), size))
+
+    found = rates(
+        {f"{name} {size}": contender(one, size) for name, one in classifiers.items() for size in CALLS}, rounds=rounds
+    )
+    lines = ["| texts in a call | " + " | ".join(classifiers) + " |", "|---|" + "---|" * len(classifiers)]
+    for size in CALLS:
+        cells = " | ".join(f"{median(found[f'{name} {size}']):,.0f} texts/s" for name in classifiers)
+        lines.append(f"| {size} | {cells} |")
+    return lines
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.classifier", description=__doc__)
     parser.add_argument("--texts", type=int, default=1024, help="in each round of each contender")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--bundle", type=Path, help="in place of the shipped one")
+    parser.add_argument("--calls", action="store_true", help="our own settings by the number of texts in a call")
     options = parser.parse_args(arguments)
     transformers.logging.set_verbosity_error()
     on = machine()
@@ -76,12 +105,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         shipped = {
-            name: stack.enter_context(Classifier.load(settings))
-            for name, settings in {
-                "FinSentry, repeatable (default)": ModelSettings(bundle=options.bundle),
-                "FinSentry, fast (`model.repeatable = false`)": ModelSettings(bundle=options.bundle, repeatable=False),
-            }.items()
+            name: stack.enter_context(Classifier.load(ModelSettings(bundle=options.bundle, **settings)))
+            for name, settings in SETTINGS.items()
         }
+        if options.calls:
+            print(f"{on}; onnxruntime {onnxruntime.__version__}; {len(items)} texts, {options.rounds} rounds\n")
+            print("\n".join(by_call(shipped, items, rounds=options.rounds)))
+            return
         contenders: dict[str, Contender] = {
             "transformers pipeline, torch fp32, batch 64": pipeline(encoder, items),
             "ONNX Runtime fp32, unsorted batches of 64": plain_runtime(encoder, folder, items),
