@@ -57,6 +57,7 @@ def train(
     """  # noqa: E501
     import msgspec
 
+    from model.data.leaks import LeakError, write_rows
     from model.data.recipe import Encoder, read_recipe
     from model.data.splits import load_splits
 
@@ -69,7 +70,15 @@ def train(
     recipe = _changed(read_recipe(config), epochs, seed, taught=bool(teachers))
     if encoder is not None:
         recipe = recipe.model_copy(update={"encoder": Encoder(folder=encoder)})
-    splits = load_splits(recipe, data)
+    try:
+        splits = load_splits(recipe, data)
+    except LeakError as error:
+        if not error.rows:
+            raise
+        listed = out.with_name(f"{out.name}.leaks.csv")
+        listed.parent.mkdir(parents=True, exist_ok=True)
+        write_rows(listed, error.rows)
+        raise LeakError(f"{error.message}; {listed} lists every row", fix=error.fix) from error
     try:
         with _Bar(hidden=not on_terminal) as bar:
             done = run_training(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from model.bundle import DataFingerprint
 from model.data.examples import Example, fingerprint, read_source
-from model.data.leaks import Leak, LeakError, find_leaks, refusal, said
+from model.data.leaks import Leak, LeakError, find_leaks, leaking_rows, refusal, said
 from model.data.recipe import CONFIGS, LABELS, Recipe, Source
 from model.errors import InputError
 from model.labels import Head
@@ -54,7 +54,7 @@ def load_splits(recipe: Recipe, root: Path) -> Splits:
     pool, evaluation, fingerprints = _read(recipe.sources, root)
     leaks = find_leaks(pool, evaluation)
     if leaks and recipe.leaks == "refuse":
-        raise refusal(leaks)
+        raise refusal(leaks, list(leaking_rows(pool, evaluation)))
     for leak in leaks:
         logger.warning("dropped from training: %s", said(leak))
     unseen = without_leaks(pool, evaluation)

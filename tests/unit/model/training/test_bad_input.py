@@ -119,6 +119,9 @@ def test_data_that_leaks_into_evaluation_is_refused_by_its_rows(
     )
     assert 'Remove them from what trains, or say `leaks = "drop"` at the top of the recipe.' in said
     assert not (tmp_path / "run").exists()
+    header, *rows = (tmp_path / "run.leaks.csv").read_text().splitlines()
+    assert header == "file,row,line,trains_in,measured_in"
+    assert rows == [f"{leaking}/moods.csv,{row},{row + 1},moods,moods.validation" for row in range(2, 9)]
 
 
 def test_leaks_that_the_recipe_drops_stand_in_the_run_which_can_be_exported(
