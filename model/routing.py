@@ -29,7 +29,7 @@ class Route(NamedTuple):
     """No bundle is made for its language, or that is unknown: the default one reads what it was not made for."""
 
 
-KNOWN = Route()
+UNMARKED = Route()
 """Of nearly every text where there is one bundle alone."""
 
 
@@ -48,7 +48,7 @@ class Router:
 
     @property
     def single(self) -> bool:
-        """There is the default bundle alone, so every text has the same route."""
+        """There is the default bundle alone, so that every text goes to it."""
         return not self._own
 
     def route(self, text: str, declared: str = "") -> Route:
@@ -56,7 +56,7 @@ class Router:
         if self.single:
             language = without_a_guess(text, declared)
             is_foreign = language not in (UNKNOWN, self._default) and bool(self._default)
-            return Route(language, DEFAULT, fallback=True) if is_foreign else KNOWN
+            return Route(language, DEFAULT, fallback=True) if is_foreign else UNMARKED
         language = self._languages.of(text, declared)
         if language in self._own:
             return Route(language, language)

@@ -18,7 +18,7 @@ from stream.aggregation import PartitionCounter
 from stream.closing import leave_group, stop_producer
 from stream.errors import SchemaError
 from stream.hot_loop import LOST, Assignment, HotLoop, require_end, side_by_side
-from stream.records import ScoredDocument, encode, require_known, window_key
+from stream.records import encode, read_scored, strange, window_key
 from stream.windows_log import decode_window, read_to_end
 from stream.writing import Entry, append, open_producer
 
@@ -26,8 +26,6 @@ logger = logging.getLogger(__name__)
 
 CAUGHT_UP_SECONDS = 1.0
 """How often the ends of `documents` are asked for: whoever waits for an idle partition waits far longer."""
-
-_decoder = msgspec.json.Decoder(ScoredDocument)
 
 
 class AggregationService(HotLoop):
@@ -70,11 +68,7 @@ class _Partition:
         self.late, self.repeats = counter.late, counter.repeats
 
     def count(self, record: ConsumerRecord) -> None:
-        try:
-            document = _decoder.decode(record.value or b"")
-            require_known(document.schema)
-        except (msgspec.DecodeError, SchemaError) as error:
-            raise _strange(record, error) from error
+        document = read_scored(record)
         before = self.counter.counted
         self.counter.count(record.offset, document)
         if self.counter.counted > before:
@@ -97,13 +91,6 @@ class _Partition:
         self.late, self.repeats = self.counter.late, self.counter.repeats
         self.appended, self.tally = [], {}
         metrics.WATERMARK.labels(str(self.counter.partition)).set(self.counter.watermark.timestamp())
-
-
-def _strange(record: ConsumerRecord, error: Exception) -> SchemaError:
-    return SchemaError(
-        f"{record.topic}, partition {record.partition}, offset {record.offset} cannot be read: {error}",
-        fix="let workers of this version alone write to this topic; what stands there of others must expire first",
-    )
 
 
 class _Counting:
@@ -172,7 +159,7 @@ class _Counting:
             try:
                 entry = decode_window(record.key, record.value)
             except (msgspec.DecodeError, SchemaError) as error:
-                raise _strange(record, error) from error
+                raise strange(record, error) from error
             if entry is not None:
                 counters[record.partition].restore(entry)
         oldest = await self._consumer.beginning_offsets(list(begin))
@@ -252,10 +239,12 @@ class _Counting:
         name = self._service.topics.documents.name
         places = [TopicPartition(name, p.partition) for p in self._partitions]
         ends, oldest = await self._consumer.end_offsets(places), await self._consumer.beginning_offsets(places)
-        for place, end in ends.items():
-            held = self._partitions.get(TopicPartition(self._service.topics.scored.name, place.partition))
-            if held is not None:
-                require_end(place, end, held.counter.origin + 1, "scored")
+        scored = await self._consumer.end_offsets(list(self._partitions))
+        for place, partition in self._partitions.items():
+            documents = TopicPartition(name, place.partition)
+            if place in scored and documents in ends:
+                require_end(documents, ends[documents], partition.counter.origin + 1, "scored")
+                require_end(place, scored[place], partition.counter.position, "windows")
         # A partition whose documents have all expired has nothing left to do, scored or not.
         self._ends = {place.partition: end if oldest[place] < end else 0 for place, end in ends.items()}
         self._ends_at = monotonic()

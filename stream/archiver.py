@@ -14,13 +14,12 @@ from typing import Any, NamedTuple, Self
 
 import kafka
 import kafka.errors
-import msgspec
 from kafka.structs import OffsetAndMetadata
 
 from stream.archive import Entry, Shelf, shelves, write_parts
 from stream.broker import BrokerSettings, unreachable
-from stream.errors import BrokerError, InputError
-from stream.records import SCHEMA, ScoredDocument
+from stream.errors import BrokerError, FinSentryError, InputError
+from stream.records import read_scored
 from stream.topics import Topics
 
 logger = logging.getLogger(__name__)
@@ -28,8 +27,6 @@ logger = logging.getLogger(__name__)
 POLL_MS = 500
 STALLED_SECONDS = 30.0
 """A broker that gives nothing for so long while there is something to give is taken as gone."""
-
-_decoder = msgspec.json.Decoder(ScoredDocument)
 
 
 class Progress(NamedTuple):
@@ -160,7 +157,7 @@ class Archiver:
             try:
                 self._shelves[number], documents = write_parts(self._folder, number, entries, shelf, position)
             except OSError as error:
-                raise InputError(
+                raise FinSentryError(
                     f"{self._folder}: cannot be written: {error.strerror or error}",
                     fix="make room or mend its permissions; start again and it goes on from there",
                 ) from error
@@ -182,20 +179,8 @@ class Archiver:
 
 
 def _entry(record: Any) -> Entry:
-    try:
-        document = _decoder.decode(record.value or b"")
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise _strange(record, str(error)) from error
-    if document.schema > SCHEMA:
-        raise _strange(record, f"schema {document.schema}; this version reads up to {SCHEMA}")
-    return Entry(record.partition, record.offset, datetime.fromtimestamp(record.timestamp / 1000, UTC), document)
-
-
-def _strange(record: Any, why: str) -> InputError:
-    return InputError(
-        f"{record.topic}, partition {record.partition}, offset {record.offset}: {why}",
-        fix="archive with the version that the workers have, and let nothing else write to this topic",
-    )
+    appended = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+    return Entry(record.partition, record.offset, appended, read_scored(record))
 
 
 def _warn_of_expired(partition: int, expected: int, found: int) -> None:

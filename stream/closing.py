@@ -2,8 +2,11 @@
 
 import asyncio
 import logging
+from collections.abc import Iterable
+from time import monotonic
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.client import AIOKafkaClient
 
 from stream.errors import StuckMemberError
 
@@ -14,6 +17,9 @@ UNSENT_SECONDS = 3.0
 
 LEAVE_SECONDS = 5.0
 """How long a broker may take to hear that a member leaves."""
+
+ABANDON_SECONDS = 1.0
+"""How long what was cancelled may take to end."""
 
 
 async def stop_producer(producer: AIOKafkaProducer) -> None:
@@ -27,11 +33,11 @@ async def stop_producer(producer: AIOKafkaProducer) -> None:
             await producer.stop()
     except TimeoutError:
         logger.warning("the broker is away, unsent records are given up")
-        sender = producer._sender.sender_task if producer._sender is not None else None
-        while sender is not None and not sender.done():
-            sender.cancel()  # it waits for each of its requests in turn, which this ends one by one
-            await asyncio.wait({sender}, timeout=0.01)
-        await producer.client.close()
+        tasks = [producer._sender.sender_task] if producer._sender is not None else []
+        await _end(tasks, producer.client)
+        accumulator = producer._message_accumulator
+        for batch in [*accumulator._pending_batches, *(one for many in accumulator._batches.values() for one in many)]:
+            batch.future.cancel()  # which `stop` has left a task waiting for
 
 
 async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
@@ -48,17 +54,33 @@ async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
 
 
 async def leave_group(consumer: AIOKafkaConsumer) -> None:
-    """Stops a consumer that is a member of a group. Raises `StuckMemberError` where it does not stop.
+    """Stops a consumer that is a member of a group. Raises `StuckMemberError` where it fails to stop.
 
-    What is left of it goes on to send heartbeats and keeps its partitions, so nobody reads them while this process
-    lives: seen when an error was put into `stop`.
+    What is left of it then goes on to send heartbeats and keeps its partitions, so nobody reads them while this process
+    lives: seen when an error was put into `stop`. Where the broker does not hear it, all that is left of it is ended,
+    and the group waits for one session and goes on.
     """
     try:
         async with asyncio.timeout(LEAVE_SECONDS):
             await stop_consumer(consumer)
+    except TimeoutError:
+        logger.warning("the broker did not hear that a member leaves its group")
+        coordinator, fetcher = consumer._coordinator, consumer._fetcher
+        tasks = [coordinator._coordination_task, coordinator._heartbeat_task, coordinator._commit_refresh_task]
+        await _end([*tasks, fetcher._fetch_task, *fetcher._pending_tasks], consumer._client)
     except Exception as error:
-        await consumer._client.close()  # what of it still waits for an answer would hold up the end of the process
         raise StuckMemberError(
             f"a consumer cannot leave its group ({type(error).__name__}: {error}), and would keep its partitions",
             fix="the worker ends, so that the group takes them away: start it again",
         ) from error
+
+
+async def _end(tasks: Iterable[asyncio.Task[None] | None], client: AIOKafkaClient) -> None:
+    """Ends a client's tasks and closes its connections, without a word to the broker."""
+    left = {task for task in tasks if task is not None and not task.done()}
+    deadline = monotonic() + ABANDON_SECONDS
+    while left and monotonic() < deadline:
+        for task in left:
+            task.cancel()  # some wait for their requests once more, which a second one ends
+        _, left = await asyncio.wait(left, timeout=0.05)
+    await client.close()

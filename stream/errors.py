@@ -33,7 +33,7 @@ class ModelSickError(FinSentryError):
 
 
 class SchemaError(FinSentryError):
-    """A record was written by a newer version: read as this version would, it might be counted wrongly."""
+    """A record is not one of ours, or of a newer version: read as this version would, it might be counted wrongly."""
 
 
 class GapError(FinSentryError):

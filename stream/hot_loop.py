@@ -42,7 +42,7 @@ FETCH_MAX_WAIT_MS = 100
 """How long the broker holds an empty fetch: the floor of the latency of a quiet partition after a rebalance."""
 
 
-HOPELESS = (LogLostError, ModelSickError, PoisonedInputError, SchemaError, StuckMemberError)
+HOPELESS = (ModelSickError, PoisonedInputError, SchemaError, StuckMemberError)
 """Errors that trying again does not mend: a person must look."""
 
 
@@ -240,8 +240,8 @@ async def _endless(loop: Coroutine[None, None, None]) -> None:
 def require_end(place: TopicPartition, end: int, position: int, reader: str) -> None:
     """Raises `LogLostError` where a partition ends before the `position` that its reader has come to.
 
-    A consumer would begin anew at the oldest record without a word, and what is appended from now on would be taken for
-    what was read before.
+    It is tried again like any error, since a leader that was put out may not know of it yet. A consumer would begin
+    anew at the oldest record without a word, and what is appended from now on would be taken for what was read before.
     """
     if position > end:
         raise LogLostError(

@@ -5,14 +5,14 @@ nobody puts one back twice unawares, what was done stands in `dead-letters` too,
 before the document is sent, `done` after the broker has it. A command that is killed in between leaves `begun`.
 
 A letter alone does not say that its document is dead: a worker writes it before the marker in `scored`, and where it
-dies in between, the next one may find the document sound. `scored` has the last word (`scored_after_all`).
+dies in between, the next one may find the document sound. `scored` has the last word (`fates`).
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import kafka
 import kafka.errors
@@ -20,7 +20,7 @@ import msgspec
 
 from stream.broker import BrokerSettings, unreachable
 from stream.errors import BrokerError
-from stream.records import DeadLetter, PutBack, ScoredDocument, encode
+from stream.records import DeadLetter, PutBack, encode, read_scored
 from stream.snapshot import TopicReader, read_topic
 from stream.topics import Topics
 
@@ -28,7 +28,9 @@ PREVIEW_BYTES = 200
 SEND_SECONDS = 30.0
 
 _decoder = msgspec.json.Decoder(DeadLetter)
-_scored_decoder = msgspec.json.Decoder(ScoredDocument)
+
+Fate = Literal["dead", "counted", "undecided"]
+"""`undecided`: no worker has come to it since the letter was written, or `scored` has expired."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,32 +86,39 @@ def position_of(letter: DeadLetter) -> str:
     return f"{letter.topic}/{letter.partition}/{letter.offset}"
 
 
-def scored_after_all(broker: BrokerSettings, topics: Topics, letters: Iterable[Letter]) -> set[str]:
-    """Positions of those whose documents `scored` counts nevertheless: put back, they would be counted twice.
+def fates(
+    broker: BrokerSettings,
+    topics: Topics,
+    letters: Iterable[Letter],
+    *,
+    stopped: Callable[[], bool] = lambda: False,
+) -> dict[str, Fate]:
+    """What `scored` says became of the documents, by position. What was counted would be so twice, put back.
 
-    Raises `BrokerError` where Kafka is gone.
+    It ends early where `stopped` says so. Raises `BrokerError` where Kafka is gone, and `SchemaError` for a strange
+    record.
     """
+    found: dict[str, Fate] = {}
     wanted: dict[tuple[int, int], Letter] = {}
     for letter in letters:
-        topic, *place = letter.position.rsplit("/", 2)
-        if topic == topics.documents.name:
-            wanted[int(place[0]), int(place[1])] = letter
+        found[letter.position] = "undecided"
+        _, *place = letter.position.rsplit("/", 2)
+        wanted[int(place[0]), int(place[1])] = letter
     if not wanted:
-        return set()
+        return found
     since: dict[int, int] = {}
     for (partition, _), letter in wanted.items():
         appended_ms = int(letter.appended_at.timestamp() * 1000) if letter.appended_at else 0
         since[partition] = min(appended_ms, since.get(partition, appended_ms))
-    counted = set()
-    with TopicReader(broker, topics.scored, since=since) as reader:
+    with TopicReader(broker, topics.scored, since=since, stopped=stopped) as reader:
         for record in reader.read():
-            document = _scored_decoder.decode(record.value)
-            found = wanted.pop((record.partition, document.origin), None)  # of repeats the first stands
-            if found is not None and not document.dead:
-                counted.add(found.position)
+            document = read_scored(record)
+            letter_of = wanted.pop((record.partition, document.origin), None)  # of repeats the first stands
+            if letter_of is not None:
+                found[letter_of.position] = "dead" if document.dead else "counted"
             if not wanted:
                 break
-    return counted
+    return found
 
 
 def put_back(

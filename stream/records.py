@@ -301,6 +301,7 @@ class WorkerReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 _encoder = msgspec.json.Encoder()
+_scored_decoder = msgspec.json.Decoder(ScoredDocument)
 
 
 def require_known(schema: int) -> None:
@@ -310,6 +311,24 @@ def require_known(schema: int) -> None:
             f"a record has schema {schema}; this version reads up to {SCHEMA}",
             fix="update this part of finsentry before the parts that write to it",
         )
+
+
+def read_scored(record: Any) -> ScoredDocument:
+    """The document in a record of `scored`, as either of our Kafka clients gives it. Raises `SchemaError`."""
+    try:
+        document = _scored_decoder.decode(record.value or b"")
+        require_known(document.schema)
+    except (msgspec.DecodeError, SchemaError, RecursionError) as error:
+        raise strange(record, error) from error
+    return document
+
+
+def strange(record: Any, error: Exception) -> SchemaError:
+    """The error for a record that cannot be read where only ours should stand, saying where it is."""
+    return SchemaError(
+        f"{record.topic}, partition {record.partition}, offset {record.offset} cannot be read: {error}",
+        fix="let nothing but workers of this version write to this topic; what others wrote must expire first",
+    )
 
 
 def encode(record: msgspec.Struct) -> bytes:

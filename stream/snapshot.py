@@ -60,11 +60,12 @@ class TopicReader:
         except kafka.errors.KafkaError as error:
             raise unreachable(broker, error) from error
         # As many as the topic has, whatever the settings say: what is not read would be missed in silence.
-        numbers = since or self._consumer.partitions_for_topic(topic.name) or range(topic.partitions)
+        every = self._consumer.partitions_for_topic(topic.name) or range(topic.partitions)
+        numbers = every if since is None else since
         self._places = [kafka.TopicPartition(topic.name, partition) for partition in sorted(numbers)]
         self._consumer.assign(self._places)
         self._consumer.seek_to_beginning()
-        if since:
+        if since is not None:
             self._seek(since)
 
     def read(self) -> Iterator[Any]:
@@ -88,6 +89,7 @@ class TopicReader:
             found = self._consumer.offsets_for_times({place: since[place.partition] for place in self._places})
             ends = self._consumer.end_offsets(self._places)
         except kafka.errors.KafkaError as error:
+            self.close()
             raise unreachable(self._broker, error) from error
         for place in self._places:
             self._consumer.seek(place, found[place].offset if found[place] else ends[place])

@@ -141,7 +141,7 @@ def resubmit(
     import msgspec
 
     from deploy.local.broker import open_broker
-    from stream.letter_box import put_back, scored_after_all
+    from stream.letter_box import fates, put_back
     from stream.topics import Topics
 
     if not (positions or stage or error or every):
@@ -157,20 +157,23 @@ def resubmit(
                 raise _unknown(position)
         chosen = [letters[one] for one in positions] or _chosen(letters.values(), stage or "*", error or "*")
         open_ones = [letter.position for letter in chosen if again or letter.put_back is None]
-        counted = scored_after_all(broker, topics, (letters[one] for one in open_ones))
-        open_ones = [position for position in open_ones if position not in counted]
+        skipped = len(chosen) - len(open_ones)
+        became = fates(broker, topics, (letters[one] for one in open_ones), stopped=stop.is_set)
+        counted = [one for one in open_ones if became[one] == "counted"]
+        undecided = [one for one in open_ones if became[one] == "undecided" and not again]
+        open_ones = [one for one in open_ones if one not in {*counted, *undecided}]
         if open_ones and not dry_run:
             with click.progressbar(
                 length=len(open_ones), label="putting back", hidden=not sys.stderr.isatty(), file=sys.stderr
             ) as bar:
                 sent = put_back(broker, topics, open_ones, done=lambda _: bar.update(1), stopped=stop.is_set)
-    skipped = len(chosen) - len(open_ones) - len(counted)
     if as_json:
         result = {
             "chosen": open_ones,
             "resubmitted": sent,
             "skipped": skipped,
-            "counted": sorted(counted),
+            "counted": counted,
+            "undecided": undecided,
             "dry_run": dry_run,
         }
         click.echo(msgspec.json.format(msgspec.json.encode(result), indent=2))
@@ -182,6 +185,11 @@ def resubmit(
         click.echo(f"{skipped:,} passed over: put back before, or begun to be; --again takes them too")
     if counted:
         click.echo(f"{len(counted):,} passed over: scored and counted after all, when a worker took over from another")
+    if undecided:
+        click.echo(
+            f"{len(undecided):,} passed over: `scored` does not say that they are dead. Start a worker, which decides;"
+            " of those that have expired there --again takes all"
+        )
 
 
 def _letters(broker: "BrokerSettings", topics: "Topics") -> "dict[str, Letter]":

@@ -101,9 +101,15 @@ def test_what_was_counted_after_all_is_not_put_back(
         appended_at=datetime.fromtimestamp(sound.timestamp / 1000, UTC),
     )
     publish_letter(kafka, topics, letter)
+    ahead = msgspec.structs.replace(letter, offset=origin + 10_000)  # nobody has come so far
+    publish_letter(kafka, topics, ahead)
     chosen = ["dead-letters", "resubmit", "--stage", "classify", "--json"]
     done = json.loads(finsentry.run(*chosen).stdout)
-    assert (done["resubmitted"], done["counted"]) == (3, [position_of(letter)])
+    assert (done["resubmitted"], done["counted"], done["undecided"]) == (
+        3,
+        [position_of(letter)],
+        [position_of(ahead)],
+    )
     start_worker(fails_on="nothing that is published")
     wait_for_documents(kafka, topics, 47, seconds=40)
     assert len(list(read_topic(kafka, topics.documents))) == 47

@@ -228,7 +228,7 @@ class Promise(RuleBasedStateMachine):
             self.scoring.step(owns=True)
             self.counting.step()
         else:
-            raise AssertionError("it does not settle")
+            raise RuntimeError("it does not settle")
         self.check()
 
     def check(self) -> None:

@@ -5,8 +5,10 @@ from collections import defaultdict
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from aiokafka import TopicPartition
 
+from stream.errors import LogLostError
 from stream.scoring_service import ScoringService, _Pipeline
 from stream.settings import StreamSettings
 from stream.topics import Topics, TopicSettings
@@ -17,7 +19,8 @@ PLACE = TopicPartition("finsentry.documents", 0)
 class Consumer:
     """As aiokafka: a `getmany` that began before a rebalance goes on after it, and moves positions by what it gives."""
 
-    def __init__(self, records: int) -> None:
+    def __init__(self, records: int, oldest: int = 0) -> None:
+        self._oldest = oldest
         self.position: dict[TopicPartition, int] = defaultdict(int)
         self.paused: set[TopicPartition] = set()
         self.asked = asyncio.Event()
@@ -31,7 +34,7 @@ class Consumer:
         self.paused -= set(places)
 
     async def beginning_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
-        return dict.fromkeys(places, 0)
+        return dict.fromkeys(places, self._oldest)
 
     async def end_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
         return dict.fromkeys(places, self._records)
@@ -53,23 +56,30 @@ class Consumer:
 
 
 class Admin:
+    def __init__(self, committed: int = -1) -> None:
+        self._committed = committed
+
     async def list_consumer_group_offsets(self, _group: str, *, partitions: list[TopicPartition]) -> dict[Any, Any]:
-        return {place: SimpleNamespace(offset=-1, metadata="") for place in partitions}
+        return {place: SimpleNamespace(offset=self._committed, metadata="") for place in partitions}
+
+
+def pipeline_over(consumer: Consumer, admin: Admin) -> _Pipeline:
+    service = SimpleNamespace(
+        settings=StreamSettings(),
+        topics=Topics(TopicSettings()),
+        stage=ScoringService.stage,
+        ready=asyncio.Event(),
+        scorer=lambda: None,
+        guard=lambda: None,
+        alive=lambda: None,
+    )
+    return _Pipeline(service, consumer, None, admin)  # type: ignore[arg-type]
 
 
 def test_a_read_that_spans_a_rebalance_takes_nothing_that_is_then_dropped() -> None:
     async def run() -> list[int]:
         consumer = Consumer(records=3)
-        service = SimpleNamespace(
-            settings=StreamSettings(),
-            topics=Topics(TopicSettings()),
-            stage=ScoringService.stage,
-            ready=asyncio.Event(),
-            scorer=lambda: None,
-            guard=lambda: None,
-            alive=lambda: None,
-        )
-        pipeline = _Pipeline(service, consumer, None, Admin())  # type: ignore[arg-type]
+        pipeline = pipeline_over(consumer, Admin())
         await pipeline.assigned(set())
         fetching = asyncio.ensure_future(pipeline.fetch())
         await consumer.asked.wait()
@@ -85,3 +95,37 @@ def test_a_read_that_spans_a_rebalance_takes_nothing_that_is_then_dropped() -> N
         return offsets
 
     assert asyncio.run(run()) == [0, 1, 2]
+
+
+def take_up(consumer: Consumer, admin: Admin) -> _Pipeline:
+    """The pipeline after it was given the partition and fetched from it once."""
+
+    async def run() -> _Pipeline:
+        pipeline = pipeline_over(consumer, admin)
+        consumer.answer.set()
+        await pipeline.assigned({PLACE})
+        fetching = asyncio.ensure_future(pipeline.fetch())
+        taking = asyncio.ensure_future(pipeline._waiting.take())
+        async with asyncio.timeout(5):
+            await asyncio.wait({fetching, taking}, return_when=asyncio.FIRST_COMPLETED)
+        taking.cancel()
+        if fetching.done():
+            fetching.result()
+        fetching.cancel()
+        return pipeline
+
+    return asyncio.run(run())
+
+
+def test_documents_that_end_before_what_was_scored_of_them_are_an_error() -> None:
+    with pytest.raises(LogLostError, match=r"documents, partition 0 ends at offset 3, but scoring has come to 5"):
+        take_up(Consumer(records=3), Admin(committed=5))
+
+
+@pytest.mark.parametrize(("committed", "oldest", "logged"), [(1, 2, 1), (2, 2, 0), (-1, 2, 0)])
+def test_documents_that_expired_before_they_were_scored_are_said(
+    committed: int, oldest: int, logged: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    pipeline = take_up(Consumer(records=3, oldest=oldest), Admin(committed=committed))
+    assert caplog.text.count("documents expired before they were scored") == logged
+    assert pipeline.done == {PLACE: 2}, "the lag is told from the start"
