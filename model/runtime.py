@@ -1,6 +1,7 @@
 """ONNX Runtime: the one module that knows it."""
 
 import logging
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,12 @@ class Session:
     def __init__(self, session: Any, placed: Placement, *, device: str = "cpu") -> None:
         self._session = session
         self._device = device
-        self._one_differs = ALONE not in session.get_modelmeta().custom_metadata_map
         self.placement = placed
+
+    @cached_property
+    def _one_differs(self) -> bool:
+        """ONNX Runtime sums a batch of one text in another order than a larger one."""
+        return ALONE not in self._session.get_modelmeta().custom_metadata_map
 
     def placed(self, placement: Placement) -> "Session":
         """The same loaded model, run in other portions. Raises `ValueError` where its engine has no such shapes."""
@@ -52,7 +57,6 @@ class Session:
         """Topic logits (batch x 20) and sentiment logits (batch x 3) of `ids` (batch x length)."""
         rows = len(ids)
         if rows == 1 and self._one_differs:
-            # ONNX Runtime sums one row in another order than several.
             ids, mask = np.repeat(ids, 2, axis=0), np.repeat(mask, 2, axis=0)
         inputs = dict(zip(INPUTS, (ids, mask), strict=True))
         if self.placement.provider == "cpu":
