@@ -44,7 +44,7 @@ class AggregationService(HotLoop):
             clients.push_async_callback(leave_group, consumer)
             consumer.subscribe([self.topics.scored.name], listener=Assignment(counting.revoked, counting.assigned))
             await consumer.start()
-            await side_by_side(counting.run(), self.watch_lag(consumer, counting.done))
+            await side_by_side(counting.run(), self.watch_lag(consumer, counting.done, waits=lambda: True))
 
     def counter(self, partition: int) -> PartitionCounter:
         """A counter that knows nothing yet of its partition."""

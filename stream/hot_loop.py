@@ -18,6 +18,7 @@ from mode import Service
 from stream import metrics
 from stream.broker import BrokerSettings
 from stream.errors import (
+    BrokerError,
     FinSentryError,
     LogLostError,
     ModelSickError,
@@ -34,6 +35,12 @@ BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 """A broker that restarts is back within seconds; longer waits would only delay the take-up."""
 
 LAG_SECONDS = 2.0
+
+POSITION_SECONDS = 1.0
+"""A consumer that knows where it is says so at once."""
+
+STALLED_SECONDS = 20.0
+"""Far longer than a broker takes to answer a fetch."""
 
 WELL_SECONDS = 300.0
 """A round that lived so long was well, whether or not there was anything to do."""
@@ -106,21 +113,33 @@ class HotLoop(Service):
         self._restarts.progress()
         self.alive()
 
-    async def watch_lag(self, consumer: AIOKafkaConsumer, done: Mapping[TopicPartition, int]) -> None:
+    async def watch_lag(
+        self, consumer: AIOKafkaConsumer, done: Mapping[TopicPartition, int], *, waits: Callable[[], bool]
+    ) -> None:
         """Measures now and then how many records of each partition are not `done`, until it is cancelled.
 
-        It asks the broker for the ends: what the consumer knows of them is old when fetching pauses.
+        It asks the broker for the ends: what the consumer knows of them is old when fetching pauses. Raises
+        `BrokerError` where records stand there and none comes for `STALLED_SECONDS`, though the loop `waits` for some:
+        a consumer was seen to fetch nothing more after its broker was killed twice, and fresh clients go on.
         """
         measured: set[TopicPartition] = set()
+        before: dict[TopicPartition, int] = {}
+        moved = monotonic()
         try:
             while True:
                 places = set(consumer.assignment())
                 for gone in measured - places:
                     self.forget_lag(gone)
                 measured = places
-                for place, end in (await consumer.end_offsets(list(places))).items():
+                ends = await consumer.end_offsets(list(places))
+                for place, end in ends.items():
                     if place in done:
                         metrics.LAG.labels(self.stage, str(place.partition)).set(end - done[place])
+                taken_up = {place: end for place, end in ends.items() if place in done}
+                if done != before or not waits() or not await _left_behind(consumer, taken_up):
+                    before, moved = dict(done), monotonic()
+                elif monotonic() - moved > STALLED_SECONDS:
+                    raise BrokerError(f"Kafka has given nothing for {STALLED_SECONDS:.0f} s, though there is something")
                 await asyncio.sleep(LAG_SECONDS)
         finally:
             for place in measured:
@@ -249,6 +268,20 @@ def require_end(place: TopicPartition, end: int, position: int, reader: str) -> 
             fix="the broker lost its end, or the topic was made anew. Restore it, or begin anew with all topics and"
             " groups under a new topics.prefix; `finsentry archive` keeps scored documents",
         )
+
+
+async def _left_behind(consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]) -> bool:
+    """Whether the consumer is to read more of a partition, or does not know where to begin."""
+    for place, end in ends.items():
+        try:
+            async with asyncio.timeout(POSITION_SECONDS):
+                if await consumer.position(place) < end:
+                    return True
+        except TimeoutError:
+            return True
+        except IllegalStateError:  # it is another worker's by now
+            continue
+    return False
 
 
 def _first(error: BaseException) -> BaseException:

@@ -49,6 +49,9 @@ MODEL_RETRY_SECONDS = 1.0
 
 DRIFT_SECONDS = 15.0
 
+RESTORE_SECONDS = 60.0
+"""Some requests: one that is never answered must not hold up the partitions."""
+
 REBALANCE_SESSIONS = 10
 """A rebalance waits for each member that died since the last one, one session at most for each wave of them."""
 
@@ -142,7 +145,7 @@ class ScoringService(HotLoop):
                 pipeline.fetch(),
                 pipeline.classify(),
                 pipeline.write(),
-                self.watch_lag(consumer, pipeline.done),
+                self.watch_lag(consumer, pipeline.done, waits=pipeline.waits),
                 self.watch_drift(),
             )
 
@@ -254,6 +257,10 @@ class _Pipeline:
         logger.info("assigned stage=%s partitions=%s", self._service.stage, sorted(self._begin))
         self._service.ready.set()
 
+    def waits(self) -> bool:
+        """Nothing is under way, so that it is records that are missing."""
+        return self._open.is_set() and not self._in_flight
+
     # ---- the tasks
 
     async def fetch(self) -> None:
@@ -261,7 +268,8 @@ class _Pipeline:
             room = await self._waiting.room()
             await self._until_open()
             epoch = self._epoch
-            restored = await self._restore(self._begin) if self._begin else {}
+            async with asyncio.timeout(RESTORE_SECONDS):
+                restored = await self._restore(self._begin) if self._begin else {}
             if epoch != self._epoch:
                 continue
             self._begin -= restored.keys()

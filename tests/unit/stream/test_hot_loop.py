@@ -4,8 +4,14 @@ import asyncio
 from collections.abc import Callable, Coroutine
 
 import pytest
+from aiokafka import TopicPartition
 
-from stream.hot_loop import Restarts, side_by_side
+from stream import hot_loop
+from stream.broker import BrokerSettings
+from stream.errors import BrokerError
+from stream.hot_loop import HotLoop, Outcome, Restarts, side_by_side
+from stream.settings import StreamSettings
+from stream.topics import Topics, TopicSettings
 
 
 async def for_ever() -> None:
@@ -53,3 +59,61 @@ def test_failures_in_a_row_are_counted_and_progress_forgives_them() -> None:
     assert [restarts.failed(), restarts.failed(), restarts.failed()] == [0.2, 0.5, None]
     restarts.progress()
     assert restarts.failed() == 0.2
+
+
+PLACE = TopicPartition("finsentry.documents", 0)
+END = 5
+
+
+class Standing:
+    """A consumer that is given nothing: at `position`, or None where it does not know where to begin."""
+
+    def __init__(self, position: int | None) -> None:
+        self._position = position
+
+    def assignment(self) -> set[TopicPartition]:
+        return {PLACE}
+
+    async def end_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(places, END)
+
+    async def position(self, _place: TopicPartition) -> int:
+        if self._position is None:
+            await asyncio.Event().wait()
+        assert self._position is not None
+        return self._position
+
+
+def watch(position: int | None, *, waits: bool = True, moves: bool = False, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Watches such a consumer for some times as long as it may stand still."""
+    monkeypatch.setattr(hot_loop, "LAG_SECONDS", 0.01)
+    monkeypatch.setattr(hot_loop, "STALLED_SECONDS", 0.1)
+    monkeypatch.setattr(hot_loop, "POSITION_SECONDS", 0.02)
+    done = {PLACE: 0}
+
+    async def run() -> None:
+        loop = HotLoop(BrokerSettings(), Topics(TopicSettings()), StreamSettings(), Outcome())
+        loop.stage = "scoring"
+        watching = asyncio.ensure_future(loop.watch_lag(Standing(position), done, waits=lambda: waits))
+        for _ in range(20):
+            await asyncio.sleep(0.03)
+            done[PLACE] += moves
+            if watching.done():
+                watching.result()
+        watching.cancel()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("position", [3, None])
+def test_a_consumer_that_is_given_nothing_though_there_is_something_is_an_error(
+    position: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(BrokerError, match="given nothing"):
+        watch(position, monkeypatch=monkeypatch)
+
+
+def test_one_that_has_read_all_or_moves_or_is_not_waited_for_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    watch(END, monkeypatch=monkeypatch)
+    watch(3, moves=True, monkeypatch=monkeypatch)
+    watch(3, waits=False, monkeypatch=monkeypatch)
