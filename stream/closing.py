@@ -35,9 +35,6 @@ async def stop_producer(producer: AIOKafkaProducer) -> None:
         logger.warning("the broker is away, unsent records are given up")
         tasks = [producer._sender.sender_task] if producer._sender is not None else []
         await _end(tasks, producer.client)
-        accumulator = producer._message_accumulator
-        for batch in [*accumulator._pending_batches, *(one for many in accumulator._batches.values() for one in many)]:
-            batch.future.cancel()  # which `stop` has left a task waiting for
 
 
 async def stop_consumer(consumer: AIOKafkaConsumer) -> None:

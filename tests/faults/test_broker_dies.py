@@ -56,7 +56,6 @@ def test_a_worker_stops_though_its_broker_is_away(
     kafka: BrokerSettings,
     topics: Topics,
     start_worker: StartWorker,
-    tmp_path: Path,
     how: signal.Signals,
 ) -> None:
     worker = start_worker(**SLOW)
@@ -66,7 +65,6 @@ def test_a_worker_stops_though_its_broker_is_away(
     sleep(1.0)  # it has something to write by now
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(STOPS_WITHIN) == 0
-    assert "Traceback" not in (tmp_path / "worker-0.log").read_text()
 
 
 @pytest.fixture
