@@ -13,8 +13,11 @@ The root stands here because `model` imports none of the other packages. The who
     ├── BrokerError                stream: Kafka cannot be reached or refuses
     │   └── TopicMismatchError     stream: a topic exists, but not as the settings ask
     ├── GapError                   stream: offsets of a log were skipped over
+    ├── LogLostError               stream: a topic ends before what was read of it
     ├── ModelSickError             stream: the classifier fails on every text
     ├── PoisonedInputError         stream: too much of the input cannot be processed
+    ├── SchemaError                stream: a record is not ours, or of a newer version
+    ├── StuckMemberError           stream: only the end of the process frees its partitions
     ├── FetchError                 ingest: a page or feed could not be fetched
     └── LocalServerError           deploy: a server of the one-machine run did not start
 """

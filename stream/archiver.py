@@ -17,16 +17,15 @@ import kafka.errors
 from kafka.structs import OffsetAndMetadata
 
 from stream.archive import Entry, Shelf, shelves, write_parts
-from stream.broker import BrokerSettings, unreachable
-from stream.errors import BrokerError, FinSentryError, InputError
+from stream.broker import BrokerSettings, silent, unreachable
+from stream.errors import FinSentryError, InputError
 from stream.records import read_scored
+from stream.snapshot import STALLED_SECONDS
 from stream.topics import Topics
 
 logger = logging.getLogger(__name__)
 
 POLL_MS = 500
-STALLED_SECONDS = 30.0
-"""A broker that gives nothing for so long while there is something to give is taken as gone."""
 
 
 class Progress(NamedTuple):
@@ -103,8 +102,9 @@ class Archiver:
                     ends = self._consumer.end_offsets(self._places)
                     moved = now
                 elif now - moved > STALLED_SECONDS:
-                    raise BrokerError(
-                        f"Kafka at {self._broker.bootstrap_servers} has given nothing for {STALLED_SECONDS:.0f} s",
+                    raise silent(
+                        self._broker,
+                        STALLED_SECONDS,
                         fix="check that it runs; what was put away is safe, start again and it goes on from there",
                     )
                 if sum(map(len, self._pending.values())) >= self._rows or now - written >= every_seconds:

@@ -164,6 +164,11 @@ def unreachable(settings: BrokerSettings, cause: BaseException) -> BrokerError:
     )
 
 
+def silent(settings: BrokerSettings, seconds: float, *, fix: str) -> BrokerError:
+    """The error for a broker that answers, but has given nothing for so long while there is something to give."""
+    return BrokerError(f"Kafka at {settings.bootstrap_servers} has given nothing for {seconds:.0f} s", fix=fix)
+
+
 def ensure_topics(settings: BrokerSettings, topics: tuple[Topic, ...]) -> list[str]:
     """Creates the topics that are missing and checks those that stand; returns the names of the created ones.
 

@@ -16,9 +16,8 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, RebalanceInPro
 from mode import Service
 
 from stream import metrics
-from stream.broker import BrokerSettings
+from stream.broker import BrokerSettings, silent
 from stream.errors import (
-    BrokerError,
     FinSentryError,
     LogLostError,
     ModelSickError,
@@ -139,7 +138,7 @@ class HotLoop(Service):
                 if done != before or not waits() or not await _left_behind(consumer, taken_up):
                     before, moved = dict(done), monotonic()
                 elif monotonic() - moved > STALLED_SECONDS:
-                    raise BrokerError(f"Kafka has given nothing for {STALLED_SECONDS:.0f} s, though there is something")
+                    raise silent(self.broker, STALLED_SECONDS, fix="fresh clients are tried; see the broker's log")
                 await asyncio.sleep(LAG_SECONDS)
         finally:
             for place in measured:

@@ -8,7 +8,7 @@ from typing import Any, Self
 import kafka
 import kafka.errors
 
-from stream.broker import BrokerSettings, unreachable
+from stream.broker import BrokerSettings, silent, unreachable
 from stream.errors import BrokerError
 from stream.records import Checkpoint
 from stream.topics import Topic
@@ -113,10 +113,7 @@ class TopicReader:
         return sum(max(0, end - places[place]) for place, end in ends.items())
 
     def _stalled(self) -> BrokerError:
-        return BrokerError(
-            f"Kafka at {self._broker.bootstrap_servers} has given nothing for {STALLED_SECONDS:.0f} s",
-            fix="check that it runs; `finsentry doctor` asks it",
-        )
+        return silent(self._broker, STALLED_SECONDS, fix="check that it runs; `finsentry doctor` asks it")
 
     def close(self) -> None:
         self._consumer.close()
