@@ -2,10 +2,12 @@
 
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
+
+import click
 
 from deploy.errors import InputError
 from ingest.sources.archive import ROLES
@@ -24,6 +26,29 @@ class Unreadable:
 
     def __str__(self) -> str:
         return f"{self.where}: {self.reason}"
+
+
+class Readable:
+    """The texts among what was found; what holds none is left out and counted."""
+
+    def __init__(self, found: Iterable[str | Unreadable]) -> None:
+        self._found = found
+        self.left_out = 0
+        self._first: Unreadable | None = None
+
+    def __iter__(self) -> Iterator[str]:
+        for one in self._found:
+            if isinstance(one, Unreadable):
+                self.left_out += 1
+                self._first = self._first or one
+            else:
+                yield one
+
+    def report(self) -> None:
+        """Says on standard error what was left out so far, if anything."""
+        if self.left_out:
+            message = f"{self.left_out:,} rows without a text are left out; the first: {self._first}"
+            click.echo(message, err=True)
 
 
 def read_texts(file: Path | None, form: Format = "auto", column: str = "") -> Iterator[str | Unreadable]:

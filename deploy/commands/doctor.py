@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from deploy.commands.options import with_settings
+from deploy.commands.options import PICTURES, OutputFile, with_settings
 from deploy.errors import InputError
 from deploy.logs import log_as_command
 from deploy.settings import Settings, variable
@@ -32,7 +32,7 @@ MOST_TEXTS = 8192
 @click.option(
     "--seconds", type=click.FloatRange(min=1), default=60, show_default=True, help="With --tune: about how long."
 )
-@click.option("--plot", type=click.Path(path_type=Path), help="With --tune: draw it into this .png, .svg or .pdf.")
+@click.option("--plot", type=OutputFile(PICTURES), help="With --tune: draw it into this .png, .svg or .pdf.")
 @click.option("--write", is_flag=True, help="With --tune: put what is faster into the settings file.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of checks; with --tune, an object.")
 @with_settings
@@ -122,9 +122,11 @@ def _tune(settings: Settings, file: Path | None, seconds: float, plot: Path | No
 def _read(file: Path) -> Sequence[str]:
     from itertools import islice
 
-    from deploy.texts import read_texts
+    from deploy.texts import Readable, read_texts
 
-    texts = list(islice((one for one in read_texts(file) if isinstance(one, str)), MOST_TEXTS))
+    readable = Readable(read_texts(file))
+    texts = list(islice(readable, MOST_TEXTS))
+    readable.report()
     if not texts:
         raise InputError(f"{file}: holds no text", fix="give a file with a text a line, or a table with a text column")
     return texts

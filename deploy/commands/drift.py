@@ -4,7 +4,6 @@ import json
 import math
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -59,21 +58,13 @@ def drift(settings: Settings, file: Path, form: "Format", column: str, as_json: 
     Example:
       finsentry drift headlines.csv
     """
-    from deploy.texts import Unreadable, read_texts
+    from deploy.texts import Readable, read_texts
     from model.classifier import ENOUGH_TEXTS, Classifier
     from model.routing import RoutedClassifier
 
     log_as_command()
-    skipped: list[Unreadable] = []
-
-    def readable() -> Iterator[str]:
-        for text in read_texts(None if str(file) == "-" else file, form, column):
-            if isinstance(text, Unreadable):
-                skipped.append(text)
-            else:
-                yield text
-
-    found = readable()
+    readable = Readable(read_texts(None if str(file) == "-" else file, form, column))
+    found = iter(readable)
     read: Counter[str] = Counter()
     with RoutedClassifier.load(settings.model) as bundles:
         opened = {key: one for key, one in bundles.bundles.items() if isinstance(one, Classifier)}
@@ -88,14 +79,13 @@ def drift(settings: Settings, file: Path, form: "Format", column: str, as_json: 
         drifts = [_drift(key, one, read[key]) for key, one in opened.items() if read[key]]
     if sys.stderr.isatty():
         click.echo(err=True)
-    if skipped:
-        click.echo(f"{len(skipped):,} rows without a text are left out; the first: {skipped[0]}", err=True)
+    readable.report()
     if all(one.stability_index is None for one in drifts):
         reasons = "; ".join(one.reason for one in drifts) or "there are no texts"
         raise InputError(reasons, fix=f"give {ENOUGH_TEXTS:,} or more")
     if as_json:
         click.echo(
-            json.dumps({"texts": read.total(), "skipped": len(skipped), "bundles": [one._asdict() for one in drifts]})
+            json.dumps({"texts": read.total(), "skipped": readable.left_out, "bundles": [one._asdict() for one in drifts]})
         )
         return
     for one in drifts:

@@ -101,9 +101,10 @@ class Training(Part):
     warm_up: float = Field(default=0.08, ge=0, lt=1, description="Share of the steps over which the rate rises.")
     clip: float = Field(default=1.0, gt=0, description="Largest norm of the gradient.")
     maximum_length: int = Field(default=96, ge=4, description="Tokens of a text that are read, in service too.")
-    precision: Literal["bf16", "fp16", "fp32"] = Field(
-        default="bf16",
-        description="Of the matrix products; weights and optimiser are float32 in any case. fp16 needs a GPU.",
+    precision: Literal["auto", "bf16", "fp16", "fp32"] = Field(
+        default="auto",
+        description="Of the matrix products; weights and optimiser are float32 in any case. `auto`: bf16 where the "
+        "processor has it, else fp32. fp16 needs a GPU.",
     )
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="`auto`: a GPU where torch sees one.")
     lora: Lora | None = Field(default=None, description="Trains adapters and heads; absent: every weight.")

@@ -69,6 +69,7 @@ class Loop:
             [weight for weight in network.parameters() if weight.requires_grad],
             lr=training.learning_rate,
             weight_decay=training.weight_decay,
+            fused=True,  # one pass over the weights in place of a dozen: a tenth of a step on a CPU
         )
         self._learn = Step(network, self._optimiser, training)
         self._schedule = torch.optim.lr_scheduler.LambdaLR(

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from model.batching import pad
 from model.data.recipe import Training
 from model.evaluation.metrics import Probabilities
+from model.training.device import choose_precision
 from model.training.network import TwoHeads
 
 IGNORED = -100
@@ -39,9 +40,10 @@ class Step:
         self._optimiser = optimiser
         self._training = training
         self._device = network.topic.weight.device
+        self._precision = choose_precision(training, self._device)
         self._trained = [weight for group in optimiser.param_groups for weight in group["params"]]
         # Small gradients vanish in fp16: it multiplies the loss, and divides them again. Does nothing for the others.
-        self._scaler = torch.amp.GradScaler(self._device.type, enabled=training.precision == "fp16")
+        self._scaler = torch.amp.GradScaler(self._device.type, enabled=self._precision == "fp16")
         if training.adversarial:
             self._words.requires_grad_()  # an adversary needs their gradient though adapters leave them as they are
 
@@ -87,8 +89,8 @@ class Step:
 
     def _autocast(self) -> torch.autocast:
         # bfloat16 doubles the speed where the CPU has AMX and costs no accuracy; the weights stay float32.
-        dtype = torch.float16 if self._training.precision == "fp16" else torch.bfloat16
-        return torch.autocast(self._device.type, dtype=dtype, enabled=self._training.precision != "fp32")
+        dtype = torch.float16 if self._precision == "fp16" else torch.bfloat16
+        return torch.autocast(self._device.type, dtype=dtype, enabled=self._precision != "fp32")
 
 
 def masked_loss(

@@ -24,7 +24,7 @@ from model.labels import Head
 from model.nested import changes
 from model.training.charts import open_charts
 from model.training.checkpoint import CHECKPOINT_FILE, State, read_checkpoint, write_checkpoint
-from model.training.device import choose_device
+from model.training.device import choose_device, choose_precision
 from model.training.encoders import require_length
 from model.training.loop import RECENT, Loop, Progress
 from model.training.lora import adapt
@@ -70,6 +70,7 @@ def train(
     require_no_leaks(splits)
     started = clock()
     device = choose_device(recipe.training)
+    precision = choose_precision(recipe.training, device)
     taught = Teachers(teachers, recipe, splits.fingerprints) if teachers else None
     if taught:
         recipe = taught.pupils_recipe()
@@ -78,6 +79,7 @@ def train(
         "recipe": said,
         "data": msgspec.to_builtins(splits.fingerprints),
         "device": device.type,
+        "precision": precision,
         "taught": msgspec.to_builtins(taught.taught) if taught else None,
     }
     state = _state_to_resume(run, asked) if resume else None
@@ -112,6 +114,7 @@ def train(
                 torch=str(torch.__version__),
                 taught=taught.taught if taught else None,
                 device=device.type,
+                precision=precision,
                 losses=[round(loss, 6) for loss in loop.losses],
                 leaks=splits.leaks,
                 repeats=splits.repeats,
@@ -130,9 +133,11 @@ def _state_to_resume(run: Path, asked: Mapping[str, object]) -> State | None:
     if state is None:
         return None
     before = state["asked"]
-    # Keys that recipes have got since have their defaults, and a GPU is new too.
+    # Keys that recipes have got since have their defaults; where and in what it was computed is newer than the oldest.
     known = parse_recipe(before["recipe"], run / CHECKPOINT_FILE).model_dump(mode="json")
-    if different := changes({"device": "cpu", "taught": None, **before, "recipe": known}, asked):
+    if different := changes(
+        {"device": "cpu", "precision": asked["precision"], "taught": None, **before, "recipe": known}, asked
+    ):
         raise InputError(
             f"{run / CHECKPOINT_FILE}: is of another training: {different[0]}",
             fix="Give the recipe and data that it began with, or train into another folder.",

@@ -163,14 +163,16 @@ def test_the_command_measures_draws_and_writes_what_it_found(
     settings_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     texts, picture = tmp_path / "texts.txt", tmp_path / "tuning.png"
-    texts.write_text("oil soars today\nsenate holds again\n", encoding="utf-8")
+    texts.write_bytes(b"oil soars today\n\xff\nsenate holds again\n")
     monkeypatch.setattr(Tuning, "worth_it", True)
     monkeypatch.setenv("FINSENTRY_SETTINGS", str(settings_file))
     command = ["doctor", "--tune", "--texts", str(texts), "--seconds", "1", "--plot", str(picture), "--write", "--json"]
 
     assert cli.run(command) == 0
 
-    found = json.loads(capsys.readouterr().out)
+    said = capsys.readouterr()
+    assert "1 rows without a text are left out; the first:" in said.err
+    found = json.loads(said.out)
     assert found["present"] == {"threads": 7, "batch_tokens": 256}
     assert all(len(trial["texts_per_second"]) >= 3 for trial in found["trials"])
     assert picture.read_bytes().startswith(b"\x89PNG")
@@ -179,6 +181,12 @@ def test_the_command_measures_draws_and_writes_what_it_found(
     assert {key: tomllib.loads(written)["model"][key] for key in found["best"]} == found["best"]
     assert "batch_tokens" in written  # was not set before
     assert "# what we run" in written
+
+
+def test_a_picture_that_cannot_be_drawn_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    found = CliRunner().invoke(doctor, ["--tune", "--plot", str(tmp_path / "tuning.jpg")])
+    assert found.exit_code == 2
+    assert "is none of .png, .svg, .pdf" in found.output
 
 
 def test_nothing_is_written_for_noise(

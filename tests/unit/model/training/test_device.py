@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 from model.data.recipe import Recipe, Training
 from model.data.splits import Splits
 from model.errors import InputError
-from model.training.device import choose_device
+from model.training.device import choose_device, choose_precision
 from model.training.network import WEIGHTS_FILE, TwoHeads
 from model.training.run import read_run
 from model.training.step import Row, Step
@@ -39,7 +39,24 @@ def test_a_gpu_that_is_not_there_is_named(tiny_recipe: Recipe, tiny_splits: Spli
 
 def test_fp16_on_the_cpu_is_refused() -> None:
     with pytest.raises(InputError, match=r"training\.precision: fp16 needs a GPU.*\n.*bf16.*fp32"):
-        choose_device(Training(precision="fp16", device="cpu"))
+        choose_precision(Training(precision="fp16"), torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("has", "precision"),
+    [
+        ({"avx2": True, "avx512_bf16": False}, "fp32"),
+        ({"avx512_bf16": True}, "bf16"),
+        ({"amx_bf16": True}, "bf16"),
+        ({"neon": True, "bf16": True}, "bf16"),
+    ],
+)
+def test_auto_is_bf16_where_the_processor_has_it(
+    monkeypatch: pytest.MonkeyPatch, has: dict[str, bool], precision: str
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has)
+    assert choose_precision(Training(), torch.device("cpu")) == precision
+    assert choose_precision(Training(precision="bf16"), torch.device("cpu")) == "bf16"
 
 
 @pytest.mark.parametrize(("precision", "dtype"), [("bf16", torch.bfloat16), ("fp32", torch.float32)])
@@ -55,14 +72,18 @@ def test_products_have_the_precision_of_the_recipe_and_weights_are_float32(
     assert {weight.dtype for weight in network.parameters()} == {torch.float32}
 
 
-def test_bf16_on_the_cpu_is_what_a_recipe_that_says_nothing_gets(
-    tiny_recipe: Recipe, tiny_splits: Splits, tmp_path: Path
+@pytest.mark.parametrize("automatic", ["bf16", "fp32"])
+def test_a_recipe_that_says_nothing_gets_what_the_processor_has(
+    tiny_recipe: Recipe, tiny_splits: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, automatic: str
 ) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": automatic == "bf16"})
     for name, said in {"nothing": {}, "bf16": {"precision": "bf16"}, "fp32": {"precision": "fp32"}}.items():
         train(changed(tiny_recipe, epochs=1, device="cpu", **said), tiny_splits, tmp_path / name)
-    nothing, bf16, fp32 = (weights(tmp_path / name) for name in ("nothing", "bf16", "fp32"))
-    assert all(np.array_equal(nothing[name], bf16[name]) for name in nothing)
-    assert not all(np.array_equal(nothing[name], fp32[name]) for name in nothing)
+    assert read_run(tmp_path / "nothing").precision == automatic
+    found = {name: weights(tmp_path / name) for name in ("nothing", "bf16", "fp32")}
+    for name in ("bf16", "fp32"):
+        same = all(np.array_equal(weight, found[name][key]) for key, weight in found["nothing"].items())
+        assert same == (name == automatic)
 
 
 def test_another_device_does_not_resume(tiny_recipe: Recipe, tiny_splits: Splits, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the scoring loop reads while the group moves partitions: nothing of them may be taken and then dropped."""
+"""What the scoring loop reads: nothing that is dropped when partitions move, nothing for which there is no room."""
 
 import asyncio
 from collections import defaultdict
@@ -26,6 +26,8 @@ class Consumer:
         self.asked = asyncio.Event()
         self.answer = asyncio.Event()
         self._records = records
+        self.calls = 0
+        """Of `getmany`."""
 
     def pause(self, *places: TopicPartition) -> None:
         self.paused |= set(places)
@@ -41,17 +43,15 @@ class Consumer:
 
     async def getmany(self, *, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Any]]:  # noqa: ARG002
         self.asked.set()
+        self.calls += 1
         await self.answer.wait()
         await asyncio.sleep(0.01)
         if PLACE in self.paused:
             return {}
         first = self.position[PLACE]
-        self.position[PLACE] = self._records
+        self.position[PLACE] = end = min(first + max_records, self._records)
         return {
-            PLACE: [
-                SimpleNamespace(offset=offset, timestamp=0, key=b"", value=b"{}")
-                for offset in range(first, self._records)
-            ]
+            PLACE: [SimpleNamespace(offset=offset, timestamp=0, key=b"", value=b"{}") for offset in range(first, end)]
         }
 
 
@@ -95,6 +95,27 @@ def test_a_read_that_spans_a_rebalance_takes_nothing_that_is_then_dropped() -> N
         return offsets
 
     assert asyncio.run(run()) == [0, 1, 2]
+
+
+def test_fetching_pauses_while_the_classifier_is_slow() -> None:
+    room = StreamSettings().batch_documents
+
+    async def run() -> tuple[list[int], int]:
+        consumer = Consumer(records=5 * room)
+        pipeline = pipeline_over(consumer, Admin())
+        consumer.answer.set()
+        await pipeline.assigned({PLACE})
+        fetching = asyncio.ensure_future(pipeline.fetch())
+        fetched, calls = [], 0
+        for _ in range(3):
+            await asyncio.sleep(0.1)  # the classifier is busy for as long as ten answers of the broker take
+            fetched.append(consumer.position[PLACE])
+            calls = consumer.calls
+            await pipeline._waiting.take()
+        fetching.cancel()
+        return fetched, calls
+
+    assert asyncio.run(run()) == ([room, 2 * room, 3 * room], 3)
 
 
 def take_up(consumer: Consumer, admin: Admin) -> _Pipeline:
