@@ -85,7 +85,9 @@ def drift(settings: Settings, file: Path, form: "Format", column: str, as_json: 
         raise InputError(reasons, fix=f"give {ENOUGH_TEXTS:,} or more")
     if as_json:
         click.echo(
-            json.dumps({"texts": read.total(), "skipped": readable.left_out, "bundles": [one._asdict() for one in drifts]})
+            json.dumps(
+                {"texts": read.total(), "skipped": readable.left_out, "bundles": [one._asdict() for one in drifts]}
+            )
         )
         return
     for one in drifts:

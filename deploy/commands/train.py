@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     multiple=True,
     metavar="RUN",
-    help="A run of this recipe to learn from; several times. Epochs and rate are the recipe's for a distillation.",
+    help="A run of these sources to learn from; several times.",
 )
 @click.option("--resume", is_flag=True, help="Go on after the last epoch that --out holds, if it holds one.")
 @click.option("--epochs", type=click.IntRange(min=1), help="In place of the recipe's.")
@@ -45,14 +45,16 @@ def train(
     """Train the classifier as the recipe CONFIG says.
 
     Every epoch leaves a run that can be exported and a checkpoint: after an interruption, --resume ends with the very
-    weights that an undisturbed training would have had. With --teacher it begins at the mean of those runs and
-    learns from their answers beside the labels.
+    weights that an undisturbed training would have had. With --teacher it learns from those runs' answers beside the
+    labels; where they have its own encoder it begins at the mean of their weights, with the recipe's epochs and rate
+    for a distillation.
 
     \b
     Example:
       finsentry train model/configs/default.toml --data ../shared/data --out data/runs/a
       finsentry train model/configs/default.toml --seed 2 --data ../shared/data --out data/runs/b
       finsentry train model/configs/default.toml --teacher data/runs/a --data ../shared/data --out data/runs/c
+      finsentry train model/configs/default.toml --encoder bge-small-en-v1.5 --data ../shared/data --out data/runs/large
       finsentry train model/configs/zh.toml --encoder ../shared/models/e5-small-en-zh --data ../shared/data --out data/runs/zh
     """  # noqa: E501
     import msgspec
@@ -67,7 +69,7 @@ def train(
 
     on_terminal = sys.stderr.isatty()
     log_as_command() if on_terminal else log_as_role()
-    recipe = _changed(read_recipe(config), epochs, seed, taught=bool(teachers))
+    recipe = _changed(read_recipe(config), epochs, seed)
     if encoder is not None:
         recipe = recipe.model_copy(update={"encoder": Encoder(folder=encoder)})
     try:
@@ -94,13 +96,11 @@ def train(
         click.echo(f"{out}: {done.trained_on:,} texts an epoch, {done.seconds:,.0f} s, loss by epoch: {losses}")
 
 
-def _changed(recipe: "Recipe", epochs: int | None, seed: int | None, *, taught: bool) -> "Recipe":
+def _changed(recipe: "Recipe", epochs: int | None, seed: int | None) -> "Recipe":
     training = recipe.training
-    if epochs and taught:  # a pupil's are those of the distillation; the others must be its teachers'
+    if epochs:  # of a pupil they are those of the distillation, where it begins at its teachers
         numbers = training.distillation.model_copy(update={"epochs": epochs})
-        training = training.model_copy(update={"distillation": numbers})
-    elif epochs:
-        training = training.model_copy(update={"epochs": epochs})
+        training = training.model_copy(update={"epochs": epochs, "distillation": numbers})
     return recipe.model_copy(update={"training": training} | ({} if seed is None else {"seed": seed}))
 
 

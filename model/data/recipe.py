@@ -74,16 +74,15 @@ class Lora(Part):
 
 
 class Distillation(Part):
-    """What becomes of a training that is given teachers: runs of this recipe and data, whose answers it learns too.
-
-    It begins at the mean of their weights, so it is short.
-    """
+    """What becomes of a training that is given teachers: runs of the same sources, whose answers it learns too."""
 
     weight: float = Field(
         default=0.5, gt=0, lt=1, description="Of the teachers' answers in the loss; labels: the rest."
     )
-    epochs: int = Field(default=1, ge=1)
-    learning_rate: float = Field(default=5e-5, gt=0, description="Peak, for AdamW.")
+    epochs: int = Field(
+        default=1, ge=1, description="Of a pupil that begins at the mean of its teachers, which have its encoder."
+    )
+    learning_rate: float = Field(default=5e-5, gt=0, description="Of the same: its peak, for AdamW.")
 
 
 class Training(Part):

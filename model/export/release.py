@@ -187,10 +187,14 @@ def _unmeasured(trained: Run, recipe: Recipe, precision: Precision) -> Manifest:
             "trained_on": trained.trained_on,
             "training_seconds": trained.seconds,
             "losses": trained.losses,
-            # With how much weight, and by which seeds, where there were teachers.
+            # With how much weight, and by whom, where there were teachers.
             "taught": None
             if trained.taught is None
-            else {"weight": trained.taught.weight, "by": [one.get("seed") for one in trained.taught.by]},
+            else {
+                "weight": trained.taught.weight,
+                "by": [f"{one.get('name')}, seed {one.get('seed')}" for one in trained.taught.by],
+                "begins_at_mean": trained.taught.begins_at_mean,
+            },
             # Of the trainings whose weights were averaged, where there were several.
             "averaged": [{"seed": one.get("seed"), "training": one.get("training")} for one in trained.averaged],
             "libraries": {name: version(name) for name in LIBRARIES},

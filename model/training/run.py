@@ -19,6 +19,8 @@ class Taught(msgspec.Struct, frozen=True, kw_only=True):
     """Of their answers in the loss."""
     by: list[dict[str, object]]
     """Their recipes."""
+    begins_at_mean: bool = True
+    """Whether the training began at the mean of their weights, as it does where they have its encoder."""
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,17 +1,18 @@
-"""Runs as teachers of another: it begins at the mean of their weights and learns what they answer (Hinton et al. 2015).
+"""Runs as teachers of another, which learns what they answer beside what is labelled (Hinton et al. 2015).
 
-Several trainings together are right more often than each, but not where their weights have their mean: a short training
-from there on, with their mean answers beside the labels, ends near what they know together. They answer for both heads
-of a text, of which its source has labelled one.
+They answer for both heads of a text, of which its source has labelled one. Teachers of the pupil's own encoder give it
+the mean of their weights to begin at: several trainings together are right more often than each, but not where their
+weights have their mean, and a short training from there on ends near what they know together. Teachers of another
+encoder, say one of twice as many layers, have nothing but their answers to give: the pupil begins as ever.
 """
 
 import logging
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
 
 from model.bundle import DataFingerprint
 from model.classifier import softmax
@@ -19,36 +20,43 @@ from model.data.recipe import Recipe
 from model.errors import InputError
 from model.evaluation.metrics import Probabilities
 from model.nested import changes
-from model.training.network import TwoHeads
-from model.training.run import Taught, recipe_of
-from model.training.soup import mean_weights, require_alike
+from model.training.network import WEIGHTS_FILE, TwoHeads
+from model.training.run import Run, Taught, read_run, recipe_of
+from model.training.soup import mean_weights
+from model.training.tokenizer_file import open_tokenizer
 from model.training.trained import TrainedNetwork
 
 logger = logging.getLogger(__name__)
 
 
 class Teachers:
-    """Runs of one recipe and data, each with a seed of its own, and how much their answers count."""
+    """Runs that learned from the data that the pupil learns from, and how much their answers count."""
 
     def __init__(self, runs: Sequence[Path], recipe: Recipe, data: Mapping[str, DataFingerprint]) -> None:
-        """Raises `InputError` where a run is none of `recipe` and `data`: it may know what is to be measured on."""
-        trained = require_alike(runs)
-        if trained[0].taught is not None:
-            raise InputError(f"{runs[0]}: was taught itself", fix="Give the runs that taught it.")
-        if trained[0].data != data:
-            raise InputError(f"{runs[0]}: was trained on other data", fix="Give teachers that learned from the same.")
-        theirs, ours = (one.model_dump(mode="json", exclude={"seed"}) for one in (recipe_of(runs[0]), recipe))
-        if different := changes(theirs, ours):
-            raise InputError(
-                f"{runs[0]}: was trained by another recipe: {different[0]}",
-                fix="Give teachers that were trained by this one, which may differ in their seed.",
-            )
+        """Raises `InputError` where a run may know what is to be measured on, or is one that stands there already."""
+        trained = [read_run(run) for run in runs]
+        recipes = [recipe_of(run) for run in runs]
+        for place, (run, one, theirs) in enumerate(zip(runs, trained, recipes, strict=True)):
+            _require_same_data(run, one, data, theirs, recipe)
+            if theirs in recipes[:place]:
+                raise InputError(f"{run}: is the same training as an earlier one", fix="Give each run once.")
         self._runs = runs
+        self._lengths = [theirs.training.maximum_length for theirs in recipes]
         self._recipe = recipe
-        self.taught = Taught(weight=recipe.training.distillation.weight, by=[one.recipe for one in trained])
+        revision = recipe.encoder.revision  # a run has the commit where the recipe need not name one
+        begins_at_mean = all(
+            theirs.encoder.model_copy(update={"revision": revision}) == recipe.encoder for theirs in recipes
+        )
+        self.taught = Taught(
+            weight=recipe.training.distillation.weight,
+            by=[one.recipe for one in trained],
+            begins_at_mean=begins_at_mean,
+        )
 
     def pupils_recipe(self) -> Recipe:
-        """The recipe with the epochs and the rate of a distillation."""
+        """The recipe, with the epochs and the rate of a distillation where the pupil begins at its teachers."""
+        if not self.taught.begins_at_mean:
+            return self._recipe
         numbers = self._recipe.training.distillation
         training = self._recipe.training.model_copy(
             update={"epochs": numbers.epochs, "learning_rate": numbers.learning_rate}
@@ -56,21 +64,51 @@ class Teachers:
         return self._recipe.model_copy(update={"training": training})
 
     def prepare(self, network: TwoHeads) -> None:
-        """Gives `network` the mean of the teachers' weights."""
-        weights = mean_weights(self._runs)
-        network.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in weights.items()})
+        """Gives `network` the mean of the teachers' weights, where it is of their kind."""
+        if self.taught.begins_at_mean:
+            weights = mean_weights(self._runs)
+            network.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in weights.items()})
 
-    def answers(
-        self, texts: Sequence[str], tokenizer: Tokenizer, device: torch.device
-    ) -> dict[str, tuple[Probabilities, Probabilities]]:
+    def answers(self, texts: Sequence[str], device: torch.device) -> dict[str, tuple[Probabilities, Probabilities]]:
         """By text, the mean over the teachers of the probabilities of topics (20) and sentiments (3)."""
         unique = list(dict.fromkeys(texts))
-        topics: Probabilities = np.zeros(1)
-        sentiments: Probabilities = np.zeros(1)
-        for run in self._runs:
-            logger.info("asking a teacher run=%s texts=%d", run, len(unique))
-            teacher = TrainedNetwork(TwoHeads.load(run).to(device), tokenizer)
-            topic, sentiment = teacher.logits(unique)
-            topics = topics + softmax(topic) / len(self._runs)
-            sentiments = sentiments + softmax(sentiment) / len(self._runs)
+        found = [_answers(run, length, unique, device) for run, length in zip(self._runs, self._lengths, strict=True)]
+        topics, sentiments = (np.mean(head, axis=0) for head in zip(*found, strict=True))
         return dict(zip(unique, zip(topics, sentiments, strict=True), strict=True))
+
+
+def _require_same_data(
+    run: Path, trained: Run, data: Mapping[str, DataFingerprint], theirs: Recipe, ours: Recipe
+) -> None:
+    if trained.taught is not None:
+        raise InputError(f"{run}: was taught itself", fix="Give the runs that taught it.")
+    if trained.data != data:
+        raise InputError(f"{run}: was trained on other data", fix="Give teachers that learned from the same.")
+    if different := changes(_divided_by(theirs), _divided_by(ours)):
+        raise InputError(
+            f"{run}: what trains and what is measured on was divided in another way: {different[0]}",
+            fix="Give teachers whose recipes have the sources and the share for calibration that this one has.",
+        )
+
+
+def _divided_by(recipe: Recipe) -> dict[str, object]:
+    """What decides which texts train; the encoder, the numbers of the training and its seed do not."""
+    return recipe.model_dump(mode="json", include={"sources": True, "training": {"calibration"}})
+
+
+def _answers(
+    run: Path, maximum_length: int, texts: Sequence[str], device: torch.device
+) -> tuple[Probabilities, Probabilities]:
+    """What one teacher answers; kept beside it, since the next pupil asks the same and it takes minutes."""
+    asked = sha256((run / WEIGHTS_FILE).read_bytes() + chr(0).join(texts).encode()).hexdigest()
+    kept = run / f"answers-{asked[:16]}.npz"
+    if kept.is_file():
+        with np.load(kept) as arrays:
+            return arrays["topics"], arrays["sentiments"]
+    logger.info("asking a teacher run=%s texts=%d", run, len(texts))
+    teacher = TrainedNetwork(TwoHeads.load(run).to(device), open_tokenizer(run, maximum_length))
+    topics, sentiments = (softmax(logits) for logits in teacher.logits(texts))
+    unfinished = kept.with_suffix(".part.npz")
+    np.savez(unfinished, topics=topics, sentiments=sentiments)
+    unfinished.replace(kept)
+    return topics, sentiments

@@ -3,6 +3,8 @@
 import shutil
 from pathlib import Path
 
+from tokenizers import Tokenizer
+
 from model.bundle import TOKENIZER_FILE
 from model.errors import InputError
 
@@ -24,6 +26,14 @@ def write_tokenizer(source: Path, folder: Path) -> None:
     if not tokenizer.is_fast:
         raise _no_tokenizer(source, f": {type(tokenizer).__name__} has no fast form")
     tokenizer.backend_tokenizer.save(str(folder / TOKENIZER_FILE))
+
+
+def open_tokenizer(folder: Path, maximum_length: int) -> Tokenizer:
+    """The run's tokenizer as the classifier will use it: no padding, cut at `maximum_length`."""
+    tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(maximum_length)
+    return tokenizer
 
 
 def _no_tokenizer(source: Path, why: str) -> InputError:

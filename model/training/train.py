@@ -12,7 +12,6 @@ import msgspec
 import torch
 from tokenizers import Tokenizer
 
-from model.bundle import TOKENIZER_FILE
 from model.data.examples import Example
 from model.data.hub import commit_of
 from model.data.recipe import Recipe, parse_recipe
@@ -32,7 +31,7 @@ from model.training.network import TwoHeads
 from model.training.run import RUN_FILE, Run, read_run
 from model.training.step import IGNORED, Row
 from model.training.teachers import Teachers
-from model.training.tokenizer_file import write_tokenizer
+from model.training.tokenizer_file import open_tokenizer, write_tokenizer
 from model.training.trained import TrainedNetwork
 
 logger = logging.getLogger(__name__)
@@ -64,7 +63,7 @@ def train(
     """Trains as the recipe says and writes `run` after each epoch, so that a long training can be looked at.
 
     With `resume` it goes on after the last epoch that `run` holds, to the very weights that it would have had without
-    an interruption. `teachers` are runs that it begins at and learns from (`model.training.teachers`). Raises
+    an interruption. `teachers` are runs that it learns from (`model.training.teachers`). Raises
     `InputError` where `run` holds a training already, or another one than is resumed.
     """
     require_no_leaks(splits)
@@ -94,7 +93,7 @@ def train(
     run.mkdir(parents=True, exist_ok=True)
     write_tokenizer(folder, run)
     tokenizer = open_tokenizer(run, recipe.training.maximum_length)
-    answers = taught.answers([example.text for example in splits.train], tokenizer, device) if taught else {}
+    answers = taught.answers([example.text for example in splits.train], device) if taught else {}
     rows = tokenise(splits.train, tokenizer, {source.name: source.weight for source in recipe.sources}, answers)
     loop = Loop(network, rows, recipe.training, rng, clock)
     before = 0.0
@@ -146,7 +145,7 @@ def _state_to_resume(run: Path, asked: Mapping[str, object]) -> State | None:
 
 
 def _prepared(recipe: Recipe, folder: Path, teachers: Teachers | None) -> TwoHeads:
-    """The untrained network of the recipe, or where its teachers are on the mean, with adapters if it asks for them."""
+    """The network that a training begins at, with adapters if the recipe asks for them."""
     network = TwoHeads.pretrained(folder)
     if teachers:
         teachers.prepare(network)
@@ -159,14 +158,6 @@ def _prepared(recipe: Recipe, folder: Path, teachers: Teachers | None) -> TwoHea
 def _told(recipe: dict[str, Any], commit: str | None) -> dict[str, object]:
     """The recipe with the very commit of the hub's encoder: its newest is another one tomorrow."""
     return recipe if commit is None else recipe | {"encoder": recipe["encoder"] | {"revision": commit}}
-
-
-def open_tokenizer(folder: Path, maximum_length: int) -> Tokenizer:
-    """The run's tokenizer as the classifier will use it: no padding, cut at `maximum_length`."""
-    tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
-    tokenizer.no_padding()
-    tokenizer.enable_truncation(maximum_length)
-    return tokenizer
 
 
 def tokenise(

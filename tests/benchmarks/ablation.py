@@ -20,7 +20,8 @@ from model.data.recipe import CONFIGS, Recipe, read_recipe
 from model.data.splits import Example, Splits, load_splits, share_of
 from model.evaluation.evaluate import evaluate
 from model.training.network import TwoHeads
-from model.training.train import log_progress, open_tokenizer, train
+from model.training.tokenizer_file import open_tokenizer
+from model.training.train import log_progress, train
 from model.training.trained import TrainedNetwork
 from tests.benchmarks.side_by_side import machine
 

@@ -3,19 +3,30 @@
 import os
 import signal
 import subprocess
+from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from time import monotonic, sleep
 
+import msgspec
 import pytest
 
 from stream.broker import BrokerSettings
+from stream.records import Checkpoint, ScoredDocument
+from stream.snapshot import read_topic
 from stream.topics import Topics
+from stream.windows_log import decode_window
 from tests.faults.conftest import Scale
 from tests.faults.exact import SLOW, require_exact
+from tests.integration.logs import wait_until
 from tests.integration.streaming import StartWorker, as_records, documents, publish, wait_for_documents
 
 POISON_EVERY = 50
+
+FROZEN = "frozen"
+
+Late = Callable[[BrokerSettings, Topics], bool]
 
 SESSION_SECONDS = 6.0
 """`stream.session_timeout_seconds`: how long the group waits for a member that is silent."""
@@ -47,17 +58,45 @@ def test_workers_that_are_killed_leave_and_join(
     require_exact(kafka, topics, scale.documents, dead=dead)
 
 
+def a_score_is_late(kafka: BrokerSettings, topics: Topics) -> bool:
+    """Whether the frozen worker's record of a document stands in `scored` behind one of the worker that took over."""
+    furthest: dict[int, int] = defaultdict(lambda: -1)
+    for record in read_topic(kafka, topics.scored):
+        document = msgspec.json.decode(record.value, type=ScoredDocument)
+        if document.model != FROZEN:
+            furthest[record.partition] = max(furthest[record.partition], document.origin)
+        elif document.origin <= furthest[record.partition]:
+            return True
+    return False
+
+
+def a_checkpoint_is_late(kafka: BrokerSettings, topics: Topics) -> bool:
+    """Whether a checkpoint stands in `windows` behind a further one: a partition's owner goes on from the furthest."""
+    furthest: dict[int, int] = defaultdict(int)
+    for record in read_topic(kafka, topics.windows):
+        entry = decode_window(record.key, record.value)
+        if isinstance(entry, Checkpoint):
+            if entry.position < furthest[record.partition]:
+                return True
+            furthest[record.partition] = entry.position
+    return False
+
+
 @pytest.mark.timeout(300)
-def test_a_frozen_worker_that_wakes_does_not_win(
-    kafka: BrokerSettings, topics: Topics, start_worker: StartWorker
+@pytest.mark.parametrize(("loop", "is_late"), [("scoring", a_score_is_late), ("aggregation", a_checkpoint_is_late)])
+def test_a_frozen_worker_that_wakes_and_writes_does_not_win(
+    kafka: BrokerSettings, topics: Topics, start_worker: StartWorker, loop: str, is_late: Late
 ) -> None:
     total = 6000
-    frozen, other = start_worker(**SLOW), start_worker(**SLOW)
+    frozen = start_worker(**SLOW, version=FROZEN, freeze=[(f"{loop}/AIOKafkaProducer.send_batch", 6)])
     publish(kafka, topics, as_records(documents(total)[: total // 2]))
-    wait_for_documents(kafka, topics, 500, seconds=40)
-    os.kill(frozen.pid, signal.SIGSTOP)
-    wait_for_documents(kafka, topics, total // 2, seconds=60)  # the other has all partitions now
+    state = Path(f"/proc/{frozen.pid}/stat")
+    wait_until(lambda: ") T " in state.read_text(), seconds=60, what=f"it is frozen in the {loop} loop")
+    other = start_worker(**SLOW, version="other")
+    wait_for_documents(kafka, topics, total // 2, seconds=60)
+    assert not is_late(kafka, topics)
     os.kill(frozen.pid, signal.SIGCONT)
+    wait_until(lambda: is_late(kafka, topics), seconds=20, what="it has written what it was about to")
     publish(kafka, topics, as_records(documents(total)[total // 2 :]))
     wait_for_documents(kafka, topics, total, seconds=60)
     assert (frozen.poll(), other.poll()) == (None, None)

@@ -4,11 +4,13 @@ import itertools
 import json
 import logging
 import math
+import os
 import re
+import signal
 import sys
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,20 +114,46 @@ def stub_bundle(version: str, **options: Any) -> BundleRef:
     return BundleRef(folder=json.dumps(options), version=version)
 
 
-def fail_once(method: str, at_call: int) -> None:
-    """Makes the `at_call`th call of a method of aiokafka by one loop, `scoring/AIOKafkaConsumer.getmany`, raise.
+def method_of(method: str) -> tuple[type, str, Callable[[Any], bool]]:
+    """The class and the name of a method of aiokafka, and whether a client is that loop's.
 
-    An even call before anything is done, an odd one after it: both must be survived.
+    `method` names all three: `scoring/AIOKafkaConsumer.getmany`.
     """
     loop, owner_name, name = re.split(r"[/.]", method)
     owner = next(getattr(module, owner_name) for module in (aiokafka, aiokafka.admin) if hasattr(module, owner_name))
+
+    def is_its(client: Any) -> bool:
+        inner = client.client if isinstance(client, aiokafka.AIOKafkaProducer) else client._client
+        return bool(inner._client_id.startswith(f"finsentry-{loop}"))
+
+    return owner, name, is_its
+
+
+def freeze_once(method: str, at_call: int) -> None:
+    """Stops this process by SIGSTOP before the `at_call`th call of a method by one loop, which it does once awake."""
+    owner, name, is_its = method_of(method)
+    real, calls = getattr(owner, name), itertools.count(1)
+
+    async def freezing(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if is_its(self) and next(calls) == at_call:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return await real(self, *args, **kwargs)
+
+    setattr(owner, name, freezing)
+
+
+def fail_once(method: str, at_call: int) -> None:
+    """Makes the `at_call`th call of a method by one loop raise.
+
+    An even call before anything is done, an odd one after it: both must be survived.
+    """
+    owner, name, is_its = method_of(method)
     real = getattr(owner, name)
     calls, is_due = itertools.count(1), True
 
     async def failing(self: Any, *args: Any, **kwargs: Any) -> Any:
-        client = self.client if isinstance(self, aiokafka.AIOKafkaProducer) else self._client
         nonlocal is_due
-        if not client._client_id.startswith(f"finsentry-{loop}") or next(calls) < at_call or not is_due:
+        if not is_its(self) or next(calls) < at_call or not is_due:
             return await real(self, *args, **kwargs)
         if at_call % 2:
             answer = await real(self, *args, **kwargs)  # one that is cancelled here leaves it to the next
@@ -143,6 +171,8 @@ def main() -> int:
     options = json.loads(more[0]) if more else {}
     for method, at_call in options.get("fail", []):
         fail_once(method, at_call)
+    for method, at_call in options.get("freeze", []):
+        freeze_once(method, at_call)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     seconds, own = options.get("seconds_a_batch", 0.0), options.get("version", "stub")
     stub = StubClassifier(

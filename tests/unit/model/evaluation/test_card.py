@@ -1,6 +1,7 @@
 """The model card."""
 
 import msgspec
+import pytest
 
 from model.bundle import DEFAULT_BUNDLE, MANIFEST_FILE, ByTopic, Loss, Passed, Scores, read_manifest
 from model.evaluation.card import model_card
@@ -74,9 +75,13 @@ def test_how_far_the_onnx_is_from_the_network_stands_in_the_card() -> None:
     assert "Largest difference of a logit between the trained network and its ONNX: 1.2e-06 in fp32." in lines
 
 
-def test_the_card_says_who_taught() -> None:
-    made = {**DEFAULT.made, "taught": {"weight": 0.5, "by": [1, 2, 3]}}
-    assert "the mean of 3 earlier trainings" in model_card(msgspec.structs.replace(DEFAULT, made=made))
+@pytest.mark.parametrize(
+    ("begins_at_mean", "said"),
+    [(True, "Begun at the mean of 1 earlier trainings"), (False, "trainings of another encoder (large, seed 1)")],
+)
+def test_the_card_says_who_taught(begins_at_mean: bool, said: str) -> None:
+    taught = {"weight": 0.5, "by": ["large, seed 1"], "begins_at_mean": begins_at_mean}
+    assert said in model_card(msgspec.structs.replace(DEFAULT, made={**DEFAULT.made, "taught": taught}))
 
 
 def test_a_bundle_that_was_never_measured_still_has_a_card() -> None:

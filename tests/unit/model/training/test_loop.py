@@ -7,7 +7,8 @@ from torch import nn
 
 from model.data.splits import Example
 from model.training.step import IGNORED, masked_loss
-from model.training.train import open_tokenizer, tokenise
+from model.training.tokenizer_file import open_tokenizer
+from model.training.train import tokenise
 
 TOPICS = torch.tensor([3, IGNORED, 5])
 SENTIMENTS = torch.tensor([IGNORED, 1, 2])

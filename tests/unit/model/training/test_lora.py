@@ -16,7 +16,8 @@ from model.training.loop import Loop
 from model.training.lora import adapt, find_targets, merged
 from model.training.network import WEIGHTS_FILE, TwoHeads
 from model.training.run import read_run
-from model.training.train import open_tokenizer, tokenise, train
+from model.training.tokenizer_file import open_tokenizer
+from model.training.train import tokenise, train
 from tests.unit.model.training.test_resuming import assert_same_weights, changed, ctrl_c
 
 RANK_4 = Lora(rank=4, alpha=8, dropout=0.1, targets=("query", "value"))

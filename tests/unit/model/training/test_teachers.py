@@ -6,16 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from deploy import cli
-from model.data.recipe import Recipe
+from model.data.recipe import Encoder, Recipe
 from model.data.splits import Splits
 from model.errors import InputError
 from model.training.network import WEIGHTS_FILE, TwoHeads
 from model.training.run import read_run
 from model.training.step import IGNORED, Row, Step, distance_to
+from model.training.teachers import Teachers
 from model.training.train import train
+from model.training.trained import TrainedNetwork
 from tests.unit.model.training.test_soup import said_otherwise
 
 
@@ -54,16 +56,55 @@ def test_a_pupil_begins_where_its_teachers_are_and_says_who_they_were(
     assert done.taught.weight == slow.weight
     assert [one["seed"] for one in done.taught.by] == [tiny_recipe.seed]
     assert len(done.losses) == slow.epochs
+    assert done.taught.begins_at_mean
     with pytest.raises(InputError, match="was taught itself"):
         train(recipe, tiny_splits, tmp_path / "grandchild", teachers=[tmp_path / "pupil"])
 
 
-def test_a_teacher_of_another_recipe_may_know_what_is_measured_on(
+def test_a_teacher_of_another_encoder_gives_its_answers_alone(
+    tiny_run: Path, tiny_encoder: Path, tiny_recipe: Recipe, tiny_splits: Splits, tmp_path: Path
+) -> None:
+    """It may differ in its name and numbers too: they say nothing of what it has seen."""
+    other = Path(shutil.copytree(tiny_encoder, tmp_path / "encoder"))
+    recipe = tiny_recipe.model_copy(update={"name": "small", "encoder": Encoder(folder=other)})
+    once = recipe.model_copy(update={"training": recipe.training.model_copy(update={"epochs": 1})})
+    alone = train(once, tiny_splits, tmp_path / "alone")
+    taught = train(once, tiny_splits, tmp_path / "taught", teachers=[tiny_run])
+    assert taught.taught is not None
+    assert not taught.taught.begins_at_mean
+    assert len(taught.losses) == 1, "as many epochs as one that nobody teaches"
+    assert alone.losses != taught.losses
+    assert len(list(tiny_run.glob("answers-*.npz"))) == 1
+
+
+def test_what_a_teacher_answered_is_asked_once(
+    tiny_run: Path, tiny_recipe: Recipe, tiny_splits: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    teacher = Path(shutil.copytree(tiny_run, tmp_path / "teacher", ignore=shutil.ignore_patterns("answers-*")))
+    texts = [example.text for example in tiny_splits.train[:5]]
+    teachers = Teachers([teacher], tiny_recipe, tiny_splits.fingerprints)
+    first = teachers.answers(texts, torch.device("cpu"))
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainedNetwork, "logits", None)
+        again = teachers.answers(texts, torch.device("cpu"))
+        with pytest.raises(TypeError):  # other texts are not what was kept
+            teachers.answers(texts[:4], torch.device("cpu"))
+    assert first.keys() == again.keys() == set(texts)
+    for text, heads in first.items():
+        for before, after in zip(heads, again[text], strict=True):
+            assert np.array_equal(before, after)
+    # Nor are those of other weights.
+    weights = load_file(teacher / WEIGHTS_FILE)
+    save_file({name: weight * 0 for name, weight in weights.items()}, teacher / WEIGHTS_FILE)
+    assert np.allclose(teachers.answers(texts, torch.device("cpu"))[texts[0]][0], 1 / 20)
+
+
+def test_a_teacher_of_another_division_may_know_what_is_measured_on(
     tiny_run: Path, tiny_recipe: Recipe, tiny_splits: Splits, tmp_path: Path
 ) -> None:
     strange = Path(shutil.copytree(tiny_run, tmp_path / "strange"))
     said_otherwise(strange, lambda said: said["recipe"]["training"].update(calibration=0.25))
-    with pytest.raises(InputError, match=r"another recipe: training\.calibration: 0\.25 -> "):
+    with pytest.raises(InputError, match=r"divided in another way: training\.calibration: 0\.25 -> "):
         train(tiny_recipe, tiny_splits, tmp_path / "pupil", teachers=[strange])
     said_otherwise(strange, lambda said: said["data"].clear())
     with pytest.raises(InputError, match="other data"):
