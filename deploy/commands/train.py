@@ -46,8 +46,7 @@ def train(
 
     Every epoch leaves a run that can be exported and a checkpoint: after an interruption, --resume ends with the very
     weights that an undisturbed training would have had. With --teacher it learns from those runs' answers beside the
-    labels; where they have its own encoder it begins at the mean of their weights, with the recipe's epochs and rate
-    for a distillation.
+    labels; it begins at the mean of those that have its encoder, with the recipe's epochs and rate for a distillation.
 
     \b
     Example:

@@ -187,11 +187,13 @@ def _made(manifest: Manifest) -> list[str]:
     if trained_on:
         lines += [f"Trained on {trained_on:,} texts an epoch, after what stands in a held-out set was left out.", ""]
     if taught := manifest.made.get("taught"):
-        count = len(taught["by"])
-        begun = f"Begun at the mean of {count} earlier trainings and taught by them"
-        if not taught.get("begins_at_mean", True):
-            begun = f"Taught by {count} trainings of another encoder ({'; '.join(taught['by'])})"
-        lines += [f"{begun}: their answers have {taught['weight']:g} of the loss, the labels the rest.", ""]
+        by = "; ".join(map(str, taught["by"]))
+        begun = ", begun at the mean of those with its encoder" if taught.get("begins_at_mean", True) else ""
+        lines += [
+            f"Taught by other trainings ({by}){begun}: their answers have {taught['weight']:g} of the loss,"
+            " the labels the rest.",
+            "",
+        ]
     libraries = ", ".join(f"{name} {version}" for name, version in manifest.made.get("libraries", {}).items())
     temperatures = manifest.temperatures
     lines.append(f"Temperatures: topic {temperatures.topic}, sentiment {temperatures.sentiment}. {libraries}.")

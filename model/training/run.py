@@ -18,9 +18,9 @@ class Taught(msgspec.Struct, frozen=True, kw_only=True):
     weight: float
     """Of their answers in the loss."""
     by: list[dict[str, object]]
-    """Their recipes."""
+    """Their recipes; of one that was taught itself with this of its own as `taught`."""
     begins_at_mean: bool = True
-    """Whether the training began at the mean of their weights, as it does where they have its encoder."""
+    """Whether the training began at the mean of the weights of those that have its encoder, as there were such."""
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):

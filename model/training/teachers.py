@@ -3,7 +3,8 @@
 They answer for both heads of a text, of which its source has labelled one. Teachers of the pupil's own encoder give it
 the mean of their weights to begin at: several trainings together are right more often than each, but not where their
 weights have their mean, and a short training from there on ends near what they know together. Teachers of another
-encoder, say one of twice as many layers, have nothing but their answers to give: the pupil begins as ever.
+encoder, say one of twice as many layers, have nothing but their answers to give: where all are such, the pupil begins
+as ever.
 """
 
 import logging
@@ -44,18 +45,20 @@ class Teachers:
         self._lengths = [theirs.training.maximum_length for theirs in recipes]
         self._recipe = recipe
         revision = recipe.encoder.revision  # a run has the commit where the recipe need not name one
-        begins_at_mean = all(
-            theirs.encoder.model_copy(update={"revision": revision}) == recipe.encoder for theirs in recipes
-        )
+        self._alike = [
+            run
+            for run, theirs in zip(runs, recipes, strict=True)
+            if theirs.encoder.model_copy(update={"revision": revision}) == recipe.encoder
+        ]
         self.taught = Taught(
             weight=recipe.training.distillation.weight,
-            by=[one.recipe for one in trained],
-            begins_at_mean=begins_at_mean,
+            by=[one.recipe if one.taught is None else one.recipe | {"taught": one.taught} for one in trained],
+            begins_at_mean=bool(self._alike),
         )
 
     def pupils_recipe(self) -> Recipe:
         """The recipe, with the epochs and the rate of a distillation where the pupil begins at its teachers."""
-        if not self.taught.begins_at_mean:
+        if not self._alike:
             return self._recipe
         numbers = self._recipe.training.distillation
         training = self._recipe.training.model_copy(
@@ -64,9 +67,9 @@ class Teachers:
         return self._recipe.model_copy(update={"training": training})
 
     def prepare(self, network: TwoHeads) -> None:
-        """Gives `network` the mean of the teachers' weights, where it is of their kind."""
-        if self.taught.begins_at_mean:
-            weights = mean_weights(self._runs)
+        """Gives `network` the mean of the weights of those teachers that have its encoder."""
+        if self._alike:
+            weights = mean_weights(self._alike)
             network.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in weights.items()})
 
     def answers(self, texts: Sequence[str], device: torch.device) -> dict[str, tuple[Probabilities, Probabilities]]:
@@ -80,8 +83,6 @@ class Teachers:
 def _require_same_data(
     run: Path, trained: Run, data: Mapping[str, DataFingerprint], theirs: Recipe, ours: Recipe
 ) -> None:
-    if trained.taught is not None:
-        raise InputError(f"{run}: was taught itself", fix="Give the runs that taught it.")
     if trained.data != data:
         raise InputError(f"{run}: was trained on other data", fix="Give teachers that learned from the same.")
     if different := changes(_divided_by(theirs), _divided_by(ours)):

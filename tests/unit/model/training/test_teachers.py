@@ -57,8 +57,10 @@ def test_a_pupil_begins_where_its_teachers_are_and_says_who_they_were(
     assert [one["seed"] for one in done.taught.by] == [tiny_recipe.seed]
     assert len(done.losses) == slow.epochs
     assert done.taught.begins_at_mean
-    with pytest.raises(InputError, match="was taught itself"):
-        train(recipe, tiny_splits, tmp_path / "grandchild", teachers=[tmp_path / "pupil"])
+    grandchild = train(recipe, tiny_splits, tmp_path / "grandchild", teachers=[tmp_path / "pupil"])
+    assert grandchild.taught is not None
+    (pupil_said,) = grandchild.taught.by
+    assert pupil_said["taught"]["by"][0]["seed"] == tiny_recipe.seed  # type: ignore[index]
 
 
 def test_a_teacher_of_another_encoder_gives_its_answers_alone(
@@ -74,6 +76,9 @@ def test_a_teacher_of_another_encoder_gives_its_answers_alone(
     assert not taught.taught.begins_at_mean
     assert len(taught.losses) == 1, "as many epochs as one that nobody teaches"
     assert alone.losses != taught.losses
+    both = train(once, tiny_splits, tmp_path / "both", teachers=[tiny_run, tmp_path / "taught"])
+    assert both.taught is not None
+    assert both.taught.begins_at_mean, "one of them has its encoder"
     assert len(list(tiny_run.glob("answers-*.npz"))) == 1
 
 
