@@ -12,7 +12,6 @@ import msgspec
 
 from deploy.errors import FinSentryError, InputError
 from model.bundle import Bundle
-from model.errors import BundleError
 from stream.control import (
     SILENT_SECONDS,
     ControlTable,
@@ -52,11 +51,9 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_bundle(folder: Path, seen_as: str | None) -> BundleRef:
     """The verified bundle as a promotion names it. Raises `BundleError`."""
-    if not folder.is_dir():
-        raise BundleError(f"{folder}: no such folder", fix="give the folder that holds the bundle's bundle.json")
     bundle = Bundle.load(folder)
     return BundleRef(
-        folder=seen_as or str(folder.resolve()), version=bundle.manifest.version, digest=bundle.manifest.digest
+        folder=seen_as or str(bundle.folder.resolve()), version=bundle.manifest.version, digest=bundle.manifest.digest
     )
 
 

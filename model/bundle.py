@@ -28,7 +28,9 @@ MODEL_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
 MANIFEST_FILE = "bundle.json"
 FILES = (MODEL_FILE, TOKENIZER_FILE)
-DEFAULT_BUNDLE = Path(__file__).parent / "bundles" / "default"
+SHIPPED = Path(__file__).parent / "bundles"
+"""Each folder in it is a bundle that goes by its name: `default`, and `accurate`, which takes longer."""
+DEFAULT_BUNDLE = SHIPPED / "default"
 
 _LIST_OF_NUMBERS = re.compile(rb"\[\n[\d\s,.]+\]")
 """In indented JSON, where no string holds a line break: one line is enough for a histogram."""
@@ -157,11 +159,17 @@ class Bundle:
 
     @classmethod
     def load(cls, folder: Path) -> "Bundle":
-        """The bundle in `folder`, verified. Raises `BundleError`, which names the file and what to do."""
+        """The bundle in `folder`, verified; `folder` may be the name of a shipped one.
+
+        Raises `BundleError`, which names the file and what to do.
+        """
+        folder = located(folder)
         if not folder.is_dir():
+            shipped = ", ".join(sorted(path.name for path in SHIPPED.iterdir()))
             raise BundleError(
                 f"{folder}: no such bundle folder",
-                fix="Give a folder that holds bundle.json, here or as `model.bundle` or in `model.languages`.",
+                fix="Give a folder that holds bundle.json, here or as `model.bundle` or in `model.languages`, or the"
+                f" name of a shipped bundle: {shipped}.",
             )
         manifest = read_manifest(folder / MANIFEST_FILE)
         for name in _files(manifest):
@@ -183,6 +191,14 @@ class Bundle:
             )
             for head, one in self.manifest.heads.items()
         }
+
+
+def located(bundle: Path) -> Path:
+    """`bundle` where that is a folder; else, where it is the name of a shipped bundle, the folder of that one."""
+    if bundle.is_dir() or len(bundle.parts) != 1:
+        return bundle
+    shipped = SHIPPED / bundle
+    return shipped if shipped.is_dir() else bundle
 
 
 def read_manifest(path: Path) -> Manifest:

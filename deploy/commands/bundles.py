@@ -24,7 +24,7 @@ def bundles() -> None:
     """List, show, verify and compare bundles, and print their model cards.
 
     A bundle is a folder with bundle.json, model.onnx and tokenizer.json. Without folders as arguments: those under
-    the data folder's bundles/, the one of the settings, and the shipped one.
+    the data folder's bundles/, the one of the settings, and the shipped ones.
 
     \b
     Example:
@@ -150,16 +150,16 @@ def diff(settings: Settings, old: str, new: str, as_json: bool) -> None:
 
 
 def _configured(settings: Settings) -> Path:
-    from model.bundle import DEFAULT_BUNDLE
+    from model.bundle import DEFAULT_BUNDLE, located
 
-    return settings.model.bundle or DEFAULT_BUNDLE
+    return located(settings.model.bundle) if settings.model.bundle else DEFAULT_BUNDLE
 
 
 def _places(settings: Settings) -> list[Path]:
-    from model.bundle import DEFAULT_BUNDLE
+    from model.bundle import SHIPPED
 
     own = settings.data_folder / FOLDER
-    return [*([own] if any(own.glob("*/bundle.json")) else []), _configured(settings), DEFAULT_BUNDLE]
+    return [*([own] if any(own.glob("*/bundle.json")) else []), _configured(settings), SHIPPED]
 
 
 def _manifest(settings: Settings, name: str) -> "Manifest":

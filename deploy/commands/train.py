@@ -53,7 +53,7 @@ def train(
       finsentry train model/configs/default.toml --data ../shared/data --out data/runs/a
       finsentry train model/configs/default.toml --seed 2 --data ../shared/data --out data/runs/b
       finsentry train model/configs/default.toml --teacher data/runs/a --data ../shared/data --out data/runs/c
-      finsentry train model/configs/default.toml --encoder bge-small-en-v1.5 --data ../shared/data --out data/runs/large
+      finsentry train model/configs/accurate.toml --data ../shared/data --out data/runs/large
       finsentry train model/configs/zh.toml --encoder ../shared/models/e5-small-en-zh --data ../shared/data --out data/runs/zh
     """  # noqa: E501
     import msgspec

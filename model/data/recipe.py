@@ -4,7 +4,7 @@ import importlib.util
 import re
 import tomllib
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -196,14 +196,30 @@ class Recipe(Part):
 
 
 def read_recipe(path: Path) -> Recipe:
-    """The recipe at `path`. Raises `InputError` that names the file and the key."""
+    """The recipe at `path`. Raises `InputError` that names the file and the key.
+
+    With `extends = "other.toml"`, a recipe beside it, it has what that one has but for the keys it has itself, and of
+    the table `training` but for those in it.
+    """
+    raw = _read_toml(path)
+    if "extends" in raw:
+        base = path.parent / str(raw.pop("extends"))
+        other = _read_toml(base)
+        if "extends" in other:
+            raise InputError(f"{base}: extends another recipe itself", fix=f"Let {path} extend that one.")
+        if isinstance(other.get("training"), dict) and isinstance(raw.get("training"), dict):
+            raw["training"] = other["training"] | raw["training"]
+        raw = other | raw
+    return parse_recipe(raw, path)
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}", fix="Give the path of a recipe.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not TOML: {error}", fix="Mend the line it names.") from error
-    return parse_recipe(raw, path)
 
 
 def parse_recipe(raw: object, path: Path) -> Recipe:

@@ -1,8 +1,9 @@
-"""The bundle that ships is as good as its card says, on whatever processor this runs."""
+"""The bundles that ship are as good as their cards say, on whatever processor this runs."""
+
+from pathlib import Path
 
 import pytest
 
-from model.bundle import DEFAULT_BUNDLE
 from model.classifier import Classifier
 from model.data.recipe import CONFIGS, read_recipe
 from model.data.splits import load_evaluation
@@ -14,11 +15,12 @@ NAME = "twitter_sent.validation/sentiment"
 
 
 @pytest.mark.timeout(180)
-def test_its_figures_are_found_again() -> None:
+@pytest.mark.parametrize("bundle", ["default", "accurate"])
+def test_its_figures_are_found_again(bundle: str) -> None:
     root = shared("data/twitter_sent").parent
     sets = load_evaluation(read_recipe(CONFIGS / "default.toml"), root).evaluation
     (name,) = [name for name in sets if name.startswith("twitter_sent")]
-    with Classifier.load(ModelSettings(bundle=DEFAULT_BUNDLE)) as classifier:
+    with Classifier.load(ModelSettings(bundle=Path(bundle))) as classifier:
         claimed = classifier.bundle.manifest.metrics[NAME]
         found = evaluate(classifier, {name: sets[name]})[NAME].scores
     assert found.texts == claimed.texts

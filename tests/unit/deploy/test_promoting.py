@@ -55,7 +55,7 @@ def test_a_bundle_is_named_by_folder_version_and_digest_and_must_be_whole(tmp_pa
     assert found.version
     assert len(found.digest) == 64
     assert read_bundle(DEFAULT_BUNDLE, "/in/a/container").folder == "/in/a/container"
-    with pytest.raises(BundleError, match="no such folder"):
+    with pytest.raises(BundleError, match="no such bundle folder"):
         read_bundle(tmp_path / "none", None)
 
 
@@ -67,7 +67,7 @@ def test_a_bundle_is_named_by_folder_version_and_digest_and_must_be_whole(tmp_pa
         (["--status", "--shadow"], "--shadow needs BUNDLE"),
         (["bundle", "--language", "chinese"], "two small letters of ISO 639-1"),
         (["bundle", "--for", "3"], "goes with --shadow"),
-        (["no/such/folder"], "no/such/folder: no such folder"),
+        (["no/such/folder"], "no/such/folder: no such bundle folder"),
     ],
 )
 def test_what_does_not_go_together_is_said_before_a_broker_is_looked_for(

@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from model.bundle import DEFAULT_BUNDLE, FILES, Bundle, Manifest, digest_of, write_manifest
+from model.bundle import FILES, SHIPPED, Bundle, Manifest, digest_of, located, write_manifest
 from model.errors import BundleError
 
-LIMIT = 25 * 1024 * 1024
-"""What the repository bears: the shipped bundle comes with every clone."""
+LIMITS = {"default": 25 * 1024 * 1024, "accurate": 35 * 1024 * 1024}
+"""What the repository bears: the shipped bundles come with every clone."""
 
 
 @pytest.fixture
@@ -135,14 +135,30 @@ def test_the_manifest_survives_json(tiny_bundle: Bundle) -> None:
     assert msgspec.json.decode(msgspec.json.encode(manifest), type=Manifest) == manifest
 
 
-def test_the_shipped_bundle_is_whole_and_small() -> None:
-    manifest = Bundle.load(DEFAULT_BUNDLE).manifest
-    assert manifest.precision == "int8"
-    assert sum(path.stat().st_size for path in DEFAULT_BUNDLE.iterdir()) <= LIMIT
+def test_what_is_shipped_has_a_limit_each() -> None:
+    assert {path.name for path in SHIPPED.iterdir()} == set(LIMITS)
 
 
-def test_the_shipped_bundle_says_how_good_it_is_on_each_held_out_set() -> None:
-    metrics = Bundle.load(DEFAULT_BUNDLE).manifest.metrics
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_shipped_bundle_is_whole_and_small(name: str) -> None:
+    bundle = Bundle.load(Path(name))
+    assert bundle.folder == SHIPPED / name
+    assert bundle.manifest.precision == "int8"
+    assert sum(path.stat().st_size for path in bundle.folder.iterdir()) <= LIMITS[name]
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_shipped_bundle_says_how_good_it_is_on_each_held_out_set(name: str) -> None:
+    metrics = Bundle.load(Path(name)).manifest.metrics
     assert metrics["twitter_topic.validation/topic"].accuracy > 0.86
     assert metrics["twitter_sent.validation/sentiment"].accuracy > 0.86
     assert metrics["sentfin.holdout/sentiment"].accuracy > 0.84
+
+
+def test_a_folder_here_comes_before_a_shipped_bundle_of_its_name(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle.rename(tmp_path / "accurate")
+    monkeypatch.chdir(tmp_path)
+    assert Bundle.load(Path("accurate")).folder == Path("accurate")
+    assert located(Path("elsewhere/accurate")) == Path("elsewhere/accurate")

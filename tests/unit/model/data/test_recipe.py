@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from model.data.recipe import CONFIGS, Encoder, read_recipe
+from model.data.recipe import CONFIGS, Encoder, Recipe, read_recipe
 from model.errors import InputError
 from model.labels import TOPICS
 
@@ -34,6 +34,33 @@ def test_the_default_recipe_maps_the_topics_in_their_order() -> None:
 
 def test_the_default_recipe_s_encoder_is_installed() -> None:
     assert (read_recipe(CONFIGS / "default.toml").encoder.locate() / "model.safetensors").is_file()
+
+
+def test_a_recipe_that_extends_another_has_the_rest_from_it(tmp_path: Path) -> None:
+    assert isinstance(read(tmp_path, GOOD + "[training]\nbatch = 8\nepochs = 5\n"), Recipe)
+    more = tmp_path / "more.toml"
+    more.write_text('extends = "recipe.toml"\n[encoder]\npackage = "p"\n[training]\nepochs = 1\n', encoding="utf-8")
+    base, found = read_recipe(tmp_path / "recipe.toml"), read_recipe(more)
+    assert (found.name, found.sources, found.encoder) == (base.name, base.sources, Encoder(package="p"))
+    assert (found.training.epochs, found.training.batch) == (1, 8)
+    more.write_text('extends = "recipe.toml"\n[training]\nepoch = 1\n', encoding="utf-8")
+    with pytest.raises(InputError, match=r"more\.toml: training\.epoch: Extra inputs"):
+        read_recipe(more)
+
+
+def test_a_recipe_extends_one_that_is_there_and_whole(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"nowhere\.toml: cannot be read"):
+        read(tmp_path, 'extends = "nowhere.toml"')
+    with pytest.raises(InputError, match=r"recipe\.toml: extends another recipe itself"):
+        read(tmp_path, 'extends = "recipe.toml"')
+
+
+def test_the_accurate_recipe_differs_from_the_default_in_what_it_says() -> None:
+    accurate, default = read_recipe(CONFIGS / "accurate.toml"), read_recipe(CONFIGS / "default.toml")
+    assert accurate.sources == default.sources
+    assert accurate.encoder.hub == "BAAI/bge-small-en-v1.5"
+    numbers = {"learning_rate": default.training.learning_rate}
+    assert accurate.training.model_copy(update=numbers) == default.training
 
 
 @pytest.mark.parametrize(

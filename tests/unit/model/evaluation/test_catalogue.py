@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from deploy.cli import run
-from model.bundle import DEFAULT_BUNDLE, Bundle, Loss, Passed, Scores, read_manifest, write_manifest
+from model.bundle import SHIPPED, Bundle, Loss, Passed, Scores, read_manifest, write_manifest
 from model.errors import InputError
 from model.evaluation.catalogue import Delta, compare_manifests, find_bundles, main_scores, pick, read_entry
 from model.nested import Change
@@ -84,15 +84,15 @@ def test_the_list_names_versions_scores_and_what_is_broken(
     assert "BROKEN" in second
 
 
-def test_the_data_folder_s_bundles_and_the_shipped_one_are_found(
+def test_the_data_folder_s_bundles_and_the_shipped_ones_are_found(
     tiny_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(tiny_bundle.folder, tmp_path / "bundles" / "a")
     monkeypatch.setenv("FINSENTRY_DATA_FOLDER", str(tmp_path))
     assert run(["bundles", "list", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    shipped = read_manifest(DEFAULT_BUNDLE / "bundle.json").version
-    assert [one["version"] for one in found] == [tiny_bundle.manifest.version, shipped]
+    shipped = [read_manifest(SHIPPED / name / "bundle.json").version for name in ("default", "accurate")]
+    assert [one["version"] for one in found] == [tiny_bundle.manifest.version, *shipped]
     assert run(["bundles", "show", tiny_bundle.manifest.version]) == 0
     assert "sources.things.head: topic" in capsys.readouterr().out
 
