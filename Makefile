@@ -47,7 +47,7 @@ integration: ## real Kafka, Prometheus, Alertmanager
 	$(PYTEST) tests/integration tests/faults -n $(JOBS) --dist loadfile --no-loadscope-reorder -q
 
 faults: setup-tests ## the long version of tests/faults: 200,000 documents, 30 kills
-	FINSENTRY_FAULTS=long $(PYTEST) tests/faults -q
+	FAULTS=long $(PYTEST) tests/faults -q
 
 soak: setup-tests ## thirty minutes at half load with a kill every minute; ARGS="--minutes 5"
 	$(BIN)/python -m tests.benchmarks.soak $(ARGS)

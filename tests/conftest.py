@@ -23,15 +23,11 @@ from tests.integration.streaming import StartWorker
 settings.register_profile("finsentry", deadline=None, derandomize=True)
 settings.load_profile("finsentry")
 
-KEPT = ("FINSENTRY_SHARED", "FINSENTRY_FAULTS")
-"""What steers the tests themselves."""
-
-
 @pytest.fixture(autouse=True)
 def no_foreign_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A developer's own `FINSENTRY_*` variables change no test."""
+    """A developer's own `FINSENTRY_*` variables change no test, but for where their data is."""
     for name in list(os.environ):
-        if name.startswith("FINSENTRY_") and name not in KEPT:
+        if name.startswith("FINSENTRY_") and name != "FINSENTRY_SHARED":
             monkeypatch.delenv(name)
 
 

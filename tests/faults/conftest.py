@@ -47,5 +47,5 @@ LONG = Scale(
 
 @pytest.fixture(scope="session")
 def scale() -> Scale:
-    """`FINSENTRY_FAULTS=long` is what `make faults` runs."""
-    return LONG if os.environ.get("FINSENTRY_FAULTS") == "long" else SHORT
+    """`FAULTS=long` is what `make faults` runs."""
+    return LONG if os.environ.get("FAULTS") == "long" else SHORT
