@@ -23,6 +23,7 @@ from tests.integration.streaming import StartWorker
 settings.register_profile("finsentry", deadline=None, derandomize=True)
 settings.load_profile("finsentry")
 
+
 @pytest.fixture(autouse=True)
 def no_foreign_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """A developer's own `FINSENTRY_*` variables change no test, but for where their data is."""
