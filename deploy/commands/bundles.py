@@ -45,9 +45,10 @@ def list_bundles(settings: Settings, folders: tuple[Path, ...], as_json: bool) -
     Example:
       finsentry bundles list data/bundles
     """
+    from model.bundle import located
     from model.evaluation.catalogue import find_bundles, main_scores, read_entry
 
-    entries = [read_entry(folder) for folder in find_bundles(folders or _places(settings))]
+    entries = [read_entry(folder) for folder in find_bundles(map(located, folders) if folders else _places(settings))]
     if as_json:
         _print_json([_as_json(entry) for entry in entries])
         return
@@ -109,10 +110,11 @@ def verify(settings: Settings, folders: tuple[Path, ...], as_json: bool) -> int:
     Example:
       finsentry bundles verify data/bundles
     """
+    from model.bundle import located
     from model.evaluation.catalogue import find_bundles
     from model.evaluation.catalogue import verify as verify_one
 
-    entries = [verify_one(folder) for folder in find_bundles(folders or _places(settings))]
+    entries = [verify_one(folder) for folder in find_bundles(map(located, folders) if folders else _places(settings))]
     if as_json:
         _print_json([_as_json(entry) for entry in entries])
     else:

@@ -187,7 +187,7 @@ def _made(manifest: Manifest) -> list[str]:
     if trained_on:
         lines += [f"Trained on {trained_on:,} texts an epoch, after what stands in a held-out set was left out.", ""]
     if taught := manifest.made.get("taught"):
-        by = "; ".join(map(str, taught["by"]))
+        by = "; ".join(f"seed {one}" if isinstance(one, int) else one for one in taught["by"])
         begun = ", begun at the mean of those with its encoder" if taught.get("begins_at_mean", True) else ""
         lines += [
             f"Taught by other trainings ({by}){begun}: their answers have {taught['weight']:g} of the loss,"

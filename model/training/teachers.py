@@ -8,6 +8,7 @@ as ever.
 """
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -109,7 +110,10 @@ def _answers(
     logger.info("asking a teacher run=%s texts=%d", run, len(texts))
     teacher = TrainedNetwork(TwoHeads.load(run).to(device), open_tokenizer(run, maximum_length))
     topics, sentiments = (softmax(logits) for logits in teacher.logits(texts))
-    unfinished = kept.with_suffix(".part.npz")
-    np.savez(unfinished, topics=topics, sentiments=sentiments)
-    unfinished.replace(kept)
+    unfinished = kept.with_suffix(f".{os.getpid()}.npz")
+    try:
+        np.savez(unfinished, topics=topics, sentiments=sentiments)
+        unfinished.replace(kept)
+    except OSError as error:
+        logger.warning("answers of a teacher are not kept run=%s error=%s", run, error)
     return topics, sentiments
