@@ -27,7 +27,7 @@ class ModelSettings(BaseModel):
     bundle: Path | None = Field(
         default=None,
         description="Folder of the bundle to load, or the name of a shipped one: `default`, or `accurate`, which is "
-        "better on most kinds of text and takes twice the time per text. `default` if absent.",
+        "better at sentiment and takes twice the time per text. `default` if absent.",
         examples=["data/bundles/ab"],
     )
     language: str = Field(
