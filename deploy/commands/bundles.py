@@ -45,10 +45,9 @@ def list_bundles(settings: Settings, folders: tuple[Path, ...], as_json: bool) -
     Example:
       finsentry bundles list data/bundles
     """
-    from model.bundle import located
     from model.evaluation.catalogue import find_bundles, main_scores, read_entry
 
-    entries = [read_entry(folder) for folder in find_bundles(map(located, folders) if folders else _places(settings))]
+    entries = [read_entry(folder) for folder in find_bundles(_places(settings, folders))]
     if as_json:
         _print_json([_as_json(entry) for entry in entries])
         return
@@ -110,11 +109,10 @@ def verify(settings: Settings, folders: tuple[Path, ...], as_json: bool) -> int:
     Example:
       finsentry bundles verify data/bundles
     """
-    from model.bundle import located
     from model.evaluation.catalogue import find_bundles
     from model.evaluation.catalogue import verify as verify_one
 
-    entries = [verify_one(folder) for folder in find_bundles(map(located, folders) if folders else _places(settings))]
+    entries = [verify_one(folder) for folder in find_bundles(_places(settings, folders))]
     if as_json:
         _print_json([_as_json(entry) for entry in entries])
     else:
@@ -157,9 +155,12 @@ def _configured(settings: Settings) -> Path:
     return located(settings.model.bundle) if settings.model.bundle else DEFAULT_BUNDLE
 
 
-def _places(settings: Settings) -> list[Path]:
-    from model.bundle import SHIPPED
+def _places(settings: Settings, folders: Sequence[Path] = ()) -> list[Path]:
+    """The folders asked for, else those where bundles usually are."""
+    from model.bundle import SHIPPED, located
 
+    if folders:
+        return [located(folder) for folder in folders]
     own = settings.data_folder / FOLDER
     return [*([own] if any(own.glob("*/bundle.json")) else []), _configured(settings), SHIPPED]
 
