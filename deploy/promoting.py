@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from deploy.errors import FinSentryError, InputError
-from model.bundle import Bundle
+from model.bundle import SHIPPED, Bundle
 from stream.control import (
     SILENT_SECONDS,
     ControlTable,
@@ -50,11 +50,14 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_bundle(folder: Path, seen_as: str | None) -> BundleRef:
-    """The verified bundle as a promotion names it. Raises `BundleError`."""
+    """The verified bundle as a promotion names it: a shipped one by its name, which holds wherever workers run.
+
+    Raises `BundleError`.
+    """
     bundle = Bundle.load(folder)
-    return BundleRef(
-        folder=seen_as or str(bundle.folder.resolve()), version=bundle.manifest.version, digest=bundle.manifest.digest
-    )
+    place = bundle.folder.resolve()
+    name = place.name if place.parent == SHIPPED.resolve() else str(place)
+    return BundleRef(folder=seen_as or name, version=bundle.manifest.version, digest=bundle.manifest.digest)
 
 
 def answers(table: ControlTable, promotion: Promotion, asked: Iterable[str]) -> list[Answer]:

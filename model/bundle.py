@@ -165,7 +165,7 @@ class Bundle:
         """
         folder = located(folder)
         if not folder.is_dir():
-            shipped = ", ".join(sorted(path.name for path in SHIPPED.iterdir()))
+            shipped = ", ".join(sorted(path.parent.name for path in SHIPPED.glob(f"*/{MANIFEST_FILE}")))
             raise BundleError(
                 f"{folder}: no such bundle folder",
                 fix="Give a folder that holds bundle.json, here or as `model.bundle` or in `model.languages`, or the"
@@ -195,10 +195,9 @@ class Bundle:
 
 def located(bundle: Path) -> Path:
     """`bundle` where that is a folder; else, where it is the name of a shipped bundle, the folder of that one."""
-    if bundle.is_dir() or len(bundle.parts) != 1:
-        return bundle
     shipped = SHIPPED / bundle
-    return shipped if shipped.is_dir() else bundle
+    is_name = len(bundle.parts) == 1 and not bundle.is_dir()
+    return shipped if is_name and (shipped / MANIFEST_FILE).is_file() else bundle
 
 
 def read_manifest(path: Path) -> Manifest:

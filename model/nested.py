@@ -16,14 +16,11 @@ class Change(NamedTuple):
 
 
 def flat(record: object, prefix: str = "") -> dict[str, object]:
-    """`{"a": {"b": 1}}` as `{"a.b": 1}`. Elements of a list go by their `name`, where they have one, else by number."""
+    """`{"a": {"b": 1}}` as `{"a.b": 1}`. Elements of a list go by number, or by their `name` if each has its own."""
     if isinstance(record, Mapping):
         items = [(str(key), value) for key, value in record.items()]
     elif isinstance(record, Sequence) and not isinstance(record, str | bytes):
-        items = [
-            (str(one["name"]) if isinstance(one, Mapping) and "name" in one else str(index), one)
-            for index, one in enumerate(record)
-        ]
+        items = list(zip(_names(record) or map(str, range(len(record))), record, strict=True))
     else:
         return {prefix: record}
     return {
@@ -31,6 +28,12 @@ def flat(record: object, prefix: str = "") -> dict[str, object]:
         for name, child in items
         for key, value in flat(child, f"{prefix}.{name}" if prefix else name).items()
     }
+
+
+def _names(record: Sequence[object]) -> list[str]:
+    """What the elements are called; none where one has no name, or that of another."""
+    names = [str(one["name"]) for one in record if isinstance(one, Mapping) and "name" in one]
+    return names if len(set(names)) == len(record) else []
 
 
 def changes(old: object, new: object) -> list[Change]:

@@ -167,11 +167,12 @@ def _places(settings: Settings, folders: Sequence[Path] = ()) -> list[Path]:
 
 def _manifest(settings: Settings, name: str) -> "Manifest":
     from deploy.errors import InputError
-    from model.bundle import MANIFEST_FILE, read_manifest
+    from model.bundle import MANIFEST_FILE, located, read_manifest
     from model.evaluation.catalogue import find_bundles, pick, read_entry
 
-    if Path(name).is_dir():
-        return read_manifest(Path(name) / MANIFEST_FILE)
+    folder = located(Path(name))
+    if folder.is_dir():
+        return read_manifest(folder / MANIFEST_FILE)
     entry = pick(name, [read_entry(folder) for folder in find_bundles(_places(settings))])
     if entry.manifest is None:
         raise InputError(entry.problem)

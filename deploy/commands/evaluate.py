@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("bundle", type=click.Path(path_type=Path), required=False)
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder the recipe's paths start from.")
-@click.option("--recipe", type=click.Path(path_type=Path), help="Whose held-out sets; default: the shipped bundle's.")
+@click.option("--recipe", type=click.Path(path_type=Path), help="Whose held-out sets; default: the default bundle's.")
 @click.option("--against", type=click.Path(path_type=Path), help="Another bundle: is the difference real?")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--language", type=click.Choice(["en", "zh"]), help="Of the checks' texts; default: the bundle's.")

@@ -40,8 +40,10 @@ class Pairs(click.ParamType):
 @click.option("--head", type=click.Choice(["sentiment", "topic"]), default="sentiment", show_default=True,
               help="What the hub's model says.")  # fmt: skip
 @click.option("--labels", type=Pairs(), default={}, help="Its classes to ours; not needed where they are the same.")
-@click.option("--beside", type=click.Path(path_type=Path), help="Bundle of the other head; the shipped one if absent.")
-@click.option("--recipe", type=click.Path(path_type=Path), help="With --hub: whose sets; default: the shipped one's.")
+@click.option("--beside", type=click.Path(path_type=Path), help="Bundle of the other head; the default one if absent.")
+@click.option(
+    "--recipe", type=click.Path(path_type=Path), help="With --hub: whose sets; the default bundle's if absent."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as one JSON object.")
 def export(
     runs: tuple[Path, ...],

@@ -70,7 +70,8 @@ def train(
     log_as_command() if on_terminal else log_as_role()
     recipe = _changed(read_recipe(config), epochs, seed)
     if encoder is not None:
-        recipe = recipe.model_copy(update={"encoder": Encoder(folder=encoder)})
+        other = Encoder(folder=encoder, layers=recipe.encoder.layers, vocabulary=recipe.encoder.vocabulary)
+        recipe = recipe.model_copy(update={"encoder": other})
     try:
         splits = load_splits(recipe, data)
     except LeakError as error:

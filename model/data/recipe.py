@@ -32,6 +32,10 @@ class Encoder(Part):
     folder: Path | None = Field(default=None, description="A folder with config.json, tokenizer.json and weights.")
     hub: str | None = Field(default=None, description="`owner/model` on the hub of Hugging Face, or on its mirror.")
     revision: str | None = Field(default=None, description="Of `hub`: a branch, tag or commit; its newest if absent.")
+    layers: int | None = Field(default=None, ge=1, description="Its first ones, of which so many are kept; else all.")
+    vocabulary: int | None = Field(
+        default=None, ge=1, description="Word pieces that are kept, those that the training texts hold first; else all."
+    )
 
     @model_validator(mode="after")
     def _one_of_three(self) -> Self:
@@ -207,6 +211,7 @@ def read_recipe(path: Path) -> Recipe:
         other = _read_toml(base)
         if "extends" in other:
             raise InputError(f"{base}: extends another recipe itself", fix=f"Let {path} extend that one.")
+        parse_recipe(other, base)  # what is wrong with it is said of it
         if isinstance(other.get("training"), dict) and isinstance(raw.get("training"), dict):
             raw["training"] = other["training"] | raw["training"]
         raw = other | raw

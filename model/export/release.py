@@ -182,9 +182,10 @@ def _unmeasured(trained: Run, recipe: Recipe, precision: Precision) -> Manifest:
         data=trained.data,
         made={
             "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            # Where somebody's own encoder lies says something of a machine, not of the model.
-            "recipe": recipe.model_dump(mode="json", exclude={"encoder": {"folder"}}),
+            "recipe": _without_places(recipe),
             "trained_on": trained.trained_on,
+            "device": trained.device,
+            "precision": trained.precision,
             "training_seconds": trained.seconds,
             "losses": trained.losses,
             # With how much weight, and by whom, where there were teachers.
@@ -200,6 +201,13 @@ def _unmeasured(trained: Run, recipe: Recipe, precision: Precision) -> Manifest:
             "libraries": {name: version(name) for name in LIBRARIES},
         },
     )
+
+
+def _without_places(recipe: Recipe) -> dict[str, object]:
+    """The recipe as a bundle tells it: the path of somebody's own encoder says something of a machine, its name not."""
+    folder = recipe.encoder.folder
+    encoder = recipe.encoder.model_copy(update={"folder": folder and folder.name})
+    return recipe.model_copy(update={"encoder": encoder}).model_dump(mode="json")
 
 
 def _scores_of(run: Path, folder: Path, splits: Splits, done: Callable[[int], object]) -> dict[str, Scores]:

@@ -47,5 +47,5 @@ def choose_precision(training: Training, device: torch.device) -> Precision:
 def _has_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    has = torch.cpu.get_capabilities()
+    has = getattr(torch.cpu, "get_capabilities", dict)()  # a torch that cannot say trains in float32
     return any(has.get(name, False) for name in CPU_HAS_BF16)

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from torch import nn
+from transformers import PreTrainedModel
+
 from model.errors import InputError
 
 AFTER_PADDING = frozenset({"camembert", "mpnet", "roberta", "xlm-roberta"})
@@ -36,3 +39,16 @@ def require_length(config: Any, maximum_length: int) -> None:
             f"training.maximum_length: {maximum_length} tokens, but the encoder reads {longest(config)} at most",
             fix=f"Set it to {longest(config)} or less.",
         )
+
+
+def keep_layers(encoder: PreTrainedModel, layers: int) -> None:
+    """Leaves `encoder` its first `layers`. Raises `InputError` where it has fewer."""
+    config = encoder.config
+    if layers > config.num_hidden_layers:
+        raise InputError(
+            f"encoder.layers: {layers}, but the encoder has {config.num_hidden_layers}",
+            fix=f"Set it to {config.num_hidden_layers} or less, or leave it out.",
+        )
+    stack = next(module for module in encoder.modules() if isinstance(module, nn.ModuleList))  # the one of these kinds
+    del stack[layers:]
+    config.num_hidden_layers = layers

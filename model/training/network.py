@@ -11,7 +11,7 @@ from transformers import AutoConfig, AutoModel, PreTrainedModel
 
 from model.errors import InputError
 from model.labels import SENTIMENTS, TOPICS
-from model.training.encoders import require_kind
+from model.training.encoders import keep_layers, require_kind
 from model.training.lora import merged
 
 WEIGHTS_FILE = "model.safetensors"
@@ -29,16 +29,22 @@ class TwoHeads(nn.Module):
         self.sentiment = nn.Linear(encoder.config.hidden_size, len(SENTIMENTS))
 
     @classmethod
-    def pretrained(cls, folder: Path) -> Self:
-        """A pretrained encoder with untrained heads. Loads nothing from afar. Raises `InputError`."""
+    def pretrained(cls, folder: Path, layers: int | None = None) -> Self:
+        """A pretrained encoder, or its first `layers`, with untrained heads. Loads nothing from afar.
+
+        Raises `InputError`.
+        """
         try:
             require_kind(AutoConfig.from_pretrained(folder, local_files_only=True), folder)
             # Fused attention where the kind has it; float32, whatever it was published in.
-            return cls(AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32))
+            encoder = AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             raise InputError(
                 f"{folder}: the encoder cannot be loaded: {error}", fix="Fetch or install the encoder again."
             ) from error
+        if layers is not None:
+            keep_layers(encoder, layers)
+        return cls(encoder)
 
     @classmethod
     def load(cls, run: Path) -> Self:

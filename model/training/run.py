@@ -34,8 +34,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     torch: str
     device: str = "cpu"
     """Where it was trained: `cpu` or `cuda`."""
-    precision: str = "bf16"
-    """Of its matrix products: `bf16`, `fp16` or `fp32`."""
+    precision: str | None = None
+    """Of its matrix products: `bf16`, `fp16` or `fp32`; None in runs of before this was kept."""
     taught: Taught | None = None
     """By which runs, where there were teachers; `recipe` then has the epochs and rate of the distillation."""
     averaged: list[dict[str, object]] = []

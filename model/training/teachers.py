@@ -18,7 +18,7 @@ import torch
 
 from model.bundle import DataFingerprint
 from model.classifier import softmax
-from model.data.recipe import Recipe
+from model.data.recipe import Encoder, Recipe
 from model.errors import InputError
 from model.evaluation.metrics import Probabilities
 from model.nested import changes
@@ -38,19 +38,17 @@ class Teachers:
         """Raises `InputError` where a run may know what is to be measured on, or is one that stands there already."""
         trained = [read_run(run) for run in runs]
         recipes = [recipe_of(run) for run in runs]
-        for place, (run, one, theirs) in enumerate(zip(runs, trained, recipes, strict=True)):
+        seen: list[tuple[Recipe, Taught | None, list[dict[str, object]]]] = []
+        for run, one, theirs in zip(runs, trained, recipes, strict=True):
             _require_same_data(run, one, data, theirs, recipe)
-            if theirs in recipes[:place]:
+            training = (theirs, one.taught, one.averaged)
+            if training in seen:
                 raise InputError(f"{run}: is the same training as an earlier one", fix="Give each run once.")
+            seen.append(training)
         self._runs = runs
         self._lengths = [theirs.training.maximum_length for theirs in recipes]
         self._recipe = recipe
-        revision = recipe.encoder.revision  # a run has the commit where the recipe need not name one
-        self._alike = [
-            run
-            for run, theirs in zip(runs, recipes, strict=True)
-            if theirs.encoder.model_copy(update={"revision": revision}) == recipe.encoder
-        ]
+        self._alike = [run for run, theirs in zip(runs, recipes, strict=True) if _same(theirs.encoder, recipe.encoder)]
         self.taught = Taught(
             weight=recipe.training.distillation.weight,
             by=[one.recipe if one.taught is None else one.recipe | {"taught": one.taught} for one in trained],
@@ -70,6 +68,7 @@ class Teachers:
     def prepare(self, network: TwoHeads) -> None:
         """Gives `network` the mean of the weights of those teachers that have its encoder."""
         if self._alike:
+            logger.info("begins at the mean of teachers runs=%s", ",".join(map(str, self._alike)))
             weights = mean_weights(self._alike)
             network.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in weights.items()})
 
@@ -79,6 +78,21 @@ class Teachers:
         found = [_answers(run, length, unique, device) for run, length in zip(self._runs, self._lengths, strict=True)]
         topics, sentiments = (np.mean(head, axis=0) for head in zip(*found, strict=True))
         return dict(zip(unique, zip(topics, sentiments, strict=True), strict=True))
+
+
+def _same(theirs: Encoder, ours: Encoder) -> bool:
+    """Whether a teacher began at what its pupil would; a run has the commit that its recipe need not have named."""
+    unpinned = ours.revision is None
+    one, other = (
+        encoder.model_copy(
+            update={
+                "folder": encoder.folder and encoder.folder.resolve(),
+                "revision": None if unpinned else encoder.revision,
+            }
+        )
+        for encoder in (theirs, ours)
+    )
+    return one == other
 
 
 def _require_same_data(

@@ -6,12 +6,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import torch
 from tokenizers import Tokenizer
 
+from model.bundle import TOKENIZER_FILE
 from model.data.examples import Example
 from model.data.hub import commit_of
 from model.data.recipe import Recipe, parse_recipe
@@ -33,6 +33,7 @@ from model.training.step import IGNORED, Row
 from model.training.teachers import Teachers
 from model.training.tokenizer_file import open_tokenizer, write_tokenizer
 from model.training.trained import TrainedNetwork
+from model.training.vocabulary import cut_embeddings, cut_vocabulary
 
 logger = logging.getLogger(__name__)
 
@@ -73,9 +74,8 @@ def train(
     taught = Teachers(teachers, recipe, splits.fingerprints) if teachers else None
     if taught:
         recipe = taught.pupils_recipe()
-    said = recipe.model_dump(mode="json")
     asked = {
-        "recipe": said,
+        "recipe": _decisive(recipe),
         "data": msgspec.to_builtins(splits.fingerprints),
         "device": device.type,
         "precision": precision,
@@ -89,11 +89,12 @@ def train(
     torch.manual_seed(recipe.seed)
     rng = random.Random(recipe.seed)  # noqa: S311 an order of batches is no secret
     folder = recipe.encoder.locate()
-    network = _prepared(recipe, folder, taught).to(device)
+    texts = [example.text for example in splits.train]
     run.mkdir(parents=True, exist_ok=True)
     write_tokenizer(folder, run)
+    network = _prepared(recipe, folder, run, texts, taught).to(device)
     tokenizer = open_tokenizer(run, recipe.training.maximum_length)
-    answers = taught.answers([example.text for example in splits.train], device) if taught else {}
+    answers = taught.answers(texts, device) if taught else {}
     rows = tokenise(splits.train, tokenizer, {source.name: source.weight for source in recipe.sources}, answers)
     loop = Loop(network, rows, recipe.training, rng, clock)
     before = 0.0
@@ -106,7 +107,7 @@ def train(
             loop.run_epoch(watch, charts.draw)
             network.save(run)
             done = Run(
-                recipe=_told(said, commit_of(folder)),
+                recipe=_told(recipe, commit_of(folder)),
                 data=splits.fingerprints,
                 trained_on=len(rows),
                 seconds=round(before + clock() - started, 1),
@@ -131,12 +132,9 @@ def _state_to_resume(run: Path, asked: Mapping[str, object]) -> State | None:
     state = read_checkpoint(run)
     if state is None:
         return None
-    before = state["asked"]
-    # Keys that recipes have got since have their defaults; where and in what it was computed is newer than the oldest.
-    known = parse_recipe(before["recipe"], run / CHECKPOINT_FILE).model_dump(mode="json")
-    if different := changes(
-        {"device": "cpu", "precision": asked["precision"], "taught": None, **before, "recipe": known}, asked
-    ):
+    # Keys that recipes have got since have their defaults.
+    known = parse_recipe(state["asked"]["recipe"], run / CHECKPOINT_FILE)
+    if different := changes({**state["asked"], "recipe": _decisive(known)}, asked):
         raise InputError(
             f"{run / CHECKPOINT_FILE}: is of another training: {different[0]}",
             fix="Give the recipe and data that it began with, or train into another folder.",
@@ -144,9 +142,17 @@ def _state_to_resume(run: Path, asked: Mapping[str, object]) -> State | None:
     return state
 
 
-def _prepared(recipe: Recipe, folder: Path, teachers: Teachers | None) -> TwoHeads:
-    """The network that a training begins at, with adapters if the recipe asks for them."""
-    network = TwoHeads.pretrained(folder)
+def _prepared(recipe: Recipe, folder: Path, run: Path, texts: Sequence[str], teachers: Teachers | None) -> TwoHeads:
+    """The network that a training begins at, with adapters if the recipe asks for them.
+
+    Where it asks for a part of the vocabulary, the tokenizer that stands in `run` is cut as the network is.
+    """
+    network = TwoHeads.pretrained(folder, recipe.encoder.layers)
+    if recipe.encoder.vocabulary is not None:
+        whole = Tokenizer.from_file(str(run / TOKENIZER_FILE))
+        tokenizer, kept = cut_vocabulary(whole, texts, recipe.encoder.vocabulary)
+        cut_embeddings(network.encoder, kept)
+        tokenizer.save(str(run / TOKENIZER_FILE))
     if teachers:
         teachers.prepare(network)
     require_length(network.encoder.config, recipe.training.maximum_length)
@@ -155,9 +161,15 @@ def _prepared(recipe: Recipe, folder: Path, teachers: Teachers | None) -> TwoHea
     return network
 
 
-def _told(recipe: dict[str, Any], commit: str | None) -> dict[str, object]:
+def _decisive(recipe: Recipe) -> dict[str, object]:
+    """The recipe without what it leaves to the machine: what this chose counts, and is kept beside it."""
+    return recipe.model_dump(mode="json", exclude={"training": {"device", "precision"}})
+
+
+def _told(recipe: Recipe, commit: str | None) -> dict[str, object]:
     """The recipe with the very commit of the hub's encoder: its newest is another one tomorrow."""
-    return recipe if commit is None else recipe | {"encoder": recipe["encoder"] | {"revision": commit}}
+    said = recipe.model_dump(mode="json")
+    return said if commit is None else said | {"encoder": said["encoder"] | {"revision": commit}}
 
 
 def tokenise(

@@ -94,6 +94,7 @@ def test_a_frozen_worker_that_wakes_and_writes_does_not_win(
     wait_until(lambda: ") T " in state.read_text(), seconds=60, what=f"it is frozen in the {loop} loop")
     other = start_worker(**SLOW, version="other")
     wait_for_documents(kafka, topics, total // 2, seconds=60)
+    assert frozen.poll() is None, "it is frozen, and neither dead nor fenced yet"
     assert not is_late(kafka, topics)
     os.kill(frozen.pid, signal.SIGCONT)
     wait_until(lambda: is_late(kafka, topics), seconds=20, what="it has written what it was about to")

@@ -1,8 +1,10 @@
 """What the command makes of what stands in `control`."""
 
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from deploy.cli import run
@@ -50,10 +52,12 @@ def test_disagreements_of_workers_are_added_up() -> None:
 
 
 def test_a_bundle_is_named_by_folder_version_and_digest_and_must_be_whole(tmp_path: Path) -> None:
-    found = read_bundle(DEFAULT_BUNDLE, None)
-    assert Path(found.folder).is_absolute()
+    elsewhere = Path(shutil.copytree(DEFAULT_BUNDLE, tmp_path / "default"))
+    found = read_bundle(elsewhere, None)
+    assert found.folder == str(elsewhere)
     assert found.version
     assert len(found.digest) == 64
+    assert read_bundle(DEFAULT_BUNDLE, None) == msgspec.structs.replace(found, folder="default")
     assert read_bundle(DEFAULT_BUNDLE, "/in/a/container").folder == "/in/a/container"
     with pytest.raises(BundleError, match="no such bundle folder"):
         read_bundle(tmp_path / "none", None)

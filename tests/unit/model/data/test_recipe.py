@@ -53,6 +53,9 @@ def test_a_recipe_extends_one_that_is_there_and_whole(tmp_path: Path) -> None:
         read(tmp_path, 'extends = "nowhere.toml"')
     with pytest.raises(InputError, match=r"recipe\.toml: extends another recipe itself"):
         read(tmp_path, 'extends = "recipe.toml"')
+    (tmp_path / "base.toml").write_text(GOOD.replace("holdout = 0.1", "holdout = 2"), encoding="utf-8")
+    with pytest.raises(InputError, match=r"base\.toml: sources\.0\.holdout: "):
+        read(tmp_path, 'extends = "base.toml"')
 
 
 def test_the_accurate_recipe_differs_from_the_default_in_what_it_says() -> None:

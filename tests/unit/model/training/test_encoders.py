@@ -62,6 +62,20 @@ def test_every_kind_is_tried_here() -> None:
     assert AFTER_PADDING | FUSED <= KINDS
 
 
+@pytest.mark.parametrize("kind", KNOWN)
+def test_its_first_layers_can_be_kept_and_are_found_again(kind: str, tmp_path: Path) -> None:
+    network = TwoHeads.pretrained(saved(kind, tmp_path), layers=1).eval()
+    hooked = AutoModel.from_pretrained(tmp_path, output_hidden_states=True).eval()
+    ids = torch.tensor([[5, 6, 7]])
+    mask = torch.ones_like(ids)
+    with torch.no_grad():
+        whole = hooked(input_ids=ids, attention_mask=mask).hidden_states[1]
+        cut = network.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+    assert torch.allclose(whole, cut, atol=1e-6)
+    network.save(tmp_path / "run")
+    assert TwoHeads.load(tmp_path / "run").state_dict().keys() == network.state_dict().keys()
+
+
 @pytest.mark.parametrize(
     ("kind", "lora"),
     [*((kind, None) for kind in KNOWN), ("distilbert", Lora(rank=2)), ("roberta", Lora(rank=2))],

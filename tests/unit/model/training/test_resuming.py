@@ -103,6 +103,19 @@ def test_another_recipe_is_not_resumed(interrupted: Path, short: Recipe, tiny_sp
         train(changed(short, batch=16), tiny_splits, interrupted, resume=True)
 
 
+def test_what_the_recipe_leaves_to_the_machine_is_compared_as_the_machine_chose_it(
+    interrupted: Path, undisturbed: Path, short: Recipe, tiny_splits: Splits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = read_run(interrupted).precision
+    assert chosen is not None
+    with monkeypatch.context() as patch:
+        patch.setattr("model.training.train.choose_precision", lambda *_: "another")
+        with pytest.raises(InputError, match=f"another training: precision: {chosen} -> another"):
+            train(short, tiny_splits, interrupted, resume=True)
+    train(changed(short, precision=chosen, device="cpu"), tiny_splits, interrupted, resume=True)
+    assert_same_weights(interrupted, undisturbed)
+
+
 def test_a_folder_that_holds_a_training_is_not_overwritten(
     undisturbed: Path, short: Recipe, tiny_splits: Splits
 ) -> None:

@@ -18,6 +18,7 @@ from model.training.step import IGNORED, Row, Step, distance_to
 from model.training.teachers import Teachers
 from model.training.train import train
 from model.training.trained import TrainedNetwork
+from tests.unit.model.training.test_resuming import ctrl_c
 from tests.unit.model.training.test_soup import said_otherwise
 
 
@@ -113,6 +114,57 @@ def test_a_teacher_of_another_division_may_know_what_is_measured_on(
     said_otherwise(strange, lambda said: said["data"].clear())
     with pytest.raises(InputError, match="other data"):
         train(tiny_recipe, tiny_splits, tmp_path / "pupil", teachers=[strange])
+
+
+@pytest.fixture
+def second_run(tiny_recipe: Recipe, tiny_splits: Splits, tmp_path: Path) -> Path:
+    """The same training as `tiny_run`, but for its seed."""
+    train(tiny_recipe.model_copy(update={"seed": tiny_recipe.seed + 1}), tiny_splits, tmp_path / "second")
+    return tmp_path / "second"
+
+
+def test_a_training_is_not_resumed_with_other_teachers(
+    tiny_run: Path, second_run: Path, tiny_recipe: Recipe, tiny_splits: Splits, tmp_path: Path
+) -> None:
+    twice = tiny_recipe.training.distillation.model_copy(update={"epochs": 2})
+    recipe = tiny_recipe.model_copy(
+        update={"training": tiny_recipe.training.model_copy(update={"distillation": twice})}
+    )
+    pupil, teachers = tmp_path / "pupil", [tiny_run, second_run]
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, tiny_splits, pupil, teachers=teachers, watch=ctrl_c(epoch=2))
+    with pytest.raises(InputError, match=r"another training: taught\.by\.0\.seed: "):
+        train(recipe, tiny_splits, pupil, teachers=teachers[::-1], resume=True)
+    assert len(train(recipe, tiny_splits, pupil, teachers=teachers, resume=True).losses) == 2
+
+
+def test_two_runs_of_one_recipe_are_two_teachers_where_others_taught_them(
+    tiny_run: Path, second_run: Path, tiny_recipe: Recipe, tiny_splits: Splits, tmp_path: Path
+) -> None:
+    data = tiny_splits.fingerprints
+    with pytest.raises(InputError, match="the same training as an earlier one"):
+        Teachers([tiny_run, Path(shutil.copytree(tiny_run, tmp_path / "copy"))], tiny_recipe, data)
+    taught = Path(shutil.copytree(tiny_run, tmp_path / "taught"))
+    said_otherwise(taught, lambda said: said.update(taught={"weight": 0.5, "by": [{"name": "other"}]}))
+    assert len(Teachers([tiny_run, taught], tiny_recipe, data).taught.by) == 2
+
+
+@pytest.mark.parametrize(("pinned", "alike"), [(None, True), ("aaaa", True), ("bbbb", False)])
+def test_a_teacher_of_another_commit_of_the_hub_is_of_another_encoder(
+    tiny_run: Path, tiny_recipe: Recipe, tiny_splits: Splits, tmp_path: Path, pinned: str | None, *, alike: bool
+) -> None:
+    teacher = Path(shutil.copytree(tiny_run, tmp_path / "teacher"))
+    hub = {"folder": None, "hub": "owner/model", "revision": "aaaa"}
+    said_otherwise(teacher, lambda said: said["recipe"]["encoder"].update(hub))
+    ours = tiny_recipe.model_copy(update={"encoder": Encoder(hub="owner/model", revision=pinned)})
+    assert Teachers([teacher], ours, tiny_splits.fingerprints).taught.begins_at_mean == alike
+
+
+def test_an_encoder_is_the_same_however_its_folder_is_spelt(
+    tiny_run: Path, tiny_encoder: Path, tiny_recipe: Recipe, tiny_splits: Splits
+) -> None:
+    spelt = tiny_recipe.model_copy(update={"encoder": Encoder(folder=tiny_encoder / ".." / tiny_encoder.name)})
+    assert Teachers([tiny_run], spelt, tiny_splits.fingerprints).taught.begins_at_mean
 
 
 def test_the_command_takes_teachers(
