@@ -49,12 +49,17 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     disagreement: Disagreement | None = None
 
 
-def read_bundle(folder: Path, seen_as: str | None) -> BundleRef:
+def read_bundle(folder: Path, seen_as: str | None, language: str) -> BundleRef:
     """The verified bundle as a promotion names it: a shipped one by its name, which holds wherever workers run.
 
-    Raises `BundleError`.
+    Raises `BundleError`, and `InputError` where it is not made for texts in `language`.
     """
     bundle = Bundle.load(folder)
+    if bundle.manifest.language != language:
+        raise InputError(
+            f"{folder}: is made for texts in {bundle.manifest.language!r}, and would get those in {language!r}",
+            fix=f"Promote it with --language {bundle.manifest.language}, or another bundle.",
+        )
     place = bundle.folder.resolve()
     name = place.name if place.parent == SHIPPED.resolve() else str(place)
     return BundleRef(folder=seen_as or name, version=bundle.manifest.version, digest=bundle.manifest.digest)

@@ -110,7 +110,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
     format: int
     version: str
-    """Names the bundle on every scored document; ends in 8 hex digits of the SHA-256 of its model, or models."""
+    """Names the bundle on every scored document; ends in 8 hex digits of what its probabilities follow from."""
     precision: Precision
     language: str = "en"
     """ISO 639-1: what `reference` and `checklist` are of, and what the bundle is for."""
@@ -229,7 +229,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
         manifest,
         format=COMPOSED_FORMAT if manifest.heads else FORMAT,
         files=files,
-        version=f"{manifest.version}-{_fingerprint(files)}",
+        version=f"{manifest.version}-{_fingerprint(files, manifest.temperatures)}",
     )
     measured: dict[str, Any] = msgspec.to_builtins(complete)
     measured["digest"] = digest_of(measured)
@@ -264,10 +264,10 @@ def _files(manifest: Manifest) -> tuple[str, ...]:
     return (*FILES, *(f"{head}/{name}" for head in sorted(manifest.heads) for name in FILES))
 
 
-def _fingerprint(files: dict[str, FileRecord]) -> str:
-    """8 hex digits that name the models: of the SHA-256 of the one, or of all of theirs together."""
-    models = [record.sha256 for name, record in files.items() if Path(name).name == MODEL_FILE]
-    return models[0][:8] if len(models) == 1 else hashlib.sha256("".join(models).encode()).hexdigest()[:8]
+def _fingerprint(files: dict[str, FileRecord], temperatures: Temperatures) -> str:
+    """8 hex digits that name what a text's probabilities follow from: models, tokenizers, temperatures."""
+    parts = [*(files[name].sha256 for name in sorted(files)), repr((temperatures.topic, temperatures.sentiment))]
+    return hashlib.sha256("".join(parts).encode()).hexdigest()[:8]
 
 
 def _verify(folder: Path, name: str, record: FileRecord | None) -> None:

@@ -31,6 +31,9 @@ WAITING = 8
 # cleaning 5 MB of headline would cost a second.
 CHARACTERS_PER_TOKEN = 32
 
+CLEANED_AT_MOST = 8
+"""Times the characters that are kept: what links and white space before them may take, which cleaning removes."""
+
 UNKNOWN_TOKENS = ("[UNK]", "<unk>")
 
 ENOUGH_TEXTS = 1000
@@ -254,7 +257,7 @@ class Classifier:
         self.close()
 
     def _tokenise(self, texts: Sequence[str]) -> list[list[int]]:
-        cleaned = [clean(text[: self._characters]) for text in texts]
+        cleaned = [clean(text[: CLEANED_AT_MOST * self._characters])[: self._characters] for text in texts]
         return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(cleaned)]
 
 

@@ -1,5 +1,6 @@
 """Opening the bundle that a promotion names, and no other."""
 
+import logging
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -9,6 +10,8 @@ from model.routing import DEFAULT, bundle_settings
 from model.settings import ModelSettings
 from stream.live_model import LiveModel, Loaded
 from stream.records import BundleRef
+
+logger = logging.getLogger(__name__)
 
 C_co = TypeVar("C_co", bound=TextClassifier, covariant=True)
 
@@ -44,4 +47,9 @@ def load_live(settings: ModelSettings, load: Load[TextClassifier]) -> LiveModel:
     """All bundles of the settings, ready to score. Raises `BundleError` where one cannot be opened."""
     first = Loaded(None, load(None))
     languages = {key: Loaded(None, load(None, key)) for key in settings.languages}
+    for language, one in ((settings.language, first), *languages.items()):
+        if isinstance(one.classifier, Classifier) and (made_for := one.classifier.bundle.manifest.language) != language:
+            logger.warning(
+                "bundle of another language texts=%s made_for=%s bundle=%s", language, made_for, one.classifier.version
+            )
     return LiveModel(first, languages, default_language=settings.language)

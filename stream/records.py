@@ -216,7 +216,7 @@ class BundleRef(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One bundle as workers find it, and how they know that it is the one that was meant."""
 
     folder: str
-    """Absolute, as workers see it."""
+    """Absolute, as workers see it; or the name of a shipped bundle."""
     version: str
     digest: str = ""
     """Of its manifest: by now the folder may hold another bundle of that version."""

@@ -67,7 +67,7 @@ def evaluate(
     if against is not None:
         theirs = _Measured(settings.model.model_copy(update={"bundle": against}), splits, ours.language)
         differences = compare(ours.answers, theirs.answers)
-    notes = doubts(ours.manifest, splits, sets)
+    notes = [note for one in (ours, theirs) if one for note in doubts(one.manifest, splits, sets)]
     if plots is not None:
         _draw(plots, reports)
     if as_json:

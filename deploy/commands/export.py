@@ -83,6 +83,8 @@ def export(
 
     if bool(runs) == bool(hub):
         raise click.UsageError("give either runs or --hub")
+    if runs and (given := _given("revision", "head", "labels", "beside", "recipe")):
+        raise click.UsageError(f"--{given} goes with --hub: a run has its own recipe and both heads")
     log_as_command()
     if hub:
         bundle = _compose(
@@ -97,6 +99,13 @@ def export(
         return
     click.echo(f"{out}: {bundle.manifest.version}")
     _show(bundle.manifest)
+
+
+def _given(*names: str) -> str | None:
+    """The first of these options that stands on the command line."""
+    context = click.get_current_context()
+    given = (name for name in names if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE)
+    return next(given, None)
 
 
 def _release(runs: tuple[Path, ...], data: Path, out: Path, precision: "Precision", allow_loss: bool) -> "Bundle":

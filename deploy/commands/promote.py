@@ -69,7 +69,9 @@ def promote(
     from stream.topics import Topics
 
     log_as_command()
-    wanted = read_bundle(bundle, seen_as) if bundle is not None else None  # said before a broker is looked for
+    wanted = None
+    if bundle is not None:  # said before a broker is looked for
+        wanted = read_bundle(bundle, seen_as, language or settings.model.language)
     with (
         stop_on_signals() as stop,
         open_broker(settings) as broker,

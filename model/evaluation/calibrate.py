@@ -1,5 +1,6 @@
 """Temperature scaling (Guo et al. 2017): one number a head, so that a probability of 0.8 is right in 80 of 100."""
 
+import logging
 import math
 from collections.abc import Sequence
 
@@ -15,6 +16,11 @@ from model.runtime import Logits
 
 # A head that asks for more than this is broken, not badly calibrated.
 BOUNDS = (0.25, 8.0)
+
+ENOUGH = 200
+"""Texts: of fewer, a handful decide."""
+
+logger = logging.getLogger(__name__)
 
 
 def temperature(logits: Logits, labels: Labels) -> float:
@@ -39,4 +45,12 @@ def calibrate(classifier: Classifier, held_out: Sequence[Example]) -> Temperatur
 def _of_head(classifier: Classifier, held_out: Sequence[Example], head: Head) -> float:
     rows = [example for example in held_out if example.head == head]
     logits = classifier.logits([example.text for example in rows])[0 if head == "topic" else 1]
-    return temperature(logits, np.array([example.label for example in rows], dtype=np.int64))
+    found = temperature(logits, np.array([example.label for example in rows], dtype=np.int64))
+    if len(rows) < ENOUGH:
+        logger.warning(
+            "hardly calibrated: give training.calibration more rows head=%s texts=%d temperature=%s",
+            head,
+            len(rows),
+            found,
+        )
+    return found

@@ -56,7 +56,11 @@ def _scores(manifest: Manifest) -> list[str]:
     original: dict[str, Any] = manifest.made.get("float32", {})
     firm = {name: found for name, found in manifest.metrics.items() if found.texts >= FIRM_TEXTS}
     small = {name: found for name, found in manifest.metrics.items() if found.texts < FIRM_TEXTS}
-    lines = ["## On texts that training never saw", "", *_table(firm, original)]
+    lines = ["## On texts that training never saw", ""]
+    if composed := manifest.made.get("composed"):
+        unknown = f"What trained {composed['model']}, which answers for the {composed['head']}, is not known here"
+        lines = ["## On held-out texts", "", f"{unknown}: it may have seen them.", ""]
+    lines += _table(firm, original)
     if small:
         lines += [
             "",
@@ -88,10 +92,13 @@ def _spread(manifest: Manifest) -> list[str]:
     found = spreads(manifest)
     if not found:
         return []
+    taught = manifest.made.get("taught")
+    shared = bool(taught and taught.get("begins_at_mean", True))
     return [
         f"## How much hangs on the seed: {len(manifest.trainings)} trainings",
         "",
-        "Each by itself, in float32: mean and standard deviation. The bundle is the mean of their weights.",
+        "Each by itself, in float32: mean and standard deviation. The bundle is the mean of their weights."
+        + (" They began at one point, the mean of their teachers, so trainings from scratch differ more." * shared),
         "",
         *_header("set / head", "accuracy", "macro-F1", "calibration error"),
         *(_row(f"`{name}`", *map(str, spread)) for name, spread in found.items()),

@@ -130,11 +130,10 @@ def doubts(manifest: Manifest, splits: Splits, recipe: Recipe) -> list[str]:
     for name, seen in splits.fingerprints.items():
         before = manifest.data.get(name)
         if seen.sha256 not in kept:
+            what = "is not among what it was made from and measured on"
             if before is not None:
-                found.append(
-                    f"{name} has changed since {manifest.version} was made ({before.rows} rows then, {seen.rows} now):"
-                    " what is held out of it now may have trained the bundle"
-                )
+                what = f"has changed since it was made ({before.rows} rows then, {seen.rows} now)"
+            found.append(f"{name} {what}: what is held out of it now may have trained {manifest.version}")
         elif _share(name, now) > kept[seen.sha256]:
             found.append(
                 f"{name}: trained {manifest.version}, as {trained[seen.sha256]}: {kept[seen.sha256]:.0%} of it was held"

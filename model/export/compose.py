@@ -29,7 +29,7 @@ from model.evaluation.card import CARD_FILE, model_card
 from model.evaluation.evaluate import Answers, answer
 from model.export.hub_head import HubHead
 from model.export.quantize import quantize
-from model.export.release import FLOAT32, losses, opened, profiled, require_no_loss, scored, tokens_for_scales
+from model.export.release import FLOAT32, PARITY, losses, opened, profiled, require_no_loss, scored, tokens_for_scales
 from model.labels import Head
 from model.training.tokenizer_file import write_tokenizer
 
@@ -74,17 +74,23 @@ def compose(
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         draft = Path(scratch) / "fp32"
-        _write_float32(base, model, origin, draft)
-        manifest, answers = _measured(draft, _unmeasured(base, model, origin, "fp32"), model.head, splits, done)
+        parity = _write_float32(base, model, origin, draft)
+        unmeasured = _unmeasured(base, model, origin, "fp32", parity)
+        manifest, answers = _measured(draft, unmeasured, model.head, splits, done)
         if precision == "int8":
             original, draft = draft, Path(shutil.copytree(draft, Path(scratch) / "int8"))
             one = Bundle(original, manifest).heads()[model.head]
             texts = tokens_for_scales(one, splits) if splits else ()
             quantize(one.model_path, draft / model.head / MODEL_FILE, texts)
             before = manifest
-            manifest, after = _measured(draft, _unmeasured(base, model, origin, "int8"), model.head, splits, done)
-            made = manifest.made | {FLOAT32: msgspec.to_builtins(before.metrics)}
-            manifest = msgspec.structs.replace(manifest, lost=losses(answers, after), made=made)
+            unmeasured = _unmeasured(base, model, origin, "int8", parity)
+            manifest, after = _measured(draft, unmeasured, model.head, splits, done)
+            # The other head is the base's in both: what it lost, and its scores in float32, the base knows.
+            mine = f"/{model.head}"
+            in_float32 = {name: found for name, found in before.metrics.items() if name.endswith(mine)}
+            lost = {name: loss for name, loss in losses(answers, after).items() if name.endswith(mine)}
+            made = manifest.made | {FLOAT32: manifest.made[FLOAT32] | msgspec.to_builtins(in_float32)}
+            manifest = msgspec.structs.replace(manifest, lost=(manifest.lost or {}) | lost, made=made)
             if not allow_loss:
                 require_no_loss(manifest)
         manifest = write_manifest(draft, profiled(draft, manifest, splits))
@@ -120,20 +126,22 @@ def _require_composable(base: Bundle, model: HubHead, precision: Precision, spli
         )
 
 
-def _write_float32(base: Bundle, model: HubHead, origin: Origin, draft: Path) -> None:
+def _write_float32(base: Bundle, model: HubHead, origin: Origin, draft: Path) -> float:
+    """Both models in `draft`; returns by how much the new one differs from what it was made from."""
     (draft / model.head).mkdir(parents=True)
     for name in FILES:
         shutil.copyfile(base.folder / name, draft / name)
     write_tokenizer(origin.folder, draft / model.head)
-    model.export(draft / model.head / MODEL_FILE)
+    return model.export(draft / model.head / MODEL_FILE)
 
 
-def _unmeasured(base: Bundle, model: HubHead, origin: Origin, precision: Precision) -> Manifest:
+def _unmeasured(base: Bundle, model: HubHead, origin: Origin, precision: Precision, parity: float) -> Manifest:
     old = base.manifest
     scores = {name: found for name, found in old.metrics.items() if not name.endswith(f"/{model.head}")}
     made = {
         **old.made,
         FLOAT32: {name: found for name, found in old.made.get(FLOAT32, {}).items() if name in scores},
+        PARITY: {**old.made.get(PARITY, {}), f"{origin.name}'s fp32": parity},
         "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "composed": {
             "of": old.version,
@@ -177,4 +185,9 @@ def _measured(
         found = getattr(calibrate(classifier, splits.calibration), head)
         temperatures = msgspec.structs.replace(manifest.temperatures, **{head: found})
         answers = answer(classifier, splits.evaluation, temperatures, done)
-    return scored(msgspec.structs.replace(manifest, temperatures=temperatures), answers), answers
+    measured = scored(msgspec.structs.replace(manifest, temperatures=temperatures), answers)
+    # What the base says of a set holds of what is measured now where the scores are the same.
+    same = {name for name, scores in measured.metrics.items() if manifest.metrics.get(name) == scores}
+    kept = {name: found for name, found in manifest.made[FLOAT32].items() if name in same}
+    lost = manifest.lost and {name: loss for name, loss in manifest.lost.items() if name in same}
+    return msgspec.structs.replace(measured, lost=lost, made=manifest.made | {FLOAT32: kept}), answers

@@ -58,8 +58,11 @@ class HubHead:
         self.classes = {str(config.id2label[i]): ours for i, ours in zip(self.order, LABELS[head], strict=True)}
         """The model's names to ours."""
 
-    def export(self, path: Path, tolerance: float = TOLERANCE) -> None:
-        """Writes it to `path` in float32. Raises `ExportError` where that computes something else."""
+    def export(self, path: Path, tolerance: float = TOLERANCE) -> float:
+        """Writes it to `path` in float32 and returns by how much a logit differs at most.
+
+        Raises `ExportError` where it computes something else.
+        """
         with tempfile.TemporaryDirectory() as scratch:
             traced = Path(scratch) / "traced.onnx"
             _trace(self.model, traced)
@@ -69,6 +72,7 @@ class HubHead:
         difference = self.largest_difference(path)
         if not difference <= tolerance:
             raise ExportError(f"{path}: differs from the model by {difference:.1e}", fix="Do not ship this export.")
+        return difference
 
     def largest_difference(self, path: Path) -> float:
         """The largest difference of any logit between the model and the one at `path`, over random ragged batches."""

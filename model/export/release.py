@@ -25,7 +25,7 @@ from model.bundle import (
     write_manifest,
 )
 from model.classifier import Classifier, open_tokenizer
-from model.data.recipe import Recipe
+from model.data.recipe import LABELS, Recipe
 from model.data.splits import Splits
 from model.errors import InputError
 from model.evaluation.calibrate import calibrate
@@ -88,6 +88,7 @@ def release(
             f"{runs[0]}: was trained on other data than is given now, so what is held out may have trained it",
             fix="Give the data it was trained on, or train again.",
         )
+    _require_both_heads(runs[0], splits)
     with tempfile.TemporaryDirectory(dir=_made(folder.parent)) as scratch:
         draft = Path(scratch) / precision
         run = runs[0]
@@ -124,6 +125,16 @@ def release(
     bundle = Bundle.load(folder)
     logger.info("released version=%s folder=%s", bundle.manifest.version, folder)
     return bundle
+
+
+def _require_both_heads(run: Path, splits: Splits) -> None:
+    """Raises `InputError` where nothing trained a head: its answers would be as good as drawn, and be counted."""
+    for head in LABELS:
+        if not any(example.head == head for example in splits.train):
+            raise InputError(
+                f"{run}: no source of its recipe trained the {head}, so what it would say of that is chance",
+                fix=f"Add a source with the head {head} and train again.",
+            )
 
 
 def texts_to_measure(splits: Splits, precision: Precision, runs: int = 1) -> int:
@@ -184,8 +195,7 @@ def _unmeasured(trained: Run, recipe: Recipe, precision: Precision) -> Manifest:
             "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "recipe": _without_places(recipe),
             "trained_on": trained.trained_on,
-            "device": trained.device,
-            "precision": trained.precision,
+            "trained_with": {"torch": trained.torch, "device": trained.device, "precision": trained.precision},
             "training_seconds": trained.seconds,
             "losses": trained.losses,
             # With how much weight, and by whom, where there were teachers.

@@ -1,5 +1,6 @@
 """Where a training computes and in what precision, and whether the recipe's are to be had there."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -47,5 +48,6 @@ def choose_precision(training: Training, device: torch.device) -> Precision:
 def _has_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    has = getattr(torch.cpu, "get_capabilities", dict)()  # a torch that cannot say trains in float32
+    # A torch that cannot say trains in float32.
+    has: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return any(has.get(name, False) for name in CPU_HAS_BF16)

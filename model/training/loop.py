@@ -1,6 +1,7 @@
 """The training loop: batches of about one length, one step each, and a state that can be put away and taken up."""
 
 import logging
+import math
 import random
 import time
 from collections import deque
@@ -10,6 +11,7 @@ from typing import NamedTuple
 import torch
 
 from model.data.recipe import Training
+from model.errors import FinSentryError
 from model.training.checkpoint import State
 from model.training.network import TwoHeads
 from model.training.step import Row, Step
@@ -85,6 +87,11 @@ class Loop:
         self.network.train()
         for batch in bucketed(self._rows, training.batch, self._rng):
             loss = self._learn(batch)
+            if not math.isfinite(loss):
+                raise FinSentryError(
+                    f"the loss is {loss} at step {self.step + 1} of {self._steps}, in epoch {epoch}: it diverged",
+                    fix="Lower training.learning_rate, or train in fp32; earlier epochs are kept in the run.",
+                )
             self._schedule.step()
             self.step += 1
             total += loss
@@ -123,9 +130,9 @@ class Loop:
         self.step = state["step"]
         self._rng.setstate(state["rng"])
         torch.set_rng_state(state["torch_rng"])
-        if state.get("cuda_rng") and torch.cuda.is_available():
+        if state["cuda_rng"] and torch.cuda.is_available():
             torch.cuda.set_rng_state_all(state["cuda_rng"])
-        self._learn.restore(state.get("scaler", {}))
+        self._learn.restore(state["scaler"])
 
 
 def rate_at(step: int, total: int, warm_up: float) -> float:

@@ -41,6 +41,11 @@ def require_alike(runs: Sequence[Path]) -> list[Run]:
                 f"{run}: was trained by another recipe than {runs[0]}: {different[0]}",
                 fix="Average runs that differ in nothing but their seed, or what one holds out may train another.",
             )
+        if len(one.losses) != len(trained[0].losses):
+            raise InputError(
+                f"{run}: has {len(one.losses)} epochs, and {runs[0]} {len(trained[0].losses)}",
+                fix="Go on with what was interrupted: finsentry train --resume.",
+            )
         if recipe.seed in seeds:
             raise InputError(
                 f"{run}: has seed {recipe.seed}, as {seeds[recipe.seed]} has: the same training twice",

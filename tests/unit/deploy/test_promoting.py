@@ -53,14 +53,19 @@ def test_disagreements_of_workers_are_added_up() -> None:
 
 def test_a_bundle_is_named_by_folder_version_and_digest_and_must_be_whole(tmp_path: Path) -> None:
     elsewhere = Path(shutil.copytree(DEFAULT_BUNDLE, tmp_path / "default"))
-    found = read_bundle(elsewhere, None)
+    found = read_bundle(elsewhere, None, "en")
     assert found.folder == str(elsewhere)
     assert found.version
     assert len(found.digest) == 64
-    assert read_bundle(DEFAULT_BUNDLE, None) == msgspec.structs.replace(found, folder="default")
-    assert read_bundle(DEFAULT_BUNDLE, "/in/a/container").folder == "/in/a/container"
+    assert read_bundle(DEFAULT_BUNDLE, None, "en") == msgspec.structs.replace(found, folder="default")
+    assert read_bundle(DEFAULT_BUNDLE, "/in/a/container", "en").folder == "/in/a/container"
     with pytest.raises(BundleError, match="no such bundle folder"):
-        read_bundle(tmp_path / "none", None)
+        read_bundle(tmp_path / "none", None, "en")
+
+
+def test_a_bundle_gets_the_texts_that_it_is_made_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["promote", "default", "--language", "zh"]) == 2
+    assert "default: is made for texts in 'en', and would get those in 'zh'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

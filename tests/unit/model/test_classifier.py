@@ -227,6 +227,12 @@ def test_a_huge_text_counts_by_its_beginning(shipped: Classifier, size: int) -> 
     assert shipped.classify([huge]) == shipped.classify([start])
 
 
+@pytest.mark.parametrize("before", [" \n" * 4000, f"https://example.test/{'a' * 5000} "])
+def test_what_cleaning_removes_takes_no_text_s_place(shipped: Classifier, before: str) -> None:
+    text = "Regulator shuts down lender after run on deposits"
+    assert shipped.classify([before + text]) == shipped.classify([text])
+
+
 def test_a_huge_word_is_no_trouble(shipped: Classifier) -> None:
     assert len(shipped.classify(["x" * 1_000_000])) == 1
 

@@ -39,6 +39,24 @@ def test_a_cpu_gets_small_batches_of_exact_lengths_one_a_core() -> None:
     assert placement("cpu", ModelSettings(), 96) == Placement("cpu", usable_cores(), CPU_TOKENS, ())
 
 
+@pytest.mark.parametrize(
+    ("quota", "cores"),
+    [
+        ("200000 100000", 2),
+        ("50000 100000", 1),
+        ("150000 100000", 2),
+        ("9900000 100000", 8),
+        ("max 100000", 8),
+        ("", 8),
+    ],
+)
+def test_a_container_s_limit_counts(quota: str, cores: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
+    (tmp_path / "cpu.max").write_text(f"{quota}\n", encoding="ascii")
+    assert usable_cores(tmp_path / "cpu.max") == cores
+    assert usable_cores(tmp_path / "none") == 8
+
+
 @pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
 def test_a_gpu_gets_large_batches_of_few_lengths(provider: Placed) -> None:
     assert placement(provider, ModelSettings(), 96) == Placement(

@@ -90,6 +90,15 @@ def test_data_that_changed_since_the_bundle_was_made_is_doubted(
     assert doubts(tiny_bundle.manifest, tiny_splits, tiny_recipe) == []
 
 
+def test_a_set_that_it_was_not_made_with_is_doubted(
+    tiny_bundle: Bundle, tiny_splits: Splits, tiny_recipe: Recipe
+) -> None:
+    """Rows of what trained it, copied into a new file, are known by nobody."""
+    fresh = replace(tiny_splits, fingerprints={"fresh.validation": DataFingerprint(rows=1, sha256="0")})
+    (doubt,) = doubts(tiny_bundle.manifest, fresh, tiny_recipe)
+    assert "fresh.validation is not among what it was made from and measured on" in doubt
+
+
 @pytest.mark.parametrize("name", ["moods.validation", "fresh.validation"])
 def test_what_trained_the_bundle_is_doubted_under_any_name(
     tiny_bundle: Bundle, tiny_splits: Splits, tiny_recipe: Recipe, name: str

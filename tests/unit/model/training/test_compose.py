@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import onnx
 import pytest
@@ -14,7 +15,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from deploy import cli
 from deploy.promoting import read_bundle
-from model.bundle import FILES, Bundle
+from model.bundle import FILES, Bundle, Loss, Precision
 from model.classifier import Classifier, softmax
 from model.data.splits import Splits
 from model.errors import BundleError, InputError
@@ -212,7 +213,7 @@ def test_every_command_that_takes_a_bundle_takes_it(
         assert version in capsys.readouterr().out, arguments
     assert cli.run(["bundles", "diff", str(tiny_bundle.folder), str(composed)]) == 0
     assert "heads.sentiment.precision: nothing -> fp32" in capsys.readouterr().out
-    assert read_bundle(composed, None).version == version
+    assert read_bundle(composed, None, "en").version == version
     with Classifier.load(ModelSettings(bundle=composed)) as classifier:
         assert explain(classifier, TEXTS[0]).model == version
 
@@ -232,6 +233,38 @@ def test_with_data_it_is_calibrated_measured_and_quantised(
     assert manifest.temperatures.topic == tiny_bundle.manifest.temperatures.topic
     assert manifest.reference is not None
     assert "sentiments" in manifest.reference.counts
+
+
+def test_what_the_base_says_of_its_own_head_stays_and_a_set_that_is_gone_goes(
+    finbert: Path, tiny_bundle: Bundle, tiny_data: Path, tiny_splits: Splits, tmp_path: Path
+) -> None:
+    lost = {"things.holdout/topic": Loss(value=0.02, low=0.01, high=0.03), "gone/topic": Loss(value=0.1, low=0, high=0)}
+    old = tiny_bundle.manifest
+    in_float32 = msgspec.to_builtins(old.metrics["things.holdout/topic"]) | {"macro_f1": 0.1234}
+    made = old.made | {"float32": {"things.holdout/topic": in_float32, "gone/topic": in_float32}}
+    gone = {"gone/topic": old.metrics["things.holdout/topic"]}
+    base = Bundle(tiny_bundle.folder, msgspec.structs.replace(old, lost=lost, made=made, metrics=old.metrics | gone))
+    precisions: tuple[Precision, ...] = ("fp32", "int8")
+    for precision in precisions:
+        folder = tmp_path / precision
+        manifest = compose(
+            base,
+            HubHead(finbert, "sentiment", {}),
+            Origin(finbert, "a/b"),
+            folder,
+            precision,
+            tiny_splits,
+            allow_loss=True,
+        ).manifest
+        assert manifest.lost is not None
+        assert manifest.lost["things.holdout/topic"] == lost["things.holdout/topic"]
+        assert "gone/topic" not in manifest.lost
+        assert manifest.made["float32"]["things.holdout/topic"]["macro_f1"] == 0.1234
+        assert ("moods.holdout/sentiment" in manifest.made["float32"]) == (precision == "int8")
+        assert 0 < manifest.made["parity"]["a/b's fp32"] < TOLERANCE
+        card = (folder / "MODEL_CARD.md").read_text(encoding="utf-8")
+        assert "What trained a/b, which answers for the sentiment, is not known here" in card
+        assert "training never saw" not in card
 
 
 def test_int8_without_data_is_refused(finbert: Path, tiny_bundle: Bundle, tmp_path: Path) -> None:

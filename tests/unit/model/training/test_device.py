@@ -96,23 +96,6 @@ def test_another_device_does_not_resume(tiny_recipe: Recipe, tiny_splits: Splits
         train(changed(tiny_recipe, device="cpu"), tiny_splits, tmp_path, resume=True)
 
 
-def test_a_checkpoint_from_before_there_were_devices_is_resumed(
-    tiny_recipe: Recipe, tiny_splits: Splits, tmp_path: Path
-) -> None:
-    recipe = changed(tiny_recipe, epochs=2, device="auto")
-    with pytest.raises(KeyboardInterrupt):
-        train(recipe, tiny_splits, tmp_path, watch=ctrl_c(epoch=2))
-    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
-    if state["asked"].pop("device") != "cpu":
-        pytest.skip("such a checkpoint is of the CPU, and this machine trains on a GPU")
-    for key in ("device", "precision", "lora"):
-        del state["asked"]["recipe"]["training"][key]
-    for key in ("cuda_rng", "scaler"):
-        del state["loop"][key]
-    torch.save(state, tmp_path / "checkpoint.pt")
-    assert len(train(recipe, tiny_splits, tmp_path, resume=True).losses) == 2
-
-
 @needs_gpu
 # fp16 leaves out its first steps until it has found a scale, which the schedule of rates remarks upon.
 @pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step")

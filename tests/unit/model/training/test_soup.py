@@ -99,6 +99,12 @@ def test_one_run_given_twice_is_no_second_seed(tiny_run: Path, tiny_splits: Spli
         release([tiny_run, tiny_run], tiny_splits, tmp_path / "bundle")
 
 
+def test_an_interrupted_run_is_not_averaged_with_whole_ones(tiny_run: Path, twin: Path, tmp_path: Path) -> None:
+    said_otherwise(twin, lambda said: said["losses"].pop())
+    with pytest.raises(InputError, match=r"twin: has \d+ epochs, and .* \d+\n.*--resume"):
+        average([tiny_run, twin], tmp_path / "mean")
+
+
 def test_runs_of_other_data_are_not_mixed(tiny_run: Path, other_run: Path, tmp_path: Path) -> None:
     said_otherwise(other_run, lambda said: said["data"]["moods.train"].update(rows=121))
     with pytest.raises(InputError, match="was trained on other data"):

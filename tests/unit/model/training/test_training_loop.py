@@ -9,13 +9,14 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+import torch
 
 from deploy import cli
-from model.bundle import Bundle, DataFingerprint, Manifest
+from model.bundle import Bundle, DataFingerprint, Manifest, Temperatures, write_manifest
 from model.classifier import Classifier, Prediction
 from model.data.recipe import Recipe
 from model.data.splits import LeakError, Splits
-from model.errors import InputError
+from model.errors import FinSentryError, InputError
 from model.evaluation.checklists import CHECKLISTS
 from model.evaluation.evaluate import Answers
 from model.export.release import losses, profiled, release, require_no_loss, scored
@@ -200,9 +201,16 @@ def test_where_the_encoder_lay_is_not_told(tiny_bundle: Bundle, tiny_encoder: Pa
     assert str(tiny_encoder) not in (tiny_bundle.folder / "bundle.json").read_text(encoding="utf-8")
 
 
-def test_the_version_names_the_model_s_own_bytes(tiny_bundle: Bundle) -> None:
-    manifest = tiny_bundle.manifest
-    assert manifest.version == f"tiny-int8-{manifest.files['model.onnx'].sha256[:8]}"
+def test_the_version_names_what_probabilities_follow_from(tiny_bundle: Bundle, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_bundle.folder, tmp_path / "bundle"))
+    plain = msgspec.structs.replace(tiny_bundle.manifest, version="tiny-int8")
+    assert write_manifest(folder, plain).version == tiny_bundle.manifest.version
+    warmer = msgspec.structs.replace(plain, temperatures=Temperatures(topic=2.0))
+    named = {tiny_bundle.manifest.version, write_manifest(folder, warmer).version}
+    with (folder / "tokenizer.json").open("a", encoding="utf-8") as file:
+        file.write(" ")
+    named.add(write_manifest(folder, plain).version)
+    assert len(named) == 3
 
 
 def test_a_float32_bundle_computes_what_the_network_computes(tiny_run: Path, tiny_float_bundle: Bundle) -> None:
@@ -213,6 +221,36 @@ def test_a_float32_bundle_computes_what_the_network_computes(tiny_run: Path, tin
 def test_an_export_that_differs_by_more_than_the_tolerance_is_refused(tiny_run: Path, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="differs from the network by"):
         export(TwoHeads.load(tiny_run), tmp_path / "model.onnx", tolerance=-1.0)
+
+
+def test_an_export_of_what_is_not_a_number_is_refused(tiny_run: Path, tmp_path: Path) -> None:
+    network = TwoHeads.load(tiny_run)
+    with torch.no_grad():
+        network.topic.bias[3] = float("nan")
+    with pytest.raises(ExportError, match="differs from the network by nan"):
+        export(network, tmp_path / "model.onnx")
+
+
+def test_a_training_that_diverges_says_so_at_once(tiny_recipe: Recipe, tiny_splits: Splits, tmp_path: Path) -> None:
+    steep = tiny_recipe.training.model_copy(update={"learning_rate": 1e30, "clip": 1e30, "warm_up": 0.0})
+    with pytest.raises(FinSentryError, match=r"the loss is (nan|inf) at step \d+ of .*: it diverged"):
+        train(tiny_recipe.model_copy(update={"training": steep}), tiny_splits, tmp_path / "run")
+
+
+def test_a_head_that_nothing_trained_is_not_exported(tiny_run: Path, tiny_splits: Splits, tmp_path: Path) -> None:
+    half = replace(tiny_splits, train=[example for example in tiny_splits.train if example.head == "sentiment"])
+    with pytest.raises(InputError, match="no source of its recipe trained the topic"):
+        release([tiny_run], half, tmp_path / "bundle")
+
+
+@pytest.mark.parametrize("option", ["--recipe", "--beside", "--head", "--labels", "--revision"])
+def test_options_for_published_models_are_not_passed_over(
+    option: str, tiny_run: Path, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    value = {"--head": "topic", "--labels": "a=b"}.get(option, "x")
+    arguments = ["export", str(tiny_run), "--data", str(tiny_data), "--out", str(tmp_path / "bundle"), option, value]
+    assert cli.run(arguments) == 2
+    assert f"{option} goes with --hub" in capsys.readouterr().err
 
 
 def test_another_network_s_export_is_noticed(tiny_run: Path, tmp_path: Path) -> None:
