@@ -48,8 +48,14 @@ def load_live(settings: ModelSettings, load: Load[TextClassifier]) -> LiveModel:
     first = Loaded(None, load(None))
     languages = {key: Loaded(None, load(None, key)) for key in settings.languages}
     for language, one in ((settings.language, first), *languages.items()):
-        if isinstance(one.classifier, Classifier) and (made_for := one.classifier.bundle.manifest.language) != language:
+        if not isinstance(one.classifier, Classifier):
+            continue
+        manifest = one.classifier.bundle.manifest
+        if manifest.language != language:
             logger.warning(
-                "bundle of another language texts=%s made_for=%s bundle=%s", language, made_for, one.classifier.version
+                "texts of another language texts=%s bundle=%s made_for=%s",
+                language,
+                manifest.version,
+                manifest.language,
             )
     return LiveModel(first, languages, default_language=settings.language)

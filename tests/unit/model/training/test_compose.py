@@ -246,16 +246,9 @@ def test_what_the_base_says_of_its_own_head_stays_and_a_set_that_is_gone_goes(
     base = Bundle(tiny_bundle.folder, msgspec.structs.replace(old, lost=lost, made=made, metrics=old.metrics | gone))
     precisions: tuple[Precision, ...] = ("fp32", "int8")
     for precision in precisions:
-        folder = tmp_path / precision
-        manifest = compose(
-            base,
-            HubHead(finbert, "sentiment", {}),
-            Origin(finbert, "a/b"),
-            folder,
-            precision,
-            tiny_splits,
-            allow_loss=True,
-        ).manifest
+        folder, head = tmp_path / precision, HubHead(finbert, "sentiment", {})
+        origin = Origin(finbert, "a/b")
+        manifest = compose(base, head, origin, folder, precision, tiny_splits, allow_loss=True).manifest
         assert manifest.lost is not None
         assert manifest.lost["things.holdout/topic"] == lost["things.holdout/topic"]
         assert "gone/topic" not in manifest.lost
