@@ -151,7 +151,7 @@ def score(documents: Iterable[Document], answer: Answering, stream: StreamSettin
             for offset, document in batch
         ]
         for scored in scorer.score(received, datetime.now(UTC), answer):
-            yield Placed(0, scored.received.offset, scored.document)
+            yield Placed(0, scored.offset, scored.document)
 
 
 def backtest(

@@ -201,7 +201,8 @@ class _Counting:
         await self._learn_ends()
         due = {}
         for place, partition in self._partitions.items():
-            caught_up = partition.counter.origin + 1 >= self._ends.get(place.partition, 0)
+            end = self._ends.get(place.partition)  # of a partition that has just come it is not known
+            caught_up = end is not None and partition.counter.origin + 1 >= end
             if partition.counter.position > partition.written or caught_up != partition.caught_up:
                 due[place] = (partition, caught_up)
         if due:

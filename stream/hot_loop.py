@@ -6,7 +6,7 @@ from the log, which is the only way in which a loop ever recovers.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
@@ -40,6 +40,9 @@ POSITION_SECONDS = 1.0
 
 STALLED_SECONDS = 20.0
 """Far longer than a broker takes to answer a fetch."""
+
+TURN_SECONDS = 120.0
+"""Far longer than a client takes to go round the partitions that it has records of."""
 
 WELL_SECONDS = 300.0
 """A round that lived so long was well, whether or not there was anything to do."""
@@ -119,11 +122,13 @@ class HotLoop(Service):
 
         It asks the broker for the ends: what the consumer knows of them is old when fetching pauses. Raises
         `BrokerError` where records stand there and none comes for `STALLED_SECONDS`, though the loop `waits` for some:
-        a consumer was seen to fetch nothing more after its broker was killed twice, and fresh clients go on.
+        a consumer was seen to fetch nothing more after its broker was killed twice, and fresh clients go on. While
+        others come, a partition may wait for its turn, and is given `TURN_SECONDS`.
         """
         measured: set[TopicPartition] = set()
         before: dict[TopicPartition, int] = {}
-        moved = monotonic()
+        well: dict[TopicPartition, float] = {}
+        """When each last moved, or had nothing to move for."""
         try:
             while True:
                 places = set(consumer.assignment())
@@ -134,11 +139,14 @@ class HotLoop(Service):
                 for place, end in ends.items():
                     if place in done:
                         metrics.LAG.labels(self.stage, str(place.partition)).set(end - done[place])
-                taken_up = {place: end for place, end in ends.items() if place in done}
-                if done != before or not waits() or not await _left_behind(consumer, taken_up):
-                    before, moved = dict(done), monotonic()
-                elif monotonic() - moved > STALLED_SECONDS:
-                    raise silent(self.broker, STALLED_SECONDS, fix="fresh clients are tried; see the broker's log")
+                waiting = waits()
+                for place, end in ends.items():
+                    if place in done and (
+                        done[place] != before.get(place) or not waiting or not await _behind(consumer, place, end)
+                    ):
+                        well[place] = monotonic()
+                before = dict(done)
+                _require_well([monotonic() - well[place] for place in done if place in well], self.broker)
                 await asyncio.sleep(LAG_SECONDS)
         finally:
             for place in measured:
@@ -186,6 +194,9 @@ class HotLoop(Service):
             await asyncio.wait({task})
         if not task.cancelled():
             task.result()
+        elif not self.should_stop:
+            # aiokafka 0.14 lets cancellations of its own tasks out: one is a failure like any other.
+            raise RuntimeError("a round ended by a cancellation from within")
 
     def _give_up(self, cause: BaseException) -> None:
         if isinstance(cause, FinSentryError):
@@ -262,25 +273,33 @@ def require_end(place: TopicPartition, end: int, position: int, reader: str) -> 
     anew at the oldest record without a word, and what is appended from now on would be taken for what was read before.
     """
     if position > end:
-        raise LogLostError(
-            f"{place.topic}, partition {place.partition} ends at offset {end}, but {reader} has come to {position}",
-            fix="the broker lost its end, or the topic was made anew. Restore it, or begin anew with all topics and"
-            " groups under a new topics.prefix; `finsentry archive` keeps scored documents",
-        )
+        raise log_lost(place, f"ends at offset {end}", position, reader)
 
 
-async def _left_behind(consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]) -> bool:
-    """Whether the consumer is to read more of a partition, or does not know where to begin."""
-    for place, end in ends.items():
-        try:
-            async with asyncio.timeout(POSITION_SECONDS):
-                if await consumer.position(place) < end:
-                    return True
-        except TimeoutError:
-            return True
-        except IllegalStateError:  # it is another worker's by now
-            continue
-    return False
+def log_lost(place: TopicPartition, found: str, position: int, reader: str) -> LogLostError:
+    """The error for a partition that does not reach to where its reader was, saying what was `found` in place."""
+    return LogLostError(
+        f"{place.topic}, partition {place.partition} {found}, but {reader} has come to {position}",
+        fix="the broker lost its end, or the topic was made anew. Restore it, or begin anew with all topics and"
+        " groups under a new topics.prefix; `finsentry archive` keeps scored documents",
+    )
+
+
+def _require_well(unwell: Sequence[float], broker: BrokerSettings) -> None:
+    """Raises `BrokerError` where partitions have been unwell for too many seconds: one for long, or all of them."""
+    if unwell and (max(unwell) > TURN_SECONDS or min(unwell) > STALLED_SECONDS):
+        raise silent(broker, max(unwell), fix="fresh clients are tried; see the broker's log")
+
+
+async def _behind(consumer: AIOKafkaConsumer, place: TopicPartition, end: int) -> bool:
+    """Whether the consumer is to read more of the partition, or does not know where to begin."""
+    try:
+        async with asyncio.timeout(POSITION_SECONDS):
+            return bool(await consumer.position(place) < end)
+    except TimeoutError:
+        return True
+    except IllegalStateError:  # it is another worker's by now
+        return False
 
 
 def _first(error: BaseException) -> BaseException:

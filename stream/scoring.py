@@ -39,6 +39,9 @@ NAME_CHARACTERS = 500
 """Of an id, a story, a source or a language, and the bytes of a key. They are carried on and cannot be cut, so a longer
 one is refused: no record of ours may outgrow the broker's limit, which would stop the partition."""
 
+EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+"""No document is older; the year 1 is what some libraries write for no date, and cannot be told in every zone."""
+
 MESSAGE_CHARACTERS = 2000
 """Of what a classifier or a decoder complains about."""
 
@@ -82,9 +85,12 @@ Answering = Callable[[Sequence[Document]], Sequence[Outcome]]
 
 
 class Scored(msgspec.Struct, frozen=True, gc=False):
-    """What becomes of one received record."""
+    """What becomes of one received record, of which it holds no more than its place: batches of these wait."""
 
-    received: Received
+    partition: int
+    offset: int
+    appended_ms: int
+    key: bytes | None
     document: ScoredDocument
     dead_letter: DeadLetter | None
     bundle: str | None = None
@@ -114,13 +120,16 @@ def read(received: Received, *, max_text_bytes: int) -> _Decoded | Rejection:
         return Rejection("decode", "UnknownSchema", f"schema {document.schema}; this version reads up to {SCHEMA}")
     if not document.text.strip():
         return Rejection("decode", "EmptyText", "the text is empty")
-    if len(document.text) > max_text_bytes:
-        return Rejection("decode", "TooLarge", f"the text has {len(document.text)} characters")
+    # No character takes more than 4 bytes in UTF-8.
+    if 4 * len(document.text) > max_text_bytes and (size := len(document.text.encode())) > max_text_bytes:
+        return Rejection("decode", "TooLarge", f"the text has {size} bytes; the limit is {max_text_bytes}")
     names = (document.id, document.story, document.source, document.language, received.key or b"")
     if max(map(len, names)) > NAME_CHARACTERS:
         return Rejection("decode", "TooLarge", f"an id, a name or the key is longer than {NAME_CHARACTERS}")
     if document.published_at.tzinfo is None:
         return Rejection("decode", "NaiveTime", "published_at names no time zone")
+    if document.published_at < EARLIEST:
+        return Rejection("decode", "ImpossibleTime", f"published_at is before {EARLIEST:%Y}: {document.published_at}")
     appended = _moment(received.appended_ms)
     return _Decoded(document, document.published_at if document.published_at < appended else appended)
 
@@ -141,19 +150,27 @@ def classify_each(classify: Classify, texts: Sequence[str]) -> list[Prediction |
     """A prediction or the reason why there is none, for each text.
 
     A batch that fails is taken apart, so that one bad text costs only itself. Raises `ModelSickError` where the
-    classifier fails on a harmless text too.
+    classifier fails on a harmless text too, before or after: then no text is to blame.
     """
     try:
-        predictions = _checked(classify(texts), len(texts))
+        found = _checked(classify(texts), len(texts))
     except Exception as error:
         if not _works(classify):
-            raise ModelSickError(f"the classifier fails on every text: {type(error).__name__}: {error}") from error
+            raise _sick(type(error).__name__, str(error)) from error
+        found = [_classify_one(classify, text) for text in texts]
     else:
-        return [
+        found = [
             _classify_one(classify, text) if isinstance(prediction, Rejection) else prediction
-            for prediction, text in zip(predictions, texts, strict=True)
+            for prediction, text in zip(found, texts, strict=True)
         ]
-    return [_classify_one(classify, text) for text in texts]
+    rejected = next((one for one in found if isinstance(one, Rejection)), None)
+    if rejected is not None and not _works(classify):
+        raise _sick(rejected.error, rejected.message)
+    return found
+
+
+def _sick(error: str, message: str) -> ModelSickError:
+    return ModelSickError(f"the classifier fails on every text: {error}: {message}")
 
 
 def _classify_one(classify: Classify, text: str) -> Prediction | Rejection:
@@ -258,7 +275,7 @@ class Scorer:
                 results.append(self._dead(received, outcome.said, watermark, now, bundle=outcome.route.bundle))
             else:
                 scored = _scored(received, item, outcome.said, outcome, watermark)
-                results.append(Scored(received, scored, None, outcome.route.bundle))
+                results.append(_placed(received, scored, None, outcome.route.bundle))
         return results
 
     def watermark(self, partition: int) -> datetime:
@@ -287,7 +304,11 @@ class Scorer:
             appended_at=_moment(received.appended_ms),
         )
         marker = ScoredDocument(origin=received.offset, watermark=watermark, dead=True)
-        return Scored(received, marker, letter, bundle)
+        return _placed(received, marker, letter, bundle)
+
+
+def _placed(received: Received, document: ScoredDocument, letter: DeadLetter | None, bundle: str | None) -> Scored:
+    return Scored(received.partition, received.offset, received.appended_ms, received.key, document, letter, bundle)
 
 
 def _scored(

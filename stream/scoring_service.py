@@ -9,10 +9,10 @@ import asyncio
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from time import monotonic
 from typing import TypeVar
 
@@ -26,8 +26,9 @@ from stream.broker import BrokerSettings
 from stream.closing import leave_group, stop_producer
 from stream.dead_letters import PoisonGuard
 from stream.errors import ModelSickError
-from stream.hot_loop import LOST, Assignment, HotLoop, Outcome, require_end, side_by_side
+from stream.hot_loop import LOST, Assignment, HotLoop, Outcome, log_lost, require_end, side_by_side
 from stream.live_model import Batch, LiveModel
+from stream.one_thread import OneThread
 from stream.records import ScoredDocument, encode
 from stream.scoring import Received, Scored, Scorer
 from stream.settings import StreamSettings
@@ -46,6 +47,15 @@ RESULTS_WAITING = 4
 the broker's acknowledgements must not wait for one a batch."""
 
 MODEL_RETRY_SECONDS = 1.0
+
+HANGS_SECONDS = 600.0
+"""A batch that takes longer will never be answered: at one document a second it takes less."""
+
+ENDS_SECONDS = 5.0
+"""How long a worker that stops waits for the batch that it classifies."""
+
+WAITING_BYTES = 32 << 20
+"""Of documents that wait for the classifier; no more are fetched beyond. A full batch of headlines has 0.3 MB."""
 
 DRIFT_SECONDS = 15.0
 
@@ -74,22 +84,26 @@ class _Result:
 
 
 class _Waiting:
-    """What was fetched and waits for the classifier: at most as much as it is given at once."""
+    """What was fetched and waits for the classifier: at most as much as it is given at once, and not too many bytes."""
 
     def __init__(self, documents: int) -> None:
         self._most = documents
         self._batches: list[_Batch] = []
+        self._bytes = 0
         self._put, self._taken = asyncio.Event(), asyncio.Event()
 
     async def room(self) -> int:
         """How many documents more may wait; returns once it is one or more."""
-        while (room := self._most - sum(len(batch.received) for batch in self._batches)) <= 0:
+        while (
+            room := self._most - sum(len(batch.received) for batch in self._batches)
+        ) <= 0 or self._bytes >= WAITING_BYTES:
             self._taken.clear()
             await self._taken.wait()
         return room
 
     def put(self, batch: _Batch) -> None:
         self._batches.append(batch)
+        self._bytes += sum(len(record.value or b"") for record in batch.received)
         self._put.set()
 
     async def take(self) -> list[_Batch]:
@@ -97,7 +111,7 @@ class _Waiting:
         while not self._batches:
             self._put.clear()
             await self._put.wait()
-        taken, self._batches = self._batches, []
+        taken, self._batches, self._bytes = self._batches, [], 0
         self._taken.set()
         return taken
 
@@ -123,7 +137,7 @@ class ScoringService(HotLoop):
         self.watch: Callable[[list[Received], Batch], None] = lambda _received, _batch: None
         """Told of every batch that was scored, whatever becomes of it."""
         self._now = now
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="scoring")
+        self._thread = OneThread("scoring")
 
     async def round(self) -> None:
         """Opens clients and keeps the three tasks going until one fails or the service stops."""
@@ -150,8 +164,10 @@ class ScoringService(HotLoop):
             )
 
     async def on_stop(self) -> None:
-        """The thread ends with the batch it has."""
-        self._thread.shutdown(wait=False)
+        """The thread ends with the batch it has, which is waited for unless the classifier hangs."""
+        self._thread.end()
+        if not await self._thread.ended(ENDS_SECONDS):
+            logger.warning("a batch is still being classified and is given up stage=%s", self.stage)
 
     async def watch_drift(self) -> None:
         """Shows now and then how far each bundle's texts are from what it was made for, until it is cancelled."""
@@ -166,15 +182,18 @@ class ScoringService(HotLoop):
 
     async def between_batches(self, work: Callable[[], T]) -> T:
         """Does `work` in the thread that scores, hence while no batch is being scored."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        return await self._thread.do(work)
 
     async def score(self, scorer: Scorer, received: list[Received]) -> Batch:
         """Scores in the thread; waits out a sick model. Raises `ModelSickError` once patience is over."""
-        loop = asyncio.get_running_loop()
         began = monotonic()
         while True:
+            score = partial(self.live.score, scorer, received, self._now())
             try:
-                batch = await loop.run_in_executor(self._thread, self.live.score, scorer, received, self._now())
+                async with asyncio.timeout(HANGS_SECONDS):
+                    batch = await self._thread.do(score)
+            except TimeoutError:
+                raise ModelSickError(f"the classifier has not answered for {HANGS_SECONDS:.0f} seconds") from None
             except ModelSickError as error:
                 metrics.STAGE_ERRORS.labels(self.stage, type(error).__name__).inc()
                 if monotonic() - began >= self.settings.model_patience_seconds:
@@ -219,6 +238,8 @@ class _Pipeline:
         self._epoch = 0
         """Grows when partitions are taken away: results of an older one are dropped whole, never in part."""
         self._begin: set[int] = set()
+        self._next: dict[TopicPartition, int] = {}
+        """The offset that is to come next, by partition of `documents`."""
         self._open = asyncio.Event()
         self._in_flight = 0
         self._idle = asyncio.Event()
@@ -246,6 +267,7 @@ class _Pipeline:
         finally:  # the client passes over what a listener raises
             self._epoch += 1
             self.done.clear()
+            self._next.clear()
             self._to_commit.clear()
 
     async def assigned(self, partitions: set[TopicPartition]) -> None:
@@ -282,6 +304,10 @@ class _Pipeline:
             ]
             if epoch != self._epoch:
                 continue  # all of it is of partitions that were taken away: those given since are paused
+            for place, records in fetched.items():
+                await self._follow(place, records[0].offset, records[-1].offset)
+            if epoch != self._epoch:
+                continue
             if not received and not restored:
                 self._service.alive()
                 continue
@@ -298,10 +324,7 @@ class _Pipeline:
                     self._scorer.restore(partition, watermark)
             received = [record for batch in batches for record in batch.received]
             scored = (await self._service.score(self._scorer, received)).scored if received else []
-            for item in scored:
-                letter = item.dead_letter
-                self._guard.observe(letter is not None, f"{letter.error}: {letter.message}" if letter else "")
-            partitions = {item.received.partition for item in scored}
+            partitions = {item.partition for item in scored}
             watermarks = {partition: self._scorer.watermark(partition) for partition in partitions}
             await self._results.put(_Result(epoch, len(taken), scored, watermarks))
 
@@ -312,6 +335,9 @@ class _Pipeline:
                 results.append(self._results.get_nowait())
             valid = [result for result in results if result.epoch == self._epoch]
             if scored := [item for result in valid for item in result.scored]:
+                for item in scored:  # only those that will be written: others are scored once more
+                    letter = item.dead_letter
+                    self._guard.observe(letter is not None, f"{letter.error}: {letter.message}" if letter else "")
                 await self._append(scored, {p: w for result in valid for p, w in result.watermarks.items()})
             self._in_flight -= sum(result.batches for result in results)
             if not self._in_flight:
@@ -341,14 +367,14 @@ class _Pipeline:
             await append(self._producer, topics.dead_letters.name, 0, entries)
         parts: dict[int, list[Scored]] = defaultdict(list)
         for item in scored:
-            parts[item.received.partition].append(item)
+            parts[item.partition].append(item)
         async with asyncio.TaskGroup() as tasks:
             for partition, items in parts.items():
                 tasks.create_task(append(self._producer, topics.scored.name, partition, _entries(items)))
         for partition, items in parts.items():
             place = TopicPartition(topics.documents.name, partition)
             watermark = watermarks[partition].isoformat()
-            self.done[place] = items[-1].received.offset + 1
+            self.done[place] = items[-1].offset + 1
             self._to_commit[place] = (self.done[place], watermark)
         for letter in letters:
             metrics.DEAD_LETTERS.labels(letter.stage, letter.error).inc()
@@ -370,6 +396,25 @@ class _Pipeline:
         name = self._service.topics.documents.name
         return [TopicPartition(name, partition) for partition in sorted(partitions)]
 
+    async def _follow(self, place: TopicPartition, first: int, last: int) -> None:
+        """Notices where what was fetched does not follow what came before it.
+
+        A consumer whose place is gone begins anew at the oldest record without a word: what expired meanwhile is said,
+        and a log that goes back has lost its end. Transactions leave offsets without records, which are nobody's.
+        """
+        expected = self._next[place]
+        if first < expected:
+            raise log_lost(place, f"goes on at offset {first}", expected, self._service.stage)
+        if first > expected and expected < (oldest := (await self._consumer.beginning_offsets([place]))[place]):
+            self._expired(place, expected, oldest)
+        self._next[place] = last + 1
+
+    def _expired(self, place: TopicPartition, begin: int, oldest: int) -> None:
+        logger.error(
+            "documents expired before they were scored partition=%d from=%d to=%d", place.partition, begin, oldest
+        )
+        metrics.STAGE_ERRORS.labels(self._service.stage, "Expired").inc()
+
     async def _restore(self, partitions: Iterable[int]) -> dict[int, datetime | None]:
         """The watermarks that stand beside the committed offsets, which are where it goes on."""
         places = self._places(partitions)
@@ -379,14 +424,8 @@ class _Pipeline:
             begin = found[place].offset  # negative where nothing was committed yet
             require_end(place, ends[place], begin, "scoring")
             if 0 <= begin < oldest[place]:
-                logger.error(
-                    "documents expired before they were scored partition=%d from=%d to=%d",
-                    place.partition,
-                    begin,
-                    oldest[place],
-                )
-                metrics.STAGE_ERRORS.labels(self._service.stage, "Expired").inc()
-            self.done[place] = max(begin, oldest[place])
+                self._expired(place, begin, oldest[place])
+            self.done[place] = self._next[place] = max(begin, oldest[place])
         return {
             place.partition: datetime.fromisoformat(found[place].metadata) if found[place].metadata else None
             for place in places
@@ -411,6 +450,5 @@ def _entries(items: Iterable[Scored]) -> list[Entry]:
     # The record's time is the document's append, so that whoever counts it can tell the latency.
     # A dead one may be dead because of its key.
     return [
-        Entry(b"" if item.document.dead else item.received.key or b"", encode(item.document), item.received.appended_ms)
-        for item in items
+        Entry(b"" if item.document.dead else item.key or b"", encode(item.document), item.appended_ms) for item in items
     ]

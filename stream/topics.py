@@ -44,8 +44,8 @@ class Topics:
 
         def topic(name: str, partitions: int, **config: str | int) -> Topic:
             if settings.replication_factor > 1:
-                # One copy may be down without stopping writers, and an acknowledged record is on two disks.
-                config["min.insync.replicas"] = settings.replication_factor - 1
+                # An acknowledged record is on two disks. Of three copies or more, one may be down: writers go on.
+                config["min.insync.replicas"] = max(2, settings.replication_factor - 1)
                 config["unclean.leader.election.enable"] = "false"
             entries = {key.replace("_", "."): str(value) for key, value in config.items()}
             return Topic(settings.prefix + name, partitions, settings.replication_factor, entries)

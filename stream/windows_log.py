@@ -1,13 +1,18 @@
 """Reading `windows` back: what stands in a partition up to its present end, and what a record of it is."""
 
+import asyncio
 from collections.abc import AsyncIterator, Collection
+from time import monotonic
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from stream.broker import BrokerSettings
+from stream.broker import BrokerSettings, silent
 from stream.closing import stop_consumer
 from stream.records import CHECKPOINT_KEY, Bucket, Checkpoint, WindowRecord, require_known
+
+SILENT_SECONDS = 20.0
+"""Far longer than a broker takes to answer a fetch."""
 
 _CHECKPOINT = CHECKPOINT_KEY.encode()
 _buckets = msgspec.json.Decoder(Bucket)
@@ -26,7 +31,10 @@ def decode_window(key: bytes | None, value: bytes | None) -> WindowRecord | None
 
 
 async def read_to_end(broker: BrokerSettings, places: Collection[TopicPartition]) -> AsyncIterator[ConsumerRecord]:
-    """Every record that stands in the partitions when this is called, oldest first within each."""
+    """Every record that stands in the partitions when this is called, oldest first within each.
+
+    Raises `BrokerError` where the broker gives nothing more for `SILENT_SECONDS` before their end.
+    """
     consumer = AIOKafkaConsumer(
         **broker.client_options(),
         client_id="finsentry-restoring",
@@ -41,13 +49,22 @@ async def read_to_end(broker: BrokerSettings, places: Collection[TopicPartition]
         starts = await consumer.beginning_offsets(places)
         await consumer.seek_to_beginning(*places)
         unread = {place for place in places if starts[place] < ends[place]}
+        heard = monotonic()
         while unread:
             fetched = await consumer.getmany(*unread, timeout_ms=100, max_records=10_000)
+            if fetched:
+                heard = monotonic()
+            elif monotonic() - heard > SILENT_SECONDS:
+                raise silent(broker, SILENT_SECONDS, fix="fresh clients are tried; see the broker's log")
             for place, records in fetched.items():
                 for record in records:
                     if record.offset < ends[place]:
                         yield record
             # Compaction leaves holes, the last offset among them: the position tells when the end is reached.
-            unread = {place for place in unread if await consumer.position(place) < ends[place]}
+            try:
+                async with asyncio.timeout(SILENT_SECONDS):
+                    unread = {place for place in unread if await consumer.position(place) < ends[place]}
+            except TimeoutError:
+                raise silent(broker, SILENT_SECONDS, fix="fresh clients are tried; see the broker's log") from None
     finally:
         await stop_consumer(consumer)

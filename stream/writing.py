@@ -4,6 +4,7 @@ Rule 3 of the promise needs that no record stands in the log while an earlier on
 batch that has not been acknowledged, and after an error the producer is thrown away together with what it held.
 """
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,6 +15,10 @@ from stream.broker import BrokerSettings
 
 BATCH_BYTES = 1 << 20
 """A flush of a busy partition is a few requests; larger ones gain nothing on a broker's default limits."""
+
+
+ACKNOWLEDGED_SECONDS = 120.0
+"""Longer than a broker takes to restart, or a leader to be chosen."""
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
@@ -38,14 +43,22 @@ def open_producer(broker: BrokerSettings, *, client_id: str, max_record_bytes: i
 
 
 async def append(producer: AIOKafkaProducer, topic: str, partition: int, entries: Iterable[Entry]) -> None:
-    """Writes the entries in order and returns when all are acknowledged. Raises what the producer raises."""
+    """Writes the entries in order and returns when all are acknowledged. Raises what the producer raises.
+
+    Raises `TimeoutError` where a batch is not acknowledged within `ACKNOWLEDGED_SECONDS`: the producer tries for ever.
+    """
     batch: Any = producer.create_batch()
     for entry in entries:
         if not _add(batch, entry):
-            await (await producer.send_batch(batch, topic, partition=partition))
+            await _send(producer, batch, topic, partition)
             batch = producer.create_batch()
             _add(batch, entry)  # an empty batch takes a record of any size
     if batch.record_count():
+        await _send(producer, batch, topic, partition)
+
+
+async def _send(producer: AIOKafkaProducer, batch: Any, topic: str, partition: int) -> None:
+    async with asyncio.timeout(ACKNOWLEDGED_SECONDS):
         await (await producer.send_batch(batch, topic, partition=partition))
 
 

@@ -55,6 +55,7 @@ def test_workers_that_are_killed_leave_and_join(
             workers[place].wait()
         workers[place] = start_worker(**SLOW)
     wait_for_documents(kafka, topics, len(published), seconds=60 + scale.documents / 500)
+    assert [worker.poll() for worker in workers] == [None] * 3, "the last ones live"
     require_exact(kafka, topics, scale.documents, dead=dead)
 
 

@@ -59,9 +59,15 @@ def kinds(largest: int) -> dict[str, Poison]:
         "no zone": Poison(
             json.dumps(plain | {"published_at": "2026-01-30T00:00:00"}).encode(), "decode", "NaiveTime", "time zone"
         ),
+        "no date": Poison(
+            json.dumps(plain | {"published_at": "0001-01-01T00:00:00+02:00"}).encode(),
+            "decode",
+            "ImpossibleTime",
+            "before 1900",
+        ),
         "newer": Poison(encode(recent("Shares fell", schema=SCHEMA + 1)), "decode", "UnknownSchema", "schema 2"),
         "blank": Poison(encode(recent(text=" \n\t ")), "decode", "EmptyText", "empty"),
-        "huge text": Poison(encode(recent("x" * 1_500_000)), "decode", "TooLarge", "1500000 characters"),
+        "huge text": Poison(encode(recent("x" * 1_500_000)), "decode", "TooLarge", "1500000 bytes"),
         "largest": Poison(
             text.replace(b'"text": ""', b'"text": "' + b"x" * (largest - RECORD_OVERHEAD - len(text)) + b'"'),
             "decode",

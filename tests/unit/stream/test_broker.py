@@ -54,6 +54,8 @@ def test_a_file_that_is_no_pem_is_named_with_its_key(file: str, keys: tuple[str,
 )
 def test_what_the_promise_stands_on_must_be_as_asked(changed: dict[str, str], refused: str) -> None:
     topic = Topics(TopicSettings(replication_factor=3)).documents
+    assert topic.config["min.insync.replicas"] == "2"
+    assert Topics(TopicSettings(replication_factor=2)).documents.config["min.insync.replicas"] == "2"
     values = {key: {"value": value} for key, value in (topic.config | changed).items()}
     client = SimpleNamespace(describe_configs=lambda *_, **__: {"topic": {topic.name: values}})
     if not refused:

@@ -253,6 +253,17 @@ class Promise(RuleBasedStateMachine):
         for bucket in table.buckets():
             counted[minute_of(bucket.minute)] += bucket.documents
         assert counted == on_time
+        # What a reader keeps of `scored` carries the highest event time up to its document.
+        so_far: list[datetime] = []
+        for received in self.logs.documents:
+            assert received.value is not None
+            event = msgspec.json.decode(received.value, type=Document).published_at
+            so_far.append(max([event, *so_far[-1:]]))
+        origin = -1
+        for document in self.logs.scored:
+            if document.origin > origin:
+                origin = document.origin
+                assert document.watermark == so_far[origin]
         assert (last.counted, last.late, last.dead) == (on_time.total(), late, dead)
 
 
@@ -337,6 +348,24 @@ class Anonymous(Counting):
         return "any"
 
 
+class ForgetsWatermarks(Scoring):
+    """Without the watermark beside the committed offset."""
+
+    def __init__(self, logs: Logs) -> None:
+        logs.committed = (logs.committed[0], None)
+        super().__init__(logs)
+
+
+class Shuffles(Scoring):
+    """Without the order of the partition: the newest of a batch is written first."""
+
+    def step(self, *, owns: bool) -> None:
+        empty = not self.outbox
+        super().step(owns=owns)
+        if empty:
+            self.outbox.reverse()
+
+
 def with_counter(counter: type[PartitionCounter]) -> type[Promise]:
     return mutant(counting_type=type("Mutant", (Counting,), {"counter_type": counter}))
 
@@ -347,6 +376,8 @@ def mutant(**changes: type) -> type[Promise]:
 
 LEFT_OUT = {
     "inputs are acknowledged after outputs": mutant(scoring_type=type("Mutant", (Scoring,), {"commits_early": True})),
+    "a partition is written in its order": mutant(scoring_type=Shuffles),
+    "a commit carries the watermark": mutant(scoring_type=ForgetsWatermarks),
     "a repeat of an origin is passed over": with_counter(ForgetsOrigins),
     "a checkpoint carries the origin": with_counter(ForgetsOriginsAtRestore),
     "the bucket with the higher applied counts": with_counter(LastBucketWins),

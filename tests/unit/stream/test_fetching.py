@@ -9,7 +9,7 @@ import pytest
 from aiokafka import TopicPartition
 
 from stream.errors import LogLostError
-from stream.scoring_service import ScoringService, _Pipeline
+from stream.scoring_service import WAITING_BYTES, ScoringService, _Pipeline
 from stream.settings import StreamSettings
 from stream.topics import Topics, TopicSettings
 
@@ -19,13 +19,16 @@ PLACE = TopicPartition("finsentry.documents", 0)
 class Consumer:
     """As aiokafka: a `getmany` that began before a rebalance goes on after it, and moves positions by what it gives."""
 
-    def __init__(self, records: int, oldest: int = 0) -> None:
-        self._oldest = oldest
+    def __init__(self, records: int, oldest: int = 0, *, value: bytes = b"{}") -> None:
+        self.oldest = oldest
+        self._value = value
         self.position: dict[TopicPartition, int] = defaultdict(int)
         self.paused: set[TopicPartition] = set()
         self.asked = asyncio.Event()
         self.answer = asyncio.Event()
-        self._records = records
+        self.records = records
+        self.most = 10**6
+        """Records in one answer."""
         self.calls = 0
         """Of `getmany`."""
 
@@ -36,10 +39,10 @@ class Consumer:
         self.paused -= set(places)
 
     async def beginning_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
-        return dict.fromkeys(places, self._oldest)
+        return dict.fromkeys(places, self.oldest)
 
     async def end_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
-        return dict.fromkeys(places, self._records)
+        return dict.fromkeys(places, self.records)
 
     async def getmany(self, *, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Any]]:  # noqa: ARG002
         self.asked.set()
@@ -49,18 +52,20 @@ class Consumer:
         if PLACE in self.paused:
             return {}
         first = self.position[PLACE]
-        self.position[PLACE] = end = min(first + max_records, self._records)
+        self.position[PLACE] = end = min(first + min(max_records, self.most), self.records)
         return {
-            PLACE: [SimpleNamespace(offset=offset, timestamp=0, key=b"", value=b"{}") for offset in range(first, end)]
+            PLACE: [
+                SimpleNamespace(offset=offset, timestamp=0, key=b"", value=self._value) for offset in range(first, end)
+            ]
         }
 
 
 class Admin:
     def __init__(self, committed: int = -1) -> None:
-        self._committed = committed
+        self.committed = committed
 
     async def list_consumer_group_offsets(self, _group: str, *, partitions: list[TopicPartition]) -> dict[Any, Any]:
-        return {place: SimpleNamespace(offset=self._committed, metadata="") for place in partitions}
+        return {place: SimpleNamespace(offset=self.committed, metadata="") for place in partitions}
 
 
 def pipeline_over(consumer: Consumer, admin: Admin) -> _Pipeline:
@@ -120,6 +125,7 @@ def test_fetching_pauses_while_the_classifier_is_slow() -> None:
 
 def take_up(consumer: Consumer, admin: Admin) -> _Pipeline:
     """The pipeline after it was given the partition and fetched from it once."""
+    consumer.position[PLACE] = max(admin.committed, consumer.oldest)
 
     async def run() -> _Pipeline:
         pipeline = pipeline_over(consumer, admin)
@@ -150,3 +156,57 @@ def test_documents_that_expired_before_they_were_scored_are_said(
     pipeline = take_up(Consumer(records=3, oldest=oldest), Admin(committed=committed))
     assert caplog.text.count("documents expired before they were scored") == logged
     assert pipeline.done == {PLACE: 2}, "the lag is told from the start"
+
+
+@pytest.mark.parametrize(("jump", "oldest", "logged"), [(5, 4, 1), (5, 2, 0), (0, 2, 0)])
+def test_what_expires_while_it_waits_is_said_and_a_hole_in_the_log_is_not(
+    jump: int, oldest: int, logged: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A consumer whose place is gone begins anew at the oldest record; a transaction's marker is an offset alone."""
+
+    async def run() -> int:
+        consumer = Consumer(records=2)
+        pipeline = pipeline_over(consumer, Admin())
+        consumer.answer.set()
+        await pipeline.assigned({PLACE})
+        fetching = asyncio.ensure_future(pipeline.fetch())
+        await pipeline._waiting.take()
+        consumer.oldest, consumer.records = oldest, 8
+        consumer.position[PLACE] += jump
+        batches = await pipeline._waiting.take()
+        fetching.cancel()
+        return batches[0].received[0].offset
+
+    assert asyncio.run(run()) == 2 + jump
+    assert caplog.text.count("documents expired before they were scored partition=0 from=2 to=4") == logged
+
+
+def test_a_log_that_goes_back_while_it_is_read_is_an_error() -> None:
+    async def run() -> None:
+        consumer = Consumer(records=2)
+        pipeline = pipeline_over(consumer, Admin())
+        consumer.answer.set()
+        await pipeline.assigned({PLACE})
+        fetching = asyncio.ensure_future(pipeline.fetch())
+        await pipeline._waiting.take()
+        consumer.position[PLACE] = 0
+        async with asyncio.timeout(5):
+            await fetching
+
+    with pytest.raises(LogLostError, match=r"documents, partition 0 goes on at offset 0, but scoring has come to 2"):
+        asyncio.run(run())
+
+
+def test_few_large_documents_wait_and_not_a_batch_of_them() -> None:
+    async def run() -> int:
+        consumer = Consumer(records=500, value=b"x" * (WAITING_BYTES // 3))
+        consumer.most = 1
+        pipeline = pipeline_over(consumer, Admin())
+        consumer.answer.set()
+        await pipeline.assigned({PLACE})
+        fetching = asyncio.ensure_future(pipeline.fetch())
+        await asyncio.sleep(0.3)
+        fetching.cancel()
+        return consumer.position[PLACE]
+
+    assert asyncio.run(run()) == 4, "the fourth is the first with which there is too much"

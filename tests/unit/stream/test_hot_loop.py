@@ -68,11 +68,12 @@ END = 5
 class Standing:
     """A consumer that is given nothing: at `position`, or None where it does not know where to begin."""
 
-    def __init__(self, position: int | None) -> None:
+    def __init__(self, position: int | None, places: set[TopicPartition]) -> None:
         self._position = position
+        self._places = places
 
     def assignment(self) -> set[TopicPartition]:
-        return {PLACE}
+        return self._places
 
     async def end_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
         return dict.fromkeys(places, END)
@@ -84,17 +85,24 @@ class Standing:
         return self._position
 
 
-def watch(position: int | None, *, waits: bool = True, moves: bool = False, monkeypatch: pytest.MonkeyPatch) -> None:
+def watch(
+    position: int | None,
+    *,
+    waits: bool = True,
+    moves: bool = False,
+    also: TopicPartition | None = None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Watches such a consumer for some times as long as it may stand still."""
     monkeypatch.setattr(hot_loop, "LAG_SECONDS", 0.01)
     monkeypatch.setattr(hot_loop, "STALLED_SECONDS", 0.1)
     monkeypatch.setattr(hot_loop, "POSITION_SECONDS", 0.02)
-    done = {PLACE: 0}
+    done = {PLACE: 0} | ({also: 0} if also else {})
 
     async def run() -> None:
         loop = HotLoop(BrokerSettings(), Topics(TopicSettings()), StreamSettings(), Outcome())
         loop.stage = "scoring"
-        watching = asyncio.ensure_future(loop.watch_lag(Standing(position), done, waits=lambda: waits))
+        watching = asyncio.ensure_future(loop.watch_lag(Standing(position, {*done}), done, waits=lambda: waits))
         for _ in range(20):
             await asyncio.sleep(0.03)
             done[PLACE] += moves
@@ -111,6 +119,39 @@ def test_a_consumer_that_is_given_nothing_though_there_is_something_is_an_error(
 ) -> None:
     with pytest.raises(BrokerError, match="given nothing"):
         watch(position, monkeypatch=monkeypatch)
+
+
+def test_one_partition_that_is_given_nothing_is_noticed_though_others_move(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hot_loop, "TURN_SECONDS", 0.3)
+    other = TopicPartition(PLACE.topic, 1)
+    with pytest.raises(BrokerError, match="given nothing"):
+        watch(3, moves=True, also=other, monkeypatch=monkeypatch)
+    monkeypatch.setattr(hot_loop, "TURN_SECONDS", 30.0)
+    watch(3, moves=True, also=other, monkeypatch=monkeypatch)
+
+
+def test_a_round_that_is_cancelled_from_within_counts_as_failed() -> None:
+    class Cancelled(HotLoop):
+        stage = "scoring"
+        rounds = 0
+
+        async def round(self) -> None:
+            self.rounds += 1
+            raise asyncio.CancelledError
+
+    outcome = Outcome()
+
+    async def run() -> int:
+        loop = Cancelled(BrokerSettings(), Topics(TopicSettings()), StreamSettings(restarts=1), outcome)
+        async with asyncio.timeout(5):
+            await loop.start()
+            while outcome.cause is None:
+                await asyncio.sleep(0.01)
+        await loop.stop()
+        return loop.rounds
+
+    assert asyncio.run(run()) == 2
+    assert "cancellation from within" in str(outcome.cause)
 
 
 def test_one_that_has_read_all_or_moves_or_is_not_waited_for_is_well(monkeypatch: pytest.MonkeyPatch) -> None:

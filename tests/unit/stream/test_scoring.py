@@ -1,6 +1,6 @@
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import msgspec
 import pytest
@@ -71,6 +71,9 @@ def test_every_offset_gives_one_record_in_order() -> None:
         (b'{"id": 5}', "ValidationError"),
         (encode(document("   ")), "EmptyText"),
         (encode(document("x" * 1001)), "TooLarge"),
+        (encode(document("\u754c" * 334)), "TooLarge"),
+        (encode(document(published_at=datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=2))))), "ImpossibleTime"),
+        (encode(document(published_at=datetime(1899, 12, 31, tzinfo=UTC))), "ImpossibleTime"),
         (b"x" * 2001, "TooLarge"),
         (encode(msgspec.structs.replace(document(), schema=SCHEMA + 1)), "UnknownSchema"),
         (encode(document()).replace(b'08:00:00Z"', b'08:00:00"'), "NaiveTime"),
@@ -105,6 +108,33 @@ def test_a_model_that_fails_on_a_harmless_text_too_costs_no_document() -> None:
     scorer = Scorer(topic="documents", max_text_bytes=1000)
     with pytest.raises(ModelSickError, match="no memory"):
         scorer.score([received(encode(document()))], NOW, by_one(Sick()))
+
+
+class SaysNothing(Stub):
+    """Its accelerator gives no numbers any more, for whatever text."""
+
+    def classify(self, texts: Sequence[str]) -> list[Prediction]:
+        return [CALM._replace(topic_probability=float("nan")) for _ in texts]
+
+
+class FallsIll(Stub):
+    """Bears one bad text, and is gone after so many calls."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__()
+        self._after = after
+
+    def classify(self, texts: Sequence[str]) -> list[Prediction]:
+        if len(self.calls) >= self._after:
+            raise RuntimeError("the accelerator does not answer")
+        return super().classify(texts)
+
+
+@pytest.mark.parametrize("stub", [SaysNothing(), *(FallsIll(calls) for calls in range(6))])
+def test_no_document_is_to_blame_for_a_model_that_falls_ill_in_the_midst_of_a_batch(stub: Stub) -> None:
+    values = [encode(document(text)) for text in ("fine", "crash", "also fine", "well")]
+    with pytest.raises(ModelSickError):
+        score(*values, stub=stub)
 
 
 def test_the_canary_is_only_asked_after_a_failure() -> None:
