@@ -1,4 +1,4 @@
-# `make up` and `make test` work on a fresh Debian or Ubuntu with Python 3.11, Java 17 and Maven.
+# `make up` and `make test` work on a fresh Debian with Python 3.11, Java 17 and Maven; on Ubuntu install Chrome first.
 
 BIN := .venv/bin
 JOBS ?= $(shell nproc)

@@ -1,5 +1,6 @@
 """What a run needs: is it there, does it work, is it fast enough, and what to do about it where not."""
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ GIGABYTE = 1_000_000_000
 LEAST_DISK_BYTES = 1 * GIGABYTE
 """A week of headlines and Kafka's own files; with less than this a run may stop in the middle."""
 SLOW_TEXTS_PER_SECOND = 100.0
-"""A desk with thousands of sources publishes a few documents a second; a tenth of two cores' pace hints at a fault."""
+"""A desk with thousands of sources publishes a few documents a second; a fifth of slow cores' pace hints at a fault."""
 BROKER_SECONDS = 5.0
 
 SAMPLE = (
@@ -147,7 +148,7 @@ def _programs() -> Iterator[Check]:
     for name, programs, package, what in (
         ("prometheus", ("prometheus",), "prometheus", "rules and boards"),
         ("alertmanager", ("prometheus-alertmanager", "alertmanager"), "prometheus-alertmanager", "notifications"),
-        ("chromium", ("chromium", "chromium-browser"), "chromium", "the browser tests"),
+        ("chromium", ("chromium", "google-chrome"), "chromium", "the browser tests"),
     ):
         found = next((path for program in programs if (path := shutil.which(program))), None)
         if found:
@@ -158,6 +159,9 @@ def _programs() -> Iterator[Check]:
 
 def _disk(folder: Path) -> Check:
     standing = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
+    if not standing.is_dir() or not os.access(standing, os.W_OK):
+        what = "cannot be written to" if standing.is_dir() else "is no folder"
+        return Check("disk", "broken", f"{standing} {what}", "set data_folder to a folder that this user may write to")
     free = shutil.disk_usage(standing).free
     found = f"{free / GIGABYTE:.1f} GB free for {folder}"
     if free < LEAST_DISK_BYTES:

@@ -24,7 +24,7 @@ PREFIX = "FINSENTRY_"
 DELIMITER = "__"
 FILE_VARIABLE = "FINSENTRY_SETTINGS"
 DEFAULT_FILE = Path("finsentry.toml")
-NO_SETTINGS = {FILE_VARIABLE, "FINSENTRY_SHARED"}
+NO_SETTINGS = {FILE_VARIABLE}
 """Variables that say where files are: this file, and the developers' data for the tests."""
 
 

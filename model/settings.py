@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 CODE = "[a-z]{2}"
 """ISO 639-1."""
@@ -79,6 +79,12 @@ class ModelSettings(BaseModel):
         default=Path("data/engines"),
         description="Folder where TensorRT keeps the engines that it builds, which takes minutes the first time.",
     )
+
+    @field_validator("bundle", mode="before")
+    @classmethod
+    def _nothing_is_absent(cls, bundle: object) -> object:
+        """An empty variable, as containers set them, is none: as a path it would be the working directory."""
+        return None if bundle == "" else bundle
 
     @model_validator(mode="after")
     def _languages_are_others(self) -> Self:

@@ -26,9 +26,9 @@ settings.load_profile("finsentry")
 
 @pytest.fixture(autouse=True)
 def no_foreign_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A developer's own `FINSENTRY_*` variables change no test, but for where their data is."""
+    """A developer's own `FINSENTRY_*` variables change no test."""
     for name in list(os.environ):
-        if name.startswith("FINSENTRY_") and name != "FINSENTRY_SHARED":
+        if name.startswith("FINSENTRY_"):
             monkeypatch.delenv(name)
 
 

@@ -23,8 +23,9 @@ FOLDER = "bundles"
 def bundles() -> None:
     """List, show, verify and compare bundles, and print their model cards.
 
-    A bundle is a folder with bundle.json, model.onnx and tokenizer.json. Without folders as arguments: those under
-    the data folder's bundles/, the one of the settings, and the shipped ones.
+    A bundle is a folder with bundle.json, model.onnx and tokenizer.json; a shipped one goes by its name too, such as
+    `default`. Without folders as arguments: those under the data folder's bundles/, the one of the settings, and the
+    shipped ones.
 
     \b
     Example:
@@ -157,10 +158,14 @@ def _configured(settings: Settings) -> Path:
 
 def _places(settings: Settings, folders: Sequence[Path] = ()) -> list[Path]:
     """The folders asked for, else those where bundles usually are."""
+    from deploy.errors import InputError
     from model.bundle import SHIPPED, located
 
     if folders:
-        return [located(folder) for folder in folders]
+        places = [located(folder) for folder in folders]
+        if missing := next((place for place in places if not place.is_dir()), None):
+            raise InputError(f"{missing}: no such folder", fix="Give folders of bundles, or names of shipped ones.")
+        return places
     own = settings.data_folder / FOLDER
     return [*([own] if any(own.glob("*/bundle.json")) else []), _configured(settings), SHIPPED]
 

@@ -27,7 +27,7 @@ AT_ONCE = 512
     type=click.Choice(["auto", "lines", "csv", "jsonl", "parquet"]),
     default="auto",
     show_default=True,
-    help="What the input is; auto goes by the file's extension, and takes standard input as lines.",
+    help="`lines`, whatever the file's name; else what standard input is: a file says it by its extension.",
 )
 @click.option("--column", default="", metavar="NAME", help="The column or key with the text, where it is not found.")
 @with_settings

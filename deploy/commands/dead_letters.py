@@ -59,15 +59,18 @@ def list_letters(settings: Settings, stage: str, error: str, last: int, as_json:
     from stream.topics import Topics
 
     with open_broker(settings) as broker:
-        found = _chosen(_letters(broker, Topics(settings.topics)).values(), stage, error)
+        letters = _letters(broker, Topics(settings.topics)).values()
+    found = _chosen(letters, stage, error)
     if as_json:
         rows = [{**msgspec.to_builtins(letter), "preview": _shown(letter.preview)} for letter in found]
         click.echo(msgspec.json.format(msgspec.json.encode(rows), indent=2))
         return
-    if not found:
+    if not letters:
         click.echo("nothing: every document was processed")
         return
-    for (at_stage, cause), count in Counter((letter.stage, letter.error) for letter in found).most_common():
+    if not found:
+        click.echo(f"none of these is of stage {stage} with error {error}:")
+    for (at_stage, cause), count in Counter((letter.stage, letter.error) for letter in found or letters).most_common():
         click.echo(f"{count:>8,}  {at_stage}  {cause}")
     click.echo()
     for letter in found[-last:]:

@@ -41,7 +41,8 @@ class Drift(NamedTuple):
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True), default="-")
 @click.option(
     "--format", "form", type=click.Choice(["auto", "lines", "csv", "jsonl", "parquet"]), default="auto",
-    show_default=True, help="What the input is; auto goes by the file's extension.",
+    show_default=True,
+    help="`lines`, whatever the file's name; else what standard input is: a file says it by its extension.",
 )  # fmt: skip
 @click.option("--column", default="", metavar="NAME", help="The column or key with the text, where it is not found.")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")

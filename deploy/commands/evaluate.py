@@ -47,18 +47,25 @@ def evaluate(
 
     \b
     Example:
-      finsentry evaluate --data ../shared/data --plots confusions
-      finsentry evaluate data/bundles/zh --data ../shared/data --recipe model/configs/zh.toml
+      finsentry evaluate --data labelled --plots confusions
+      finsentry evaluate accurate --against default --data labelled
+      finsentry evaluate data/bundles/zh --data labelled --recipe model/configs/zh.toml
     """
     import msgspec
 
     from deploy.scorecard import checks, comparison, scorecard
+    from model.bundle import Bundle
     from model.data.recipe import CONFIGS, read_recipe
     from model.data.splits import load_evaluation
     from model.evaluation.evaluate import against as compare
     from model.evaluation.evaluate import doubts, report
 
     log_as_command()
+    for one in (bundle, against):
+        if one is not None:
+            Bundle.load(one)  # what is wrong with it is said before the work begins
+    if plots is not None:
+        plots.mkdir(parents=True, exist_ok=True)
     sets = read_recipe(recipe or CONFIGS / "default.toml")
     splits = load_evaluation(sets, data)
     ours = _Measured(settings.model.model_copy(update={"bundle": bundle} if bundle else {}), splits, language)
@@ -127,7 +134,6 @@ def _rated(results: "Sequence[Result]") -> list[dict[str, object]]:
 def _draw(folder: Path, reports: "Mapping[str, Report]") -> None:
     from model.evaluation.confusion_plot import draw_confusion
 
-    folder.mkdir(parents=True, exist_ok=True)
     for name, report in reports.items():
         scores = report.scores
         title = f"{name}\n{scores.texts:,} texts, accuracy {scores.accuracy:.3f}, macro-F1 {scores.macro_f1:.3f}"

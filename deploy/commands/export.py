@@ -74,9 +74,9 @@ def export(
 
     \b
     Example:
-      finsentry export data/runs/a data/runs/b --data ../shared/data --out data/bundles/ab
-      finsentry export data/runs/zh --data ../shared/data --out data/bundles/zh
-      finsentry export --hub ProsusAI/finbert --data ../shared/data --out data/bundles/finbert
+      finsentry export data/runs/a data/runs/b --data labelled --out data/bundles/ab
+      finsentry export data/runs/zh --data labelled --out data/bundles/zh
+      finsentry export --hub ProsusAI/finbert --data labelled --out data/bundles/finbert
       finsentry export --hub owner/model --labels LABEL_0=negative,LABEL_1=neutral,LABEL_2=positive --out data/bundles/c
     """
     import msgspec

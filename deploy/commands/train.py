@@ -50,12 +50,12 @@ def train(
 
     \b
     Example:
-      finsentry train model/configs/default.toml --data ../shared/data --out data/runs/a
-      finsentry train model/configs/default.toml --seed 2 --data ../shared/data --out data/runs/b
-      finsentry train model/configs/default.toml --teacher data/runs/a --data ../shared/data --out data/runs/c
-      finsentry train model/configs/accurate.toml --data ../shared/data --out data/runs/large
-      finsentry train model/configs/zh.toml --encoder ../shared/models/e5-small-en-zh --data ../shared/data --out data/runs/zh
-    """  # noqa: E501
+      finsentry train model/configs/default.toml --data labelled --out data/runs/a
+      finsentry train model/configs/default.toml --seed 2 --data labelled --out data/runs/b
+      finsentry train model/configs/default.toml --teacher data/runs/a --data labelled --out data/runs/c
+      finsentry train model/configs/accurate.toml --data labelled --out data/runs/large
+      finsentry train model/configs/zh.toml --encoder encoders/e5-small-en-zh --data labelled --out data/runs/zh
+    """
     import msgspec
 
     from model.data.leaks import LeakError, write_rows

@@ -89,7 +89,7 @@ def pick(name: str, entries: Iterable[Entry]) -> Entry:
     for entry in known:
         if name in (entry.name, entry.folder.name):
             return entry
-    listed = ", ".join(entry.name for entry in known) or "none"
+    listed = ", ".join(f"{entry.name} ({entry.folder.name})" for entry in known) or "none"
     raise InputError(f"there is no bundle {name}", fix=f"Give its folder, or one of those found: {listed}.")
 
 

@@ -71,6 +71,9 @@ def test_documents_are_put_back_and_counted_once_by_a_model_that_can_read_them(
     assert sum(checkpoint.dead for checkpoint in checkpoints.values()) == 4
 
     assert [letter["put_back"] for letter in listed(finsentry, "--stage", "classify")] == ["done"] * 3
+    mistyped = finsentry.run("dead-letters", "list", "--stage", "clasify").stdout
+    assert "none of these is of stage clasify" in mistyped
+    assert "3  classify" in mistyped
     again = json.loads(finsentry.run(*chosen).stdout)
     assert (again["resubmitted"], again["skipped"]) == (0, 3)
     assert json.loads(finsentry.run(*chosen, "--again").stdout)["resubmitted"] == 3

@@ -69,6 +69,13 @@ def test_too_little_disk_is_broken(settings: Settings, monkeypatch: pytest.Monke
     assert checks(settings)["disk"].state == "broken"
 
 
+def test_a_data_folder_that_is_none_is_broken(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    found = checks(settings.model_copy(update={"data_folder": tmp_path / "file"}))["disk"]
+    assert (found.state, found.found) == ("broken", f"{tmp_path / 'file'} is no folder")
+    assert "data_folder" in found.fix
+
+
 def test_the_command_fails_where_something_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
     given = [Check("java", "ok", "17"), Check("disk", "broken", "0 GB", "free some")]
     monkeypatch.setattr("deploy.doctor.examine", lambda _settings: iter(given))

@@ -59,6 +59,11 @@ def test_a_variable_overrides_the_file_and_leaves_the_rest_of_its_section(monkey
     assert load_settings().topics == TopicSettings(partitions=3, prefix="mine.")
 
 
+def test_an_empty_variable_for_the_bundle_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FINSENTRY_MODEL__BUNDLE", "")
+    assert load_settings() == Settings()
+
+
 def test_lists_and_tables_are_given_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FINSENTRY_CONSOLE__WINDOWS", '["1h", "24h"]')
     monkeypatch.setenv("FINSENTRY_KAFKA", '{"bootstrap_servers": "kafka:9092"}')

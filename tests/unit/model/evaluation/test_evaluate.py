@@ -163,6 +163,14 @@ def test_the_command_shows_classes_confusion_and_topics(
     assert " 4 Politics " in shown
 
 
+def test_what_is_wrong_with_the_options_is_said_before_the_work(
+    tiny_bundle: Bundle, tiny_data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("model.evaluation.evaluate.answer", None)
+    assert run(measured(tiny_data, tiny_bundle.folder, "--against", "nowhere")) == 2
+    assert "nowhere: no such bundle folder" in capsys.readouterr().err
+
+
 def test_json_plots_and_comparison_in_one_go(
     tiny_bundle: Bundle, tiny_float_bundle: Bundle, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
