@@ -167,14 +167,19 @@ class Classifier:
     def pieces(self, text: str) -> list[tuple[int, int]]:
         """Where the tokens that the sentiment is read from stand in `text`, as (start, end) in characters."""
         reader = self._heads.get("sentiment", self)
-        encoded = reader._tokenizer.encode(text[: reader._characters].encode("utf-8", "replace").decode("utf-8"))
+        looked_at = text[: CLEANED_AT_MOST * reader._characters]
+        encoded = reader._tokenizer.encode(looked_at.encode("utf-8", "replace").decode("utf-8"))
         return [(start, end) for start, end in encoded.offsets if start < end]
 
     def is_full(self, text: str) -> bool:
         """Whether nothing that follows `text` would be read for the sentiment: it fills the maximum length."""
         reader = self._heads.get("sentiment", self)
         (row,) = reader._tokenise([text])
-        return len(text) >= reader._characters or len(row) >= reader.bundle.manifest.maximum_length
+        return (
+            len(text) >= CLEANED_AT_MOST * reader._characters
+            or len(reader._cleaned(text)) >= reader._characters
+            or len(row) >= reader.bundle.manifest.maximum_length
+        )
 
     def profile_anew(self, *, half_at: float = HALF_AT) -> None:
         """Forgets what was classified so far; `half_at` as in `model.drift.Profile`."""
@@ -256,9 +261,11 @@ class Classifier:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _cleaned(self, text: str) -> str:
+        return clean(text[: CLEANED_AT_MOST * self._characters])[: self._characters]
+
     def _tokenise(self, texts: Sequence[str]) -> list[list[int]]:
-        cleaned = [clean(text[: CLEANED_AT_MOST * self._characters])[: self._characters] for text in texts]
-        return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(cleaned)]
+        return [encoding.ids for encoding in self._tokenizer.encode_batch_fast([self._cleaned(text) for text in texts])]
 
 
 def _collect(read: _Read, indices: list[int], future: Future[tuple[Logits, Logits]]) -> None:

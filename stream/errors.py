@@ -8,6 +8,7 @@ __all__ = [
     "GapError",
     "InputError",
     "LogLostError",
+    "ModelHangsError",
     "ModelSickError",
     "PoisonedInputError",
     "SchemaError",
@@ -26,6 +27,10 @@ class TopicMismatchError(BrokerError):
 
 class PoisonedInputError(FinSentryError):
     """So much of the input cannot be processed that going on would hide a fault: the worker stops."""
+
+
+class ModelHangsError(FinSentryError):
+    """The classifier does not answer; the thread that it holds ends with the process alone."""
 
 
 class ModelSickError(FinSentryError):

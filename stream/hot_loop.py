@@ -6,7 +6,7 @@ from the log, which is the only way in which a loop ever recovers.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
@@ -20,6 +20,7 @@ from stream.broker import BrokerSettings, silent
 from stream.errors import (
     FinSentryError,
     LogLostError,
+    ModelHangsError,
     ModelSickError,
     PoisonedInputError,
     SchemaError,
@@ -51,7 +52,7 @@ FETCH_MAX_WAIT_MS = 100
 """How long the broker holds an empty fetch: the floor of the latency of a quiet partition after a rebalance."""
 
 
-HOPELESS = (ModelSickError, PoisonedInputError, SchemaError, StuckMemberError)
+HOPELESS = (ModelHangsError, ModelSickError, PoisonedInputError, SchemaError, StuckMemberError)
 """Errors that trying again does not mend: a person must look."""
 
 
@@ -123,12 +124,14 @@ class HotLoop(Service):
         It asks the broker for the ends: what the consumer knows of them is old when fetching pauses. Raises
         `BrokerError` where records stand there and none comes for `STALLED_SECONDS`, though the loop `waits` for some:
         a consumer was seen to fetch nothing more after its broker was killed twice, and fresh clients go on. While
-        others come, a partition may wait for its turn, and is given `TURN_SECONDS`.
+        others come, a partition may wait for its turn, and is given `TURN_SECONDS` in which they move.
         """
         measured: set[TopicPartition] = set()
         before: dict[TopicPartition, int] = {}
-        well: dict[TopicPartition, float] = {}
-        """When each last moved, or had nothing to move for."""
+        moved = monotonic()
+        """When one last moved, or there was nothing to move for."""
+        passed_over: dict[TopicPartition, float] = {}
+        """For how many seconds others have moved, and this one has not."""
         try:
             while True:
                 places = set(consumer.assignment())
@@ -139,14 +142,17 @@ class HotLoop(Service):
                 for place, end in ends.items():
                     if place in done:
                         metrics.LAG.labels(self.stage, str(place.partition)).set(end - done[place])
-                waiting = waits()
-                for place, end in ends.items():
-                    if place in done and (
-                        done[place] != before.get(place) or not waiting or not await _behind(consumer, place, end)
-                    ):
-                        well[place] = monotonic()
-                before = dict(done)
-                _require_well([monotonic() - well[place] for place in done if place in well], self.broker)
+                held = {place: done[place] for place in ends if place in done}
+                moving = {place for place, position in held.items() if position != before.get(place)}
+                standing = [place for place in held if place not in moving]
+                lags = await asyncio.gather(*(_behind(consumer, place, ends[place]) for place in standing))
+                behind = [place for place, lag in zip(standing, lags, strict=True) if lag]
+                if moving or not behind or not waits():
+                    moved = monotonic()
+                passed_over = {place: passed_over.get(place, 0.0) + LAG_SECONDS * bool(moving) for place in behind}
+                if monotonic() - moved > STALLED_SECONDS or max(passed_over.values(), default=0.0) > TURN_SECONDS:
+                    raise silent(self.broker, STALLED_SECONDS, fix="fresh clients are tried; see the broker's log")
+                before = held
                 await asyncio.sleep(LAG_SECONDS)
         finally:
             for place in measured:
@@ -283,12 +289,6 @@ def log_lost(place: TopicPartition, found: str, position: int, reader: str) -> L
         fix="the broker lost its end, or the topic was made anew. Restore it, or begin anew with all topics and"
         " groups under a new topics.prefix; `finsentry archive` keeps scored documents",
     )
-
-
-def _require_well(unwell: Sequence[float], broker: BrokerSettings) -> None:
-    """Raises `BrokerError` where partitions have been unwell for too many seconds: one for long, or all of them."""
-    if unwell and (max(unwell) > TURN_SECONDS or min(unwell) > STALLED_SECONDS):
-        raise silent(broker, max(unwell), fix="fresh clients are tried; see the broker's log")
 
 
 async def _behind(consumer: AIOKafkaConsumer, place: TopicPartition, end: int) -> bool:

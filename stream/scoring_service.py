@@ -8,15 +8,15 @@ to twice as much a text as one.
 import asyncio
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from time import monotonic
 from typing import TypeVar
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from model.classifier import Profiled
@@ -25,10 +25,9 @@ from stream import metrics
 from stream.broker import BrokerSettings
 from stream.closing import leave_group, stop_producer
 from stream.dead_letters import PoisonGuard
-from stream.errors import ModelSickError
+from stream.errors import ModelHangsError, ModelSickError
 from stream.hot_loop import LOST, Assignment, HotLoop, Outcome, log_lost, require_end, side_by_side
 from stream.live_model import Batch, LiveModel
-from stream.one_thread import OneThread
 from stream.records import ScoredDocument, encode
 from stream.scoring import Received, Scored, Scorer
 from stream.settings import StreamSettings
@@ -49,10 +48,8 @@ the broker's acknowledgements must not wait for one a batch."""
 MODEL_RETRY_SECONDS = 1.0
 
 HANGS_SECONDS = 600.0
-"""A batch that takes longer will never be answered: at one document a second it takes less."""
-
-ENDS_SECONDS = 5.0
-"""How long a worker that stops waits for the batch that it classifies."""
+HANGS_SECONDS_A_DOCUMENT = 2.0
+"""A batch that takes longer than either will never be answered."""
 
 WAITING_BYTES = 32 << 20
 """Of documents that wait for the classifier; no more are fetched beyond. A full batch of headlines has 0.3 MB."""
@@ -137,7 +134,7 @@ class ScoringService(HotLoop):
         self.watch: Callable[[list[Received], Batch], None] = lambda _received, _batch: None
         """Told of every batch that was scored, whatever becomes of it."""
         self._now = now
-        self._thread = OneThread("scoring")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="scoring")
 
     async def round(self) -> None:
         """Opens clients and keeps the three tasks going until one fails or the service stops."""
@@ -164,10 +161,8 @@ class ScoringService(HotLoop):
             )
 
     async def on_stop(self) -> None:
-        """The thread ends with the batch it has, which is waited for unless the classifier hangs."""
-        self._thread.end()
-        if not await self._thread.ended(ENDS_SECONDS):
-            logger.warning("a batch is still being classified and is given up stage=%s", self.stage)
+        """The thread ends with the batch it has."""
+        self._thread.shutdown(wait=False)
 
     async def watch_drift(self) -> None:
         """Shows now and then how far each bundle's texts are from what it was made for, until it is cancelled."""
@@ -182,18 +177,25 @@ class ScoringService(HotLoop):
 
     async def between_batches(self, work: Callable[[], T]) -> T:
         """Does `work` in the thread that scores, hence while no batch is being scored."""
-        return await self._thread.do(work)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     async def score(self, scorer: Scorer, received: list[Received]) -> Batch:
-        """Scores in the thread; waits out a sick model. Raises `ModelSickError` once patience is over."""
+        """Scores in the thread; waits out a sick model. Raises `ModelSickError` once patience is over.
+
+        Raises `ModelHangsError` where the classifier does not answer at all.
+        """
+        loop = asyncio.get_running_loop()
         began = monotonic()
+        seconds = max(HANGS_SECONDS, HANGS_SECONDS_A_DOCUMENT * len(received))
         while True:
-            score = partial(self.live.score, scorer, received, self._now())
             try:
-                async with asyncio.timeout(HANGS_SECONDS):
-                    batch = await self._thread.do(score)
+                async with asyncio.timeout(seconds):
+                    batch = await loop.run_in_executor(self._thread, self.live.score, scorer, received, self._now())
             except TimeoutError:
-                raise ModelSickError(f"the classifier has not answered for {HANGS_SECONDS:.0f} seconds") from None
+                raise ModelHangsError(
+                    f"the classifier has not answered for {seconds:.0f} seconds",
+                    fix="the worker ends, as nothing else frees its thread: start it again; see the accelerator's log",
+                ) from None
             except ModelSickError as error:
                 metrics.STAGE_ERRORS.labels(self.stage, type(error).__name__).inc()
                 if monotonic() - began >= self.settings.model_patience_seconds:
@@ -295,7 +297,9 @@ class _Pipeline:
             if epoch != self._epoch:
                 continue
             self._begin -= restored.keys()
-            self._consumer.resume(*self._places(restored))
+            self.done |= (begun := {self._place(partition): offset for partition, (offset, _) in restored.items()})
+            self._next |= begun
+            self._consumer.resume(*begun)
             fetched = await self._consumer.getmany(timeout_ms=500, max_records=room)
             received = [
                 Received(place.partition, record.offset, record.timestamp, record.key, record.value)
@@ -304,16 +308,15 @@ class _Pipeline:
             ]
             if epoch != self._epoch:
                 continue  # all of it is of partitions that were taken away: those given since are paused
-            for place, records in fetched.items():
-                await self._follow(place, records[0].offset, records[-1].offset)
-            if epoch != self._epoch:
+            if not await self._follows(epoch, fetched):
                 continue
             if not received and not restored:
                 self._service.alive()
                 continue
             self._in_flight += 1
             self._idle.clear()
-            self._waiting.put(_Batch(epoch, restored, received))
+            watermarks = {partition: watermark for partition, (_, watermark) in restored.items()}
+            self._waiting.put(_Batch(epoch, watermarks, received))
 
     async def classify(self) -> None:
         while True:
@@ -392,22 +395,27 @@ class _Pipeline:
         except LOST as error:
             logger.info("commit refused stage=%s error=%s", self._service.stage, type(error).__name__)
 
-    def _places(self, partitions: Iterable[int]) -> list[TopicPartition]:
-        name = self._service.topics.documents.name
-        return [TopicPartition(name, partition) for partition in sorted(partitions)]
+    def _place(self, partition: int) -> TopicPartition:
+        return TopicPartition(self._service.topics.documents.name, partition)
 
-    async def _follow(self, place: TopicPartition, first: int, last: int) -> None:
-        """Notices where what was fetched does not follow what came before it.
+    async def _follows(self, epoch: int, fetched: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> bool:
+        """Notices where what was fetched does not follow what came before it; False once partitions are taken away.
 
         A consumer whose place is gone begins anew at the oldest record without a word: what expired meanwhile is said,
         and a log that goes back has lost its end. Transactions leave offsets without records, which are nobody's.
         """
-        expected = self._next[place]
-        if first < expected:
-            raise log_lost(place, f"goes on at offset {first}", expected, self._service.stage)
-        if first > expected and expected < (oldest := (await self._consumer.beginning_offsets([place]))[place]):
-            self._expired(place, expected, oldest)
-        self._next[place] = last + 1
+        for place, records in fetched.items():
+            first, expected = records[0].offset, self._next[place]
+            if first < expected:
+                raise log_lost(place, f"goes on at offset {first}", expected, self._service.stage)
+            if first > expected:
+                oldest = (await self._consumer.beginning_offsets([place]))[place]
+                if epoch != self._epoch:
+                    return False
+                if expected < oldest:
+                    self._expired(place, expected, oldest)
+            self._next[place] = records[-1].offset + 1
+        return True
 
     def _expired(self, place: TopicPartition, begin: int, oldest: int) -> None:
         logger.error(
@@ -415,21 +423,20 @@ class _Pipeline:
         )
         metrics.STAGE_ERRORS.labels(self._service.stage, "Expired").inc()
 
-    async def _restore(self, partitions: Iterable[int]) -> dict[int, datetime | None]:
-        """The watermarks that stand beside the committed offsets, which are where it goes on."""
-        places = self._places(partitions)
+    async def _restore(self, partitions: Iterable[int]) -> dict[int, tuple[int, datetime | None]]:
+        """Where each goes on, and the watermark that stands beside that offset."""
+        places = [self._place(partition) for partition in sorted(partitions)]
         found = await self._admin.list_consumer_group_offsets(self._service.topics.group("scoring"), partitions=places)
         oldest, ends = await self._consumer.beginning_offsets(places), await self._consumer.end_offsets(places)
+        restored: dict[int, tuple[int, datetime | None]] = {}
         for place in places:
-            begin = found[place].offset  # negative where nothing was committed yet
+            begin, watermark = found[place].offset, found[place].metadata  # negative where nothing was committed yet
             require_end(place, ends[place], begin, "scoring")
             if 0 <= begin < oldest[place]:
                 self._expired(place, begin, oldest[place])
-            self.done[place] = self._next[place] = max(begin, oldest[place])
-        return {
-            place.partition: datetime.fromisoformat(found[place].metadata) if found[place].metadata else None
-            for place in places
-        }
+            at = datetime.fromisoformat(watermark) if watermark else None
+            restored[place.partition] = max(begin, oldest[place]), at
+        return restored
 
 
 def _count(documents: Sequence[ScoredDocument]) -> None:

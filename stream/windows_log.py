@@ -52,14 +52,14 @@ async def read_to_end(broker: BrokerSettings, places: Collection[TopicPartition]
         heard = monotonic()
         while unread:
             fetched = await consumer.getmany(*unread, timeout_ms=100, max_records=10_000)
-            if fetched:
-                heard = monotonic()
-            elif monotonic() - heard > SILENT_SECONDS:
+            if not fetched and monotonic() - heard > SILENT_SECONDS:
                 raise silent(broker, SILENT_SECONDS, fix="fresh clients are tried; see the broker's log")
             for place, records in fetched.items():
                 for record in records:
                     if record.offset < ends[place]:
                         yield record
+            if fetched:
+                heard = monotonic()  # whoever takes them may be slow
             # Compaction leaves holes, the last offset among them: the position tells when the end is reached.
             try:
                 async with asyncio.timeout(SILENT_SECONDS):

@@ -1,5 +1,7 @@
 """`finsentry worker`: scores documents and counts them into windows."""
 
+import os
+import sys
 from contextlib import closing
 
 import click
@@ -23,6 +25,7 @@ def worker(settings: Settings) -> None:
     """
     from deploy.local.broker import open_broker
     from stream.app import run_worker
+    from stream.errors import ModelHangsError
     from stream.loading import bundle_loader, load_live
     from stream.roles import RoleServer
     from stream.topics import Topics
@@ -30,13 +33,20 @@ def worker(settings: Settings) -> None:
     log_as_role()
     server = RoleServer("worker", settings.metrics.worker, host=settings.metrics.host)
     load = bundle_loader(settings.model)
-    with closing(load_live(settings.model, load)) as live, open_broker(settings) as broker:
-        run_worker(
-            broker,
-            Topics(settings.topics),
-            settings.stream,
-            live,
-            server,
-            load=load,
-            provider=settings.model.provider,
-        )
+    with closing(load_live(settings.model, load)) as live:
+        try:
+            with open_broker(settings) as broker:
+                run_worker(
+                    broker,
+                    Topics(settings.topics),
+                    settings.stream,
+                    live,
+                    server,
+                    load=load,
+                    provider=settings.model.provider,
+                )
+        except ModelHangsError as error:
+            # Closing it, and Python's own end, would wait for its threads for ever.
+            sys.stderr.write(f"{error}\n")
+            sys.stderr.flush()
+            os._exit(error.exit_code)

@@ -6,7 +6,7 @@ into one.
 """
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 import msgspec
@@ -74,12 +74,15 @@ def average(runs: Sequence[Path], out: Path) -> Run:
     return done
 
 
-def mean_weights(runs: Sequence[Path]) -> dict[str, npt.NDArray[np.float32]]:
-    """By name, the mean of the runs' weights. Raises `InputError` where one is of another network than the first."""
-    mean = {name: tensor.astype(np.float64) for name, tensor in _weights(runs[0]).items()}
+def mean_weights(runs: Sequence[Path], only: Container[str] | None = None) -> dict[str, npt.NDArray[np.float32]]:
+    """By name, the mean of the runs' weights, of all or `only` those with these names.
+
+    Raises `InputError` where one is of another network than the first.
+    """
+    mean = {name: tensor.astype(np.float64) for name, tensor in _weights(runs[0], only).items()}
     shapes = {name: tensor.shape for name, tensor in mean.items()}
     for run in runs[1:]:
-        weights = _weights(run)
+        weights = _weights(run, only)
         if {name: tensor.shape for name, tensor in weights.items()} != shapes:
             raise InputError(f"{run}: is another network than {runs[0]}", fix="Average runs of one encoder.")
         for name, tensor in weights.items():
@@ -87,8 +90,9 @@ def mean_weights(runs: Sequence[Path]) -> dict[str, npt.NDArray[np.float32]]:
     return {name: (total / len(runs)).astype(np.float32) for name, total in mean.items()}
 
 
-def _weights(run: Path) -> dict[str, np.ndarray]:
+def _weights(run: Path, only: Container[str] | None) -> dict[str, np.ndarray]:
     try:
-        return load_file(run / WEIGHTS_FILE)
+        weights = load_file(run / WEIGHTS_FILE)
+        return {name: tensor for name, tensor in weights.items() if only is None or name in only}
     except (OSError, SafetensorError) as error:
         raise InputError(f"{run / WEIGHTS_FILE}: cannot be read: {error}", fix="Train it again.") from error

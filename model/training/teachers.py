@@ -1,14 +1,15 @@
 """Runs as teachers of another, which learns what they answer beside what is labelled (Hinton et al. 2015).
 
 They answer for both heads of a text, of which its source has labelled one. Teachers of the pupil's own encoder give it
-the mean of their weights to begin at: several trainings together are right more often than each, but not where their
-weights have their mean, and a short training from there on ends near what they know together. Teachers of another
-encoder, say one of twice as many layers, have nothing but their answers to give: where all are such, the pupil begins
-as ever.
+the mean of their weights to begin at, or of those of its layers where it keeps fewer of them: several trainings
+together are right more often than each, but not where their weights have their mean, and a short training from there
+on ends near what they know together. Teachers of another encoder, say one of twice as many layers, have nothing but
+their answers to give: where all are such, the pupil begins as ever.
 """
 
 import logging
 import os
+import re
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -29,6 +30,8 @@ from model.training.tokenizer_file import open_tokenizer
 from model.training.trained import TrainedNetwork
 
 logger = logging.getLogger(__name__)
+
+COMMIT = re.compile("[0-9a-f]{40}")
 
 
 class Teachers:
@@ -69,7 +72,7 @@ class Teachers:
         """Gives `network` the mean of the weights of those teachers that have its encoder."""
         if self._alike:
             logger.info("begins at the mean of teachers runs=%s", ",".join(map(str, self._alike)))
-            weights = mean_weights(self._alike)
+            weights = mean_weights(self._alike, only=network.state_dict())
             network.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in weights.items()})
 
     def answers(self, texts: Sequence[str], device: torch.device) -> dict[str, tuple[Probabilities, Probabilities]]:
@@ -81,8 +84,13 @@ class Teachers:
 
 
 def _same(theirs: Encoder, ours: Encoder) -> bool:
-    """Whether a teacher began at what its pupil would; a run has the commit that its recipe need not have named."""
-    unpinned = ours.revision is None
+    """Whether a teacher began at what its pupil would, or at more of its layers.
+
+    A run has the commit of what its recipe, and the pupil's, may name by a branch, a tag or not at all.
+    """
+    unpinned = not COMMIT.fullmatch(ours.revision or "")
+    if ours.layers is not None and (theirs.layers is None or theirs.layers > ours.layers):
+        theirs = theirs.model_copy(update={"layers": ours.layers})
     one, other = (
         encoder.model_copy(
             update={

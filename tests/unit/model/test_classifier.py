@@ -231,6 +231,9 @@ def test_a_huge_text_counts_by_its_beginning(shipped: Classifier, size: int) -> 
 def test_what_cleaning_removes_takes_no_text_s_place(shipped: Classifier, before: str) -> None:
     text = "Regulator shuts down lender after run on deposits"
     assert shipped.classify([before + text]) == shipped.classify([text])
+    assert not shipped.is_full(before + text)
+    ends = [end for _, end in shipped.pieces(text)]
+    assert max(ends) == len(text)
 
 
 def test_a_huge_word_is_no_trouble(shipped: Classifier) -> None:

@@ -9,7 +9,7 @@ import pytest
 from aiokafka import TopicPartition
 
 from stream.errors import LogLostError
-from stream.scoring_service import WAITING_BYTES, ScoringService, _Pipeline
+from stream.scoring_service import WAITING_BYTES, ScoringService, _Pipeline, _Result
 from stream.settings import StreamSettings
 from stream.topics import Topics, TopicSettings
 
@@ -210,3 +210,38 @@ def test_few_large_documents_wait_and_not_a_batch_of_them() -> None:
         return consumer.position[PLACE]
 
     assert asyncio.run(run()) == 4, "the fourth is the first with which there is too much"
+
+
+def test_partitions_that_leave_while_a_gap_is_asked_about_are_not_looked_for() -> None:
+    other = TopicPartition(PLACE.topic, 1)
+    consumer = Consumer(records=2)
+    pipeline = pipeline_over(consumer, Admin())
+    pipeline._next = {PLACE: 0, other: 0}
+
+    async def leave(places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        await pipeline.revoked(set())
+        return dict.fromkeys(places, 0)
+
+    consumer.beginning_offsets = leave  # type: ignore[method-assign]
+    records = {place: [SimpleNamespace(offset=3)] for place in (PLACE, other)}
+    assert not asyncio.run(pipeline._follows(pipeline._epoch, records))
+
+
+def test_what_is_dropped_with_its_epoch_does_not_count_as_poison() -> None:
+    letter = SimpleNamespace(error="TooLarge", message="")
+    dead = SimpleNamespace(partition=0, offset=0, dead_letter=letter)
+
+    async def run() -> list[bool]:
+        pipeline = pipeline_over(Consumer(records=0), Admin())
+        seen: list[bool] = []
+        pipeline._guard = SimpleNamespace(observe=lambda dead, _cause: seen.append(dead))  # type: ignore[assignment]
+        pipeline._in_flight = 1
+        await pipeline._results.put(_Result(pipeline._epoch, 1, [dead], {}))  # type: ignore[list-item]
+        await pipeline.revoked(set())
+        writing = asyncio.ensure_future(pipeline.write())
+        async with asyncio.timeout(5):
+            await pipeline._idle.wait()
+        writing.cancel()
+        return seen
+
+    assert asyncio.run(run()) == []

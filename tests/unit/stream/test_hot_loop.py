@@ -1,7 +1,7 @@
 """The frame of the loops: nothing in it ends without a word."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 
 import pytest
 from aiokafka import TopicPartition
@@ -66,46 +66,53 @@ END = 5
 
 
 class Standing:
-    """A consumer that is given nothing: at `position`, or None where it does not know where to begin."""
+    """A consumer that is given nothing: at `positions`, or None where it does not know where to begin."""
 
-    def __init__(self, position: int | None, places: set[TopicPartition]) -> None:
-        self._position = position
-        self._places = places
+    def __init__(self, positions: Mapping[TopicPartition, int | None]) -> None:
+        self._positions = positions
 
     def assignment(self) -> set[TopicPartition]:
-        return self._places
+        return set(self._positions)
 
     async def end_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
         return dict.fromkeys(places, END)
 
-    async def position(self, _place: TopicPartition) -> int:
-        if self._position is None:
+    async def position(self, place: TopicPartition) -> int:
+        if (position := self._positions[place]) is None:
             await asyncio.Event().wait()
-        assert self._position is not None
-        return self._position
+        assert position is not None
+        return position
+
+
+OTHER = TopicPartition(PLACE.topic, 1)
 
 
 def watch(
     position: int | None,
     *,
-    waits: bool = True,
-    moves: bool = False,
-    also: TopicPartition | None = None,
+    waits: Callable[[], bool] = lambda: True,
+    moves: frozenset[TopicPartition] = frozenset(),
+    positions: Mapping[TopicPartition, int] | None = None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Watches such a consumer for some times as long as it may stand still."""
+    """Watches such a consumer for some times as long as it may stand still.
+
+    `positions`: of other partitions. `moves`: those of which records are done now and then.
+    """
     monkeypatch.setattr(hot_loop, "LAG_SECONDS", 0.01)
     monkeypatch.setattr(hot_loop, "STALLED_SECONDS", 0.1)
     monkeypatch.setattr(hot_loop, "POSITION_SECONDS", 0.02)
-    done = {PLACE: 0} | ({also: 0} if also else {})
+    at = {PLACE: position, **(positions or {})}
+    done = dict.fromkeys(at, 0)
 
     async def run() -> None:
         loop = HotLoop(BrokerSettings(), Topics(TopicSettings()), StreamSettings(), Outcome())
         loop.stage = "scoring"
-        watching = asyncio.ensure_future(loop.watch_lag(Standing(position, {*done}), done, waits=lambda: waits))
+        watching = asyncio.ensure_future(loop.watch_lag(Standing(at), done, waits=waits))
         for _ in range(20):
             await asyncio.sleep(0.03)
-            done[PLACE] += moves
+            for place in moves:
+                done[place] += 1
             if watching.done():
                 watching.result()
         watching.cancel()
@@ -121,13 +128,22 @@ def test_a_consumer_that_is_given_nothing_though_there_is_something_is_an_error(
         watch(position, monkeypatch=monkeypatch)
 
 
-def test_one_partition_that_is_given_nothing_is_noticed_though_others_move(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hot_loop, "TURN_SECONDS", 0.3)
-    other = TopicPartition(PLACE.topic, 1)
+@pytest.mark.parametrize("waits", [lambda: True, iter(range(10**6)).__next__])
+def test_one_partition_that_is_given_nothing_is_noticed_though_others_move(
+    waits: Callable[[], bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the loop waits for: while others move there is nearly always something under way."""
+    both = {OTHER: END}
+    monkeypatch.setattr(hot_loop, "TURN_SECONDS", 0.05)
     with pytest.raises(BrokerError, match="given nothing"):
-        watch(3, moves=True, also=other, monkeypatch=monkeypatch)
+        watch(3, moves=frozenset({OTHER}), positions=both, waits=waits, monkeypatch=monkeypatch)
     monkeypatch.setattr(hot_loop, "TURN_SECONDS", 30.0)
-    watch(3, moves=True, also=other, monkeypatch=monkeypatch)
+    watch(3, moves=frozenset({OTHER}), positions=both, waits=waits, monkeypatch=monkeypatch)
+
+
+def test_quiet_partitions_do_not_hide_one_that_is_given_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(BrokerError, match="given nothing"):
+        watch(3, positions={OTHER: END}, monkeypatch=monkeypatch)
 
 
 def test_a_round_that_is_cancelled_from_within_counts_as_failed() -> None:
@@ -156,5 +172,5 @@ def test_a_round_that_is_cancelled_from_within_counts_as_failed() -> None:
 
 def test_one_that_has_read_all_or_moves_or_is_not_waited_for_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
     watch(END, monkeypatch=monkeypatch)
-    watch(3, moves=True, monkeypatch=monkeypatch)
-    watch(3, waits=False, monkeypatch=monkeypatch)
+    watch(3, moves=frozenset({PLACE}), monkeypatch=monkeypatch)
+    watch(3, waits=lambda: False, monkeypatch=monkeypatch)

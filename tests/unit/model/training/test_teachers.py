@@ -149,12 +149,32 @@ def test_two_runs_of_one_recipe_are_two_teachers_where_others_taught_them(
     assert len(Teachers([tiny_run, taught], tiny_recipe, data).taught.by) == 2
 
 
-@pytest.mark.parametrize(("pinned", "alike"), [(None, True), ("aaaa", True), ("bbbb", False)])
+def test_a_pupil_of_fewer_layers_begins_at_the_first_of_its_teacher_s(
+    tiny_recipe: Recipe, tiny_splits: Splits, tmp_path: Path
+) -> None:
+    def with_layers(layers: int | None, recipe: Recipe = tiny_recipe) -> Recipe:
+        return recipe.model_copy(update={"encoder": recipe.encoder.model_copy(update={"layers": layers})})
+
+    train(with_layers(2), tiny_splits, tmp_path / "teacher")
+    slow = tiny_recipe.training.distillation.model_copy(update={"learning_rate": 1e-12})
+    still = tiny_recipe.model_copy(update={"training": tiny_recipe.training.model_copy(update={"distillation": slow})})
+    done = train(with_layers(1, still), tiny_splits, tmp_path / "pupil", teachers=[tmp_path / "teacher"])
+    assert done.taught is not None
+    assert done.taught.begins_at_mean
+    teacher, pupil = load_file(tmp_path / "teacher" / WEIGHTS_FILE), load_file(tmp_path / "pupil" / WEIGHTS_FILE)
+    assert {name for name in teacher if ".layer.1." in name} == teacher.keys() - pupil.keys()
+    for name, weights in pupil.items():
+        np.testing.assert_allclose(teacher[name], weights, atol=1e-6)
+    deeper = Teachers([tmp_path / "pupil"], with_layers(2), tiny_splits.fingerprints)
+    assert not deeper.taught.begins_at_mean, "a teacher has no layers to give that it has not"
+
+
+@pytest.mark.parametrize(("pinned", "alike"), [(None, True), ("main", True), ("a" * 40, True), ("b" * 40, False)])
 def test_a_teacher_of_another_commit_of_the_hub_is_of_another_encoder(
     tiny_run: Path, tiny_recipe: Recipe, tiny_splits: Splits, tmp_path: Path, pinned: str | None, *, alike: bool
 ) -> None:
     teacher = Path(shutil.copytree(tiny_run, tmp_path / "teacher"))
-    hub = {"folder": None, "hub": "owner/model", "revision": "aaaa"}
+    hub = {"folder": None, "hub": "owner/model", "revision": "a" * 40}
     said_otherwise(teacher, lambda said: said["recipe"]["encoder"].update(hub))
     ours = tiny_recipe.model_copy(update={"encoder": Encoder(hub="owner/model", revision=pinned)})
     assert Teachers([teacher], ours, tiny_splits.fingerprints).taught.begins_at_mean == alike

@@ -1,0 +1,145 @@
+"""Nothing is waited for without end: brokers that do not answer, classifiers that do not."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+
+from model.classifier import Prediction
+from stream import scoring_service, windows_log, writing
+from stream.broker import BrokerSettings
+from stream.errors import BrokerError, ModelHangsError
+from stream.hot_loop import Outcome
+from stream.live_model import LiveModel, Loaded
+from stream.scoring_service import ScoringService
+from stream.settings import StreamSettings
+from stream.topics import Topics, TopicSettings
+from stream.windows_log import read_to_end
+from stream.writing import Entry, append
+from tests.unit.stream.classifiers import batch
+
+PLACE = TopicPartition("finsentry.windows", 0)
+
+
+async def never(*_: Any, **__: Any) -> Any:
+    await asyncio.Event().wait()
+
+
+def test_a_batch_that_is_not_acknowledged_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "ACKNOWLEDGED_SECONDS", 0.05)
+    made = SimpleNamespace(append=lambda **_: object(), record_count=lambda: 1)
+    producer: Any = SimpleNamespace(create_batch=lambda: made, send_batch=never)
+    with pytest.raises(TimeoutError):
+        asyncio.run(append(producer, "scored", 0, [Entry(b"k", b"v")]))
+
+
+class Silent:
+    """A consumer that is told of records and given none; `position` may not come back either."""
+
+    def __init__(self, *, knows: bool) -> None:
+        self._knows = knows
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+    def assign(self, _places: object) -> None: ...
+    async def seek_to_beginning(self, *_places: object) -> None: ...
+
+    async def beginning_offsets(self, _places: object) -> dict[TopicPartition, int]:
+        return {PLACE: 0}
+
+    async def end_offsets(self, _places: object) -> dict[TopicPartition, int]:
+        return {PLACE: 5}
+
+    async def getmany(self, *_: object, **__: object) -> dict[TopicPartition, list[Any]]:
+        await asyncio.sleep(0.01)
+        return {}
+
+    async def position(self, _place: TopicPartition) -> int:
+        return 0 if self._knows else int(await never())
+
+
+@pytest.mark.parametrize("knows", [True, False])
+def test_restoring_from_a_broker_that_gives_nothing_fails(knows: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(windows_log, "SILENT_SECONDS", 0.1)
+    monkeypatch.setattr(windows_log, "AIOKafkaConsumer", lambda **_: Silent(knows=knows))
+
+    async def read() -> None:
+        async with asyncio.timeout(5):
+            async for _ in read_to_end(BrokerSettings(bootstrap_servers="127.0.0.1:9"), [PLACE]):
+                pass
+
+    with pytest.raises(BrokerError, match="given nothing"):
+        asyncio.run(read())
+
+
+class Hangs:
+    version = "hangs"
+
+    def __init__(self) -> None:
+        self.answers = threading.Event()
+
+    def classify(self, _texts: Sequence[str]) -> list[Prediction]:
+        self.answers.wait(20)
+        return []
+
+
+def test_a_classifier_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring_service, "HANGS_SECONDS", 0.1)
+    monkeypatch.setattr(scoring_service, "HANGS_SECONDS_A_DOCUMENT", 0.0)
+    classifier = Hangs()
+
+    async def run() -> None:
+        live = LiveModel(Loaded(None, classifier))
+        service = ScoringService(BrokerSettings(), Topics(TopicSettings()), StreamSettings(), Outcome(), live)
+        try:
+            async with asyncio.timeout(5):
+                await service.score(service.scorer(), batch("shares fell"))
+        finally:
+            classifier.answers.set()
+
+    with pytest.raises(ModelHangsError, match="has not answered for"):
+        asyncio.run(run())
+
+
+HANGS = """
+import threading
+from concurrent.futures import ThreadPoolExecutor
+import stream.app, stream.loading
+from stream.errors import ModelHangsError
+from deploy.cli import run
+
+class Live:
+    pool = ThreadPoolExecutor(1)
+    def close(self):
+        self.pool.shutdown()
+
+def hang(*_, **__):
+    Live.pool.submit(threading.Event().wait)
+    raise ModelHangsError("the classifier has not answered for 600 seconds", fix="start it again")
+
+stream.app.run_worker = hang
+stream.loading.load_live = lambda *_: Live()
+raise SystemExit(run(["worker"]))
+"""
+
+
+def test_a_worker_whose_classifier_hangs_ends_with_the_cause(checkout: Path) -> None:
+    found = subprocess.run(
+        [sys.executable, "-c", HANGS],
+        cwd=checkout,
+        timeout=60,
+        capture_output=True,
+        text=True,
+        env={"PATH": "/usr/bin:/bin", "FINSENTRY_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:9"},
+        check=False,
+    )
+    assert found.returncode == 1
+    assert "the classifier has not answered for 600 seconds" in found.stderr
+    assert "start it again" in found.stderr
