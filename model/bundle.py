@@ -29,7 +29,7 @@ TOKENIZER_FILE = "tokenizer.json"
 MANIFEST_FILE = "bundle.json"
 FILES = (MODEL_FILE, TOKENIZER_FILE)
 SHIPPED = Path(__file__).parent / "bundles"
-"""Each folder in it is a bundle that goes by its name: `default`, and `accurate`, which takes longer."""
+"""Each folder in it is a bundle that goes by its name; now there is `default` alone."""
 DEFAULT_BUNDLE = SHIPPED / "default"
 
 _LIST_OF_NUMBERS = re.compile(rb"\[\n[\d\s,.]+\]")

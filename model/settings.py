@@ -35,8 +35,7 @@ class ModelSettings(BaseModel):
 
     bundle: Path | None = Field(
         default=None,
-        description="Folder of the bundle to load, or the name of a shipped one: `default`, or `accurate`, which is "
-        "better at sentiment and takes twice the time per text. `default` if absent.",
+        description="Folder of the bundle to load; the shipped one, which goes by the name `default` too, if absent.",
         examples=["data/bundles/ab"],
     )
     language: str = Field(

@@ -48,7 +48,7 @@ def evaluate(
     \b
     Example:
       finsentry evaluate --data labelled --plots confusions
-      finsentry evaluate accurate --against default --data labelled
+      finsentry evaluate data/bundles/ab --against default --data labelled
       finsentry evaluate data/bundles/zh --data labelled --recipe model/configs/zh.toml
     """
     import msgspec

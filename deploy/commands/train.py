@@ -50,10 +50,10 @@ def train(
 
     \b
     Example:
-      finsentry train model/configs/default.toml --data labelled --out data/runs/a
-      finsentry train model/configs/default.toml --seed 2 --data labelled --out data/runs/b
-      finsentry train model/configs/default.toml --teacher data/runs/a --data labelled --out data/runs/c
-      finsentry train model/configs/accurate.toml --data labelled --out data/runs/large
+      finsentry train model/configs/minilm.toml --data labelled --out data/runs/a
+      finsentry train model/configs/minilm.toml --seed 2 --data labelled --out data/runs/b
+      finsentry train model/configs/teacher.toml --data labelled --out data/runs/large
+      finsentry train model/configs/default.toml --teacher data/runs/large --data labelled --out data/runs/c
       finsentry train model/configs/zh.toml --encoder encoders/e5-small-en-zh --data labelled --out data/runs/zh
     """
     import msgspec

@@ -191,6 +191,11 @@ def _made(manifest: Manifest) -> list[str]:
     rows = [_row(f"`{name}`", f"{found.rows:,}", f"`{found.sha256[:16]}`") for name, found in manifest.data.items()]
     trained_on = manifest.made.get("trained_on")
     lines = ["## Made of", "", *_header("set", "rows read", "SHA-256"), *rows, ""]
+    encoder = manifest.made.get("recipe", {}).get("encoder", {})
+    if name := encoder.get("hub") or encoder.get("package") or encoder.get("folder"):
+        layers, pieces = encoder.get("layers"), encoder.get("vocabulary")
+        of_it = [f"its first {layers} layers"] * bool(layers) + [f"{pieces or 0:,} of its word pieces"] * bool(pieces)
+        lines += [f"Begun at the pretrained encoder {', '.join([name, *of_it])}.", ""]
     if trained_on:
         lines += [f"Trained on {trained_on:,} texts an epoch, after what stands in a held-out set was left out.", ""]
     if taught := manifest.made.get("taught"):

@@ -61,8 +61,9 @@ FLOAT32 = "float32"
 PARITY = "parity"
 """In `made`: the largest difference of a logit between the trained network and its ONNX, by precision."""
 
-TEXTS_FOR_SCALES = 512
-"""Enough to see the largest activations: twice as many move no scale by more than its headroom."""
+TEXTS_FOR_SCALES = 2048
+"""Enough to see the largest activations: of the default bundle's weights int8 lost 0.6 points of macro-F1 on StockTwits
+posts with 512, 0.2 with 1,024 and none with these."""
 
 
 def release(

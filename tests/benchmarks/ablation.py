@@ -112,7 +112,7 @@ def _score(variant: Variant, splits: Splits, seed: int) -> Scores:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.ablation", description=__doc__)
-    parser.add_argument("recipe", type=Path, nargs="?", default=CONFIGS / "default.toml")
+    parser.add_argument("recipe", type=Path, nargs="?", default=CONFIGS / "minilm.toml")
     parser.add_argument("--data", type=Path, required=True, help="folder that the recipe's paths start from")
     parser.add_argument("--epochs", type=int, help="in place of the recipe's")
     parser.add_argument("--rows", type=int, help="train on so many rows at most")

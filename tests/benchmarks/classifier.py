@@ -1,7 +1,7 @@
 """How fast the classifier is, beside what people would write: `python -m tests.benchmarks.classifier`.
 
-Needs the `train` extra, for torch and a pretrained encoder of the shipped bundle's shape. All contenders classify the
-same texts with networks of the same shape; what the weights say does not matter for the time it takes.
+Needs the `train` extra, for torch. All contenders classify the same texts with networks of the same shape, the default
+recipe's; what the weights say does not matter for the time it takes, and in the others they are random.
 
 `--calls` compares our own settings instead, with few texts a call to many, as they come when the stream is quiet.
 """
@@ -22,7 +22,7 @@ import transformers
 from tokenizers import Tokenizer
 
 from model.batching import pad
-from model.bundle import TOKENIZER_FILE
+from model.bundle import DEFAULT_BUNDLE, TOKENIZER_FILE
 from model.classifier import Classifier
 from model.data.recipe import CONFIGS, read_recipe
 from model.export.to_onnx import export
@@ -41,6 +41,26 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "FinSentry, repeatable (default)": {},
     "FinSentry, fast (`model.repeatable = false`)": {"repeatable": False},
 }
+
+
+def random_encoder(folder: Path) -> Path:
+    """An encoder of the default recipe's shape, with the shipped bundle's tokenizer."""
+    layers = read_recipe(CONFIGS / "default.toml").encoder.layers
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_file=str(DEFAULT_BUNDLE / TOKENIZER_FILE), pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]",
+        sep_token="[SEP]", mask_token="[MASK]", model_max_length=512,
+    )  # fmt: skip
+    config = transformers.BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=384,
+        num_hidden_layers=layers,
+        num_attention_heads=12,
+        intermediate_size=1536,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    transformers.BertModel(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
 
 
 def pipeline(encoder: Path, items: Sequence[str]) -> Contender:
@@ -101,9 +121,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     transformers.logging.set_verbosity_error()
     on = machine()
     items = own_texts(options.texts)
-    encoder = read_recipe(CONFIGS / "default.toml").encoder.locate()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        encoder = random_encoder(folder / "encoder")
         shipped = {
             name: stack.enter_context(Classifier.load(ModelSettings(bundle=options.bundle, **settings)))
             for name, settings in SETTINGS.items()

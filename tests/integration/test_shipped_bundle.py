@@ -15,7 +15,7 @@ NAME = "twitter_sent.validation/sentiment"
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("bundle", ["default", "accurate"])
+@pytest.mark.parametrize("bundle", ["default"])
 def test_its_figures_are_found_again(bundle: str) -> None:
     root = shared("data/twitter_sent").parent
     sets = load_evaluation(read_recipe(CONFIGS / "default.toml"), root).evaluation

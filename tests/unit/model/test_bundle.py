@@ -11,7 +11,7 @@ import pytest
 from model.bundle import FILES, SHIPPED, Bundle, Manifest, digest_of, located, write_manifest
 from model.errors import BundleError
 
-LIMITS = {"default": 25 * 1024 * 1024, "accurate": 35 * 1024 * 1024}
+LIMITS = {"default": 25_000_000}
 """What the repository bears: the shipped bundles come with every clone."""
 
 
@@ -159,7 +159,7 @@ def test_a_shipped_bundle_says_how_good_it_is_on_each_held_out_set(name: str) ->
 def test_a_folder_here_comes_before_a_shipped_bundle_of_its_name(
     bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bundle.rename(tmp_path / "accurate")
+    bundle.rename(tmp_path / "default")
     monkeypatch.chdir(tmp_path)
-    assert Bundle.load(Path("accurate")).folder == Path("accurate")
-    assert located(Path("elsewhere/accurate")) == Path("elsewhere/accurate")
+    assert Bundle.load(Path("default")).folder == Path("default")
+    assert located(Path("elsewhere/default")) == Path("elsewhere/default")

@@ -32,8 +32,8 @@ def test_the_default_recipe_maps_the_topics_in_their_order() -> None:
     assert tuple(topics.labels[str(index)] for index in range(20)) == TOPICS
 
 
-def test_the_default_recipe_s_encoder_is_installed() -> None:
-    assert (read_recipe(CONFIGS / "default.toml").encoder.locate() / "model.safetensors").is_file()
+def test_an_encoder_that_is_a_package_is_installed() -> None:
+    assert (read_recipe(CONFIGS / "minilm.toml").encoder.locate() / "model.safetensors").is_file()
 
 
 def test_a_recipe_that_extends_another_has_the_rest_from_it(tmp_path: Path) -> None:
@@ -58,12 +58,10 @@ def test_a_recipe_extends_one_that_is_there_and_whole(tmp_path: Path) -> None:
         read(tmp_path, 'extends = "base.toml"')
 
 
-def test_the_accurate_recipe_differs_from_the_default_in_what_it_says() -> None:
-    accurate, default = read_recipe(CONFIGS / "accurate.toml"), read_recipe(CONFIGS / "default.toml")
-    assert accurate.sources == default.sources
-    assert accurate.encoder.hub == "BAAI/bge-small-en-v1.5"
-    numbers = {"learning_rate": default.training.learning_rate}
-    assert accurate.training.model_copy(update=numbers) == default.training
+def test_the_teacher_has_the_whole_of_the_encoder_and_learns_from_the_same() -> None:
+    teacher, default = read_recipe(CONFIGS / "teacher.toml"), read_recipe(CONFIGS / "default.toml")
+    assert (teacher.sources, teacher.training) == (default.sources, default.training)
+    assert teacher.encoder == Encoder(hub=default.encoder.hub)
 
 
 @pytest.mark.parametrize(
