@@ -372,12 +372,13 @@ def test_documents_go_to_the_bundle_of_their_language_and_a_promotion_to_the_doc
 
 
 def test_the_command_promotes_and_takes_back_the_bundle_of_one_language(
-    finsentry: Finsentry, desk: ControlDesk, start_worker: StartWorker
+    finsentry: Finsentry, desk: ControlDesk, start_worker: StartWorker, tmp_path: Path
 ) -> None:
+    folder = Path(shutil.copytree(DEFAULT_BUNDLE, tmp_path / "zh"))
+    version = write_manifest(folder, msgspec.structs.replace(Bundle.load(folder).manifest, language="zh")).version
     start_worker(version=OWN, languages=["zh"])
     wait_for_answers(desk, make_live(desk, stub_bundle("chinese-1"), "zh"), "live")
-    as_stub = ("promote", DEFAULT_BUNDLE, "--json", "--language", "zh", "--seen-as")
-    version = Bundle.load(DEFAULT_BUNDLE).manifest.version
+    as_stub = ("promote", folder, "--json", "--language", "zh", "--seen-as")
 
     (worker,) = said(finsentry.run(*as_stub, "{}", "--wait", "20"), 0)["workers"]
     assert (worker["state"], worker["model"]) == ("live", version)
