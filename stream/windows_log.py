@@ -50,10 +50,11 @@ async def read_to_end(broker: BrokerSettings, places: Collection[TopicPartition]
         await consumer.seek_to_beginning(*places)
         unread = {place for place in places if starts[place] < ends[place]}
         heard = monotonic()
+        nothing = silent(broker, SILENT_SECONDS, fix="fresh clients are tried; see the broker's log")
         while unread:
             fetched = await consumer.getmany(*unread, timeout_ms=100, max_records=10_000)
             if not fetched and monotonic() - heard > SILENT_SECONDS:
-                raise silent(broker, SILENT_SECONDS, fix="fresh clients are tried; see the broker's log")
+                raise nothing
             for place, records in fetched.items():
                 for record in records:
                     if record.offset < ends[place]:
@@ -65,6 +66,6 @@ async def read_to_end(broker: BrokerSettings, places: Collection[TopicPartition]
                 async with asyncio.timeout(SILENT_SECONDS):
                     unread = {place for place in unread if await consumer.position(place) < ends[place]}
             except TimeoutError:
-                raise silent(broker, SILENT_SECONDS, fix="fresh clients are tried; see the broker's log") from None
+                raise nothing from None
     finally:
         await stop_consumer(consumer)

@@ -81,6 +81,14 @@ def pipeline_over(consumer: Consumer, admin: Admin) -> _Pipeline:
     return _Pipeline(service, consumer, None, admin)  # type: ignore[arg-type]
 
 
+async def begun(consumer: Consumer, admin: Admin | None = None) -> tuple[_Pipeline, asyncio.Task[None]]:
+    """A pipeline that was given the partition and is fetching from a consumer that answers."""
+    pipeline = pipeline_over(consumer, admin or Admin())
+    consumer.answer.set()
+    await pipeline.assigned({PLACE})
+    return pipeline, asyncio.ensure_future(pipeline.fetch())
+
+
 def test_a_read_that_spans_a_rebalance_takes_nothing_that_is_then_dropped() -> None:
     async def run() -> list[int]:
         consumer = Consumer(records=3)
@@ -107,10 +115,7 @@ def test_fetching_pauses_while_the_classifier_is_slow() -> None:
 
     async def run() -> tuple[list[int], int]:
         consumer = Consumer(records=5 * room)
-        pipeline = pipeline_over(consumer, Admin())
-        consumer.answer.set()
-        await pipeline.assigned({PLACE})
-        fetching = asyncio.ensure_future(pipeline.fetch())
+        pipeline, fetching = await begun(consumer)
         fetched, calls = [], 0
         for _ in range(3):
             await asyncio.sleep(0.1)  # the classifier is busy for as long as ten answers of the broker take
@@ -128,10 +133,7 @@ def take_up(consumer: Consumer, admin: Admin) -> _Pipeline:
     consumer.position[PLACE] = max(admin.committed, consumer.oldest)
 
     async def run() -> _Pipeline:
-        pipeline = pipeline_over(consumer, admin)
-        consumer.answer.set()
-        await pipeline.assigned({PLACE})
-        fetching = asyncio.ensure_future(pipeline.fetch())
+        pipeline, fetching = await begun(consumer, admin)
         taking = asyncio.ensure_future(pipeline._waiting.take())
         async with asyncio.timeout(5):
             await asyncio.wait({fetching, taking}, return_when=asyncio.FIRST_COMPLETED)
@@ -166,10 +168,7 @@ def test_what_expires_while_it_waits_is_said_and_a_hole_in_the_log_is_not(
 
     async def run() -> int:
         consumer = Consumer(records=2)
-        pipeline = pipeline_over(consumer, Admin())
-        consumer.answer.set()
-        await pipeline.assigned({PLACE})
-        fetching = asyncio.ensure_future(pipeline.fetch())
+        pipeline, fetching = await begun(consumer)
         await pipeline._waiting.take()
         consumer.oldest, consumer.records = oldest, 8
         consumer.position[PLACE] += jump
@@ -184,10 +183,7 @@ def test_what_expires_while_it_waits_is_said_and_a_hole_in_the_log_is_not(
 def test_a_log_that_goes_back_while_it_is_read_is_an_error() -> None:
     async def run() -> None:
         consumer = Consumer(records=2)
-        pipeline = pipeline_over(consumer, Admin())
-        consumer.answer.set()
-        await pipeline.assigned({PLACE})
-        fetching = asyncio.ensure_future(pipeline.fetch())
+        pipeline, fetching = await begun(consumer)
         await pipeline._waiting.take()
         consumer.position[PLACE] = 0
         async with asyncio.timeout(5):
@@ -201,10 +197,7 @@ def test_few_large_documents_wait_and_not_a_batch_of_them() -> None:
     async def run() -> int:
         consumer = Consumer(records=500, value=b"x" * (WAITING_BYTES // 3))
         consumer.most = 1
-        pipeline = pipeline_over(consumer, Admin())
-        consumer.answer.set()
-        await pipeline.assigned({PLACE})
-        fetching = asyncio.ensure_future(pipeline.fetch())
+        _, fetching = await begun(consumer)
         await asyncio.sleep(0.3)
         fetching.cancel()
         return consumer.position[PLACE]

@@ -91,8 +91,8 @@ def test_the_data_folder_s_bundles_and_the_shipped_ones_are_found(
     monkeypatch.setenv("FINSENTRY_DATA_FOLDER", str(tmp_path))
     assert run(["bundles", "list", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    shipped = [read_manifest(SHIPPED / name / "bundle.json").version for name in ("default",)]
-    assert [one["version"] for one in found] == [tiny_bundle.manifest.version, *shipped]
+    shipped = read_manifest(SHIPPED / "default" / "bundle.json").version
+    assert [one["version"] for one in found] == [tiny_bundle.manifest.version, shipped]
     assert run(["bundles", "show", tiny_bundle.manifest.version]) == 0
     assert "sources.things.head: topic" in capsys.readouterr().out
 
