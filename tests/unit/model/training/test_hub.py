@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from model.bundle import Bundle
+from model.bundle import DEFAULT_BUNDLE, MANIFEST_FILE, Bundle, read_manifest
 from model.data.hub import commit_of
 from tests.unit.model.training.hub_server import COMMIT, hub_of
 from tests.unit.model.training.test_compose import published
@@ -76,7 +76,8 @@ def test_a_published_classifier_is_fetched_and_becomes_a_bundle(hub: str, tmp_pa
     assert done.returncode == 0, done.stderr
     made = json.loads(done.stdout)["made"]["composed"]
     assert (made["model"], made["commit"]) == (CLASSIFIER, COMMIT)
-    assert Bundle.load(tmp_path / "bundle").manifest.version.startswith("minilm-")
+    shipped = read_manifest(DEFAULT_BUNDLE / MANIFEST_FILE).version
+    assert Bundle.load(tmp_path / "bundle").manifest.version.startswith(f"{shipped}+finbert-")
 
 
 @pytest.mark.parametrize(
