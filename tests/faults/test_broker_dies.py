@@ -16,9 +16,9 @@ from deploy.local.kafka import EmbeddedKafka
 from stream.broker import BrokerSettings
 from stream.topics import Topics
 from tests.faults.conftest import Scale
-from tests.faults.exact import SLOW, require_exact
+from tests.faults.exact import SLOW, require_exact, slow_for
 from tests.integration.logs import wait_until
-from tests.integration.streaming import StartWorker, as_records, documents, publish, wait_for_documents
+from tests.integration.streaming import StartWorker, accounted, as_records, documents, publish, wait_for_documents
 
 STOPS_WITHIN = 15.0
 """As for everything that `finsentry up` starts."""
@@ -36,10 +36,12 @@ def test_the_broker_is_killed_and_comes_back(
     embedded_kafka: EmbeddedKafka, kafka: BrokerSettings, topics: Topics, start_worker: StartWorker, scale: Scale
 ) -> None:
     random = Random(5)
-    workers = [start_worker(**SLOW) for _ in range(2)]
+    slow = slow_for(6.0 * scale.broker_kills, scale.documents, workers=2)
+    workers = [start_worker(**slow) for _ in range(2)]
     publish(kafka, topics, as_records(documents(scale.documents)))
     for _ in range(scale.broker_kills):
         sleep(random.uniform(1.0, 4.0))
+        assert accounted(kafka, topics) < scale.documents, "it is killed while there is work"
         embedded_kafka.kill()
         sleep(random.uniform(0.0, 3.0))
         embedded_kafka.launch()

@@ -13,14 +13,15 @@ import msgspec
 import pytest
 
 from stream.broker import BrokerSettings
+from stream.hot_loop import LAG_SECONDS
 from stream.records import Checkpoint, ScoredDocument
 from stream.snapshot import read_topic
 from stream.topics import Topics
 from stream.windows_log import decode_window
 from tests.faults.conftest import Scale
-from tests.faults.exact import SLOW, require_exact
+from tests.faults.exact import SLOW, require_exact, slow_for
 from tests.integration.logs import wait_until
-from tests.integration.streaming import StartWorker, as_records, documents, publish, wait_for_documents
+from tests.integration.streaming import StartWorker, accounted, as_records, documents, publish, wait_for_documents
 
 POISON_EVERY = 50
 
@@ -37,7 +38,8 @@ def test_workers_that_are_killed_leave_and_join(
     kafka: BrokerSettings, topics: Topics, start_worker: StartWorker, scale: Scale
 ) -> None:
     random = Random(23)
-    workers = [start_worker(**SLOW) for _ in range(3)]
+    slow = slow_for(2.5 * scale.kills, scale.documents, workers=3)
+    workers = [start_worker(**slow) for _ in range(3)]
     published: list[tuple[bytes, bytes]] = []
     for place, record in enumerate(as_records(documents(scale.documents))):
         published += [record, (b"k%d" % place, b"{")] if place % POISON_EVERY == 0 else [record]
@@ -53,8 +55,9 @@ def test_workers_that_are_killed_leave_and_join(
         else:
             workers[place].kill()
             workers[place].wait()
-        workers[place] = start_worker(**SLOW)
-    wait_for_documents(kafka, topics, len(published), seconds=60 + scale.documents / 500)
+        workers[place] = start_worker(**slow)
+    assert 0 < accounted(kafka, topics) < len(published), "they were killed at work"
+    wait_for_documents(kafka, topics, len(published), seconds=60 + 3 * scale.kills + scale.documents / 500)
     assert [worker.poll() for worker in workers] == [None] * 3, "the last ones live"
     require_exact(kafka, topics, scale.documents, dead=dead)
 
@@ -118,6 +121,7 @@ def test_every_call_that_the_loops_wait_for_may_fail_before_or_after_it_did_its_
         "AIOKafkaConsumer.start": (2, 3),
         "AIOKafkaConsumer.beginning_offsets": (2, 3),
         "AIOKafkaConsumer.end_offsets": (2, 3),
+        "AIOKafkaConsumer.position": (2, 3),
         "AIOKafkaProducer.send_batch": (4, 7),
         "AIOKafkaProducer.start": (2, 3),
         "AIOKafkaProducer.stop": (2, 3),
@@ -127,16 +131,24 @@ def test_every_call_that_the_loops_wait_for_may_fail_before_or_after_it_did_its_
     ]
     admin = ("start", "list_consumer_group_offsets", "close")
     fail += [(f"scoring/AIOKafkaAdminClient.{name}", call) for name in admin for call in (2, 3)]
-    fail += [(f"restoring/AIOKafkaConsumer.{name}", call) for name in ("start", "getmany", "stop") for call in (2, 3)]
+    restoring = ("start", "end_offsets", "beginning_offsets", "seek_to_beginning", "getmany", "position", "stop")
+    fail += [(f"restoring/AIOKafkaConsumer.{name}", call) for name in restoring for call in (2, 3)]
+    # A batch may be handed over and its acknowledgement fail.
+    answers = [(f"{loop}/AIOKafkaProducer.send_batch", call) for loop in ("scoring", "aggregation") for call in (8, 11)]
     # The seven rounds in a row that a worker tries without progress would not be enough for all at once.
-    worker = start_worker(**SLOW | {"stream": {"batch_documents": 64, "restarts": 40}}, fail=fail)
+    patient = {"stream": {"batch_documents": 64, "restarts": 60}, "backoff_seconds": [0.2]}
+    worker = start_worker(**SLOW | patient, fail=fail, fail_answer=answers)
+    due = [f"injected method={name} call={call}" for name, call in fail]
+    due += [f"injected method={name} answer={call}" for name, call in answers]
 
     def missing() -> list[str]:
-        log = (tmp_path / "worker-0.log").read_text()
-        return [f"{name} {call}" for name, call in fail if f"injected method={name} call={call}" not in log]
+        log = (tmp_path / "worker-0.log").read_text().splitlines()
+        return [one for one in due if not any(line.endswith(one) for line in log)]
 
     published, part = 0, total // 20
     while published < total // 2 or (published < total and missing()):
+        if published >= total // 2:
+            sleep(2.5 * LAG_SECONDS)  # the position is asked for where nothing has moved for a while
         publish(kafka, topics, as_records(documents(total))[published : published + part])
         published += part
         wait_for_documents(kafka, topics, published, seconds=60)

@@ -1,7 +1,7 @@
 """Documents into a real broker, workers over them, and what must have become of them."""
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from time import monotonic, sleep
 
@@ -49,12 +49,22 @@ def as_records(items: list[Document]) -> list[tuple[bytes, bytes]]:
     return [(item.story.encode(), encode(item)) for item in items]
 
 
+def accounted(broker: BrokerSettings, topics: Topics) -> int:
+    """How many documents `windows` accounts for so far."""
+    with TopicReader(broker, topics.windows) as reader:
+        return _accounted(furthest(reader.read(), {}))
+
+
+def _accounted(checkpoints: Mapping[int, Checkpoint]) -> int:
+    return sum(checkpoint.counted + checkpoint.late + checkpoint.dead for checkpoint in checkpoints.values())
+
+
 def wait_for_documents(broker: BrokerSettings, topics: Topics, total: int, *, seconds: float) -> None:
     """Waits until `total` documents are accounted for; fails the test with how many were."""
     deadline = monotonic() + seconds
     checkpoints: dict[int, Checkpoint] = {}
     with TopicReader(broker, topics.windows) as reader:
-        while (found := sum(c.counted + c.late + c.dead for c in checkpoints.values())) < total:
+        while (found := _accounted(checkpoints)) < total:
             assert monotonic() < deadline, f"after {seconds:.0f} s {found} of {total} documents are accounted for"
             sleep(0.2)
             checkpoints = furthest(reader.read(), checkpoints)

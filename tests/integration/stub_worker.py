@@ -1,5 +1,6 @@
 """A worker process with classifiers that cost nothing: `python -m tests.integration.stub_worker BROKER PREFIX`."""
 
+import asyncio
 import itertools
 import json
 import logging
@@ -22,6 +23,7 @@ from model.classifier import Prediction
 from model.errors import BundleError
 from model.labels import SENTIMENTS, TOPICS
 from model.routing import DEFAULT
+from stream import hot_loop
 from stream.app import run_worker
 from stream.broker import BrokerSettings
 from stream.errors import FinSentryError
@@ -166,11 +168,42 @@ def fail_once(method: str, at_call: int) -> None:
     setattr(owner, name, failing)
 
 
+def fail_answer_once(method: str, at_call: int) -> None:
+    """Makes the future raise that the `at_call`th call of a method by one loop gives: at once, or when it is done.
+
+    An even one is not waited for, so that what was asked may still be done later; an odd one is done.
+    """
+    owner, name, is_its = method_of(method)
+    real = getattr(owner, name)
+    calls, is_due = itertools.count(1), True
+
+    async def answering(self: Any, *args: Any, **kwargs: Any) -> Any:
+        answer = await real(self, *args, **kwargs)
+        if not is_its(self) or next(calls) < at_call or not is_due:
+            return answer
+
+        async def failing() -> None:
+            nonlocal is_due
+            if at_call % 2:
+                await answer
+            is_due = False
+            logging.getLogger("faults").warning("injected method=%s answer=%d", method, at_call)
+            raise RuntimeError(f"injected into the answer of {method}")
+
+        return asyncio.ensure_future(failing())
+
+    setattr(owner, name, answering)
+
+
 def main() -> int:
     broker, prefix, *more = sys.argv[1:]
     options = json.loads(more[0]) if more else {}
+    if "backoff_seconds" in options:
+        hot_loop.BACKOFF_SECONDS = tuple(options["backoff_seconds"])
     for method, at_call in options.get("fail", []):
         fail_once(method, at_call)
+    for method, at_call in options.get("fail_answer", []):
+        fail_answer_once(method, at_call)
     for method, at_call in options.get("freeze", []):
         freeze_once(method, at_call)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
