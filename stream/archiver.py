@@ -17,10 +17,9 @@ import kafka.errors
 from kafka.structs import OffsetAndMetadata
 
 from stream.archive import Entry, Shelf, shelves, write_parts
-from stream.broker import BrokerSettings, silent, unreachable
+from stream.broker import STALLED_SECONDS, BrokerSettings, silent, unreachable
 from stream.errors import FinSentryError, InputError
 from stream.records import read_scored
-from stream.snapshot import STALLED_SECONDS
 from stream.topics import Topics
 
 logger = logging.getLogger(__name__)
@@ -104,7 +103,6 @@ class Archiver:
                 elif now - moved > STALLED_SECONDS:
                     raise silent(
                         self._broker,
-                        STALLED_SECONDS,
                         fix="check that it runs; what was put away is safe, start again and it goes on from there",
                     )
                 if sum(map(len, self._pending.values())) >= self._rows or now - written >= every_seconds:

@@ -26,6 +26,9 @@ CHECKED_CONFIG = ("cleanup.policy", "message.timestamp.type", "unclean.leader.el
 LEAST_CONFIG = ("min.insync.replicas",)
 """What must be as asked or more."""
 
+STALLED_SECONDS = 20.0
+"""Far longer than a broker takes to answer a fetch: where it has records and gives none, nothing more will come."""
+
 VISIBLE_SECONDS = 30.0
 """A loaded broker was seen to take a second."""
 
@@ -164,9 +167,9 @@ def unreachable(settings: BrokerSettings, cause: BaseException) -> BrokerError:
     )
 
 
-def silent(settings: BrokerSettings, seconds: float, *, fix: str) -> BrokerError:
-    """The error for a broker that answers, but has given nothing for so long while there is something to give."""
-    return BrokerError(f"Kafka at {settings.bootstrap_servers} has given nothing for {seconds:.0f} s", fix=fix)
+def silent(settings: BrokerSettings, *, fix: str) -> BrokerError:
+    """The error for a broker that has given nothing for `STALLED_SECONDS` while there is something to give."""
+    return BrokerError(f"Kafka at {settings.bootstrap_servers} has given nothing for {STALLED_SECONDS:.0f} s", fix=fix)
 
 
 def ensure_topics(settings: BrokerSettings, topics: tuple[Topic, ...]) -> list[str]:

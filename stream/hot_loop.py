@@ -16,7 +16,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, RebalanceInPro
 from mode import Service
 
 from stream import metrics
-from stream.broker import BrokerSettings, silent
+from stream.broker import STALLED_SECONDS, BrokerSettings, silent
 from stream.errors import (
     FinSentryError,
     LogLostError,
@@ -38,9 +38,6 @@ LAG_SECONDS = 2.0
 
 POSITION_SECONDS = 1.0
 """A consumer that knows where it is says so at once."""
-
-STALLED_SECONDS = 20.0
-"""Far longer than a broker takes to answer a fetch."""
 
 TURN_SECONDS = 120.0
 """Far longer than a client takes to go round the partitions that it has records of."""
@@ -151,7 +148,7 @@ class HotLoop(Service):
                     moved = monotonic()
                 passed_over = {place: passed_over.get(place, 0.0) + LAG_SECONDS * bool(moving) for place in behind}
                 if monotonic() - moved > STALLED_SECONDS or max(passed_over.values(), default=0.0) > TURN_SECONDS:
-                    raise silent(self.broker, STALLED_SECONDS, fix="fresh clients are tried; see the broker's log")
+                    raise silent(self.broker, fix="fresh clients are tried; see the broker's log")
                 before = held
                 await asyncio.sleep(LAG_SECONDS)
         finally:

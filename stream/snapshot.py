@@ -8,16 +8,13 @@ from typing import Any, Self
 import kafka
 import kafka.errors
 
-from stream.broker import BrokerSettings, silent, unreachable
+from stream.broker import STALLED_SECONDS, BrokerSettings, silent, unreachable
 from stream.errors import BrokerError
 from stream.records import Checkpoint
 from stream.topics import Topic
 from stream.windows_log import decode_window
 
 LARGEST_FETCH_BYTES = 50_000_000
-
-STALLED_SECONDS = 30.0
-"""A broker that gives nothing for so long while there is something to give is taken as gone."""
 
 POLL_MS = 100
 ENDS_MS = 2000
@@ -113,7 +110,7 @@ class TopicReader:
         return sum(max(0, end - places[place]) for place, end in ends.items())
 
     def _stalled(self) -> BrokerError:
-        return silent(self._broker, STALLED_SECONDS, fix="check that it runs; `finsentry doctor` asks it")
+        return silent(self._broker, fix="check that it runs; `finsentry doctor` asks it")
 
     def close(self) -> None:
         self._consumer.close()

@@ -7,12 +7,9 @@ from time import monotonic
 import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from stream.broker import BrokerSettings, silent
+from stream.broker import STALLED_SECONDS, BrokerSettings, silent
 from stream.closing import stop_consumer
 from stream.records import CHECKPOINT_KEY, Bucket, Checkpoint, WindowRecord, require_known
-
-SILENT_SECONDS = 20.0
-"""Far longer than a broker takes to answer a fetch."""
 
 _CHECKPOINT = CHECKPOINT_KEY.encode()
 _buckets = msgspec.json.Decoder(Bucket)
@@ -33,7 +30,7 @@ def decode_window(key: bytes | None, value: bytes | None) -> WindowRecord | None
 async def read_to_end(broker: BrokerSettings, places: Collection[TopicPartition]) -> AsyncIterator[ConsumerRecord]:
     """Every record that stands in the partitions when this is called, oldest first within each.
 
-    Raises `BrokerError` where the broker gives nothing more for `SILENT_SECONDS` before their end.
+    Raises `BrokerError` where the broker gives nothing more for `STALLED_SECONDS` before their end.
     """
     consumer = AIOKafkaConsumer(
         **broker.client_options(),
@@ -50,10 +47,10 @@ async def read_to_end(broker: BrokerSettings, places: Collection[TopicPartition]
         await consumer.seek_to_beginning(*places)
         unread = {place for place in places if starts[place] < ends[place]}
         heard = monotonic()
-        nothing = silent(broker, SILENT_SECONDS, fix="fresh clients are tried; see the broker's log")
+        nothing = silent(broker, fix="fresh clients are tried; see the broker's log")
         while unread:
             fetched = await consumer.getmany(*unread, timeout_ms=100, max_records=10_000)
-            if not fetched and monotonic() - heard > SILENT_SECONDS:
+            if not fetched and monotonic() - heard > STALLED_SECONDS:
                 raise nothing
             for place, records in fetched.items():
                 for record in records:
@@ -63,7 +60,7 @@ async def read_to_end(broker: BrokerSettings, places: Collection[TopicPartition]
                 heard = monotonic()  # whoever takes them may be slow
             # Compaction leaves holes, the last offset among them: the position tells when the end is reached.
             try:
-                async with asyncio.timeout(SILENT_SECONDS):
+                async with asyncio.timeout(STALLED_SECONDS):
                     unread = {place for place in unread if await consumer.position(place) < ends[place]}
             except TimeoutError:
                 raise nothing from None

@@ -6,9 +6,9 @@ from itertools import count
 import kafka.errors
 import pytest
 
-from stream.broker import BrokerSettings
+from stream.broker import STALLED_SECONDS, BrokerSettings
 from stream.errors import BrokerError
-from stream.snapshot import STALLED_SECONDS, TopicReader
+from stream.snapshot import TopicReader
 from stream.topics import Topic
 from tests.unit.stream.consumer import FakeConsumer
 

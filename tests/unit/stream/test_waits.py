@@ -67,7 +67,7 @@ class Silent:
 
 @pytest.mark.parametrize("knows", [True, False])
 def test_restoring_from_a_broker_that_gives_nothing_fails(knows: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(windows_log, "SILENT_SECONDS", 0.1)
+    monkeypatch.setattr(windows_log, "STALLED_SECONDS", 0.1)
     monkeypatch.setattr(windows_log, "AIOKafkaConsumer", lambda **_: Silent(knows=knows))
 
     async def read() -> None:
