@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from model.bundle import Manifest, Scores
+from model.data.alike import SIMILARITY
 from model.evaluation.spread import spreads
 from model.evaluation.topic_leak import topic_leaks
 from model.labels import SENTIMENTS
@@ -24,6 +25,7 @@ def model_card(manifest: Manifest) -> str:
     parts = [
         _head(manifest),
         _scores(manifest),
+        _apart(manifest),
         _spread(manifest),
         _lost(manifest),
         _by_topic(manifest),
@@ -86,6 +88,29 @@ def _table(metrics: dict[str, Scores], original: dict[str, Any]) -> Iterator[str
             *in_float,
             f"{found.calibration_error:.3f}",
         )
+
+
+def _apart(manifest: Manifest) -> list[str]:
+    if not manifest.apart:
+        return []
+    rows = (
+        _row(
+            f"`{name}`",
+            f"{found.texts:,} of {manifest.metrics[name].texts:,}",
+            f"{found.accuracy:.3f}",
+            f"{found.macro_f1:.3f}",
+        )
+        for name, found in manifest.apart.items()
+    )
+    return [
+        "## Without texts that training nearly saw",
+        "",
+        f"No held-out text trains, but some have {SIMILARITY:.0%} of their words in common with one that does: the same"
+        " story with a ticker before it, or one of the many notices of one form. These are easier. The others alone:",
+        "",
+        *_header("set / head", "texts", "accuracy", "macro-F1"),
+        *rows,
+    ]
 
 
 def _spread(manifest: Manifest) -> list[str]:

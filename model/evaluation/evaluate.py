@@ -1,8 +1,8 @@
 """A bundle on held-out sets, measured through the classifier that serves it."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -106,6 +106,23 @@ def report(answers: Mapping[str, Answers]) -> dict[str, Report]:
     return {name: _report(found, labelled) for name, found in answers.items()}
 
 
+def apart_from(answers: Mapping[str, Answers], keys: Set[str]) -> dict[str, Scores]:
+    """How good the answers are on the texts with none of `keys`, of each set that has some of either."""
+    found = {}
+    for name, whole in answers.items():
+        rows = np.array([key not in keys for key in whole.keys], dtype=np.bool_)
+        if 0 < rows.sum() < len(rows):
+            kept = replace(
+                whole,
+                keys=tuple(key for key in whole.keys if key not in keys),
+                labels=whole.labels[rows],
+                probabilities=whole.probabilities[rows],
+                topics=whole.topics[rows],
+            )
+            found[name] = _scores(kept)
+    return found
+
+
 def against(ours: Mapping[str, Answers], theirs: Mapping[str, Answers]) -> dict[str, dict[Metric, Difference]]:
     """How much better `ours` are than `theirs`, on each set. Raises `InputError` where they are of other texts."""
     if any(ours[name].keys != theirs[name].keys for name in ours.keys() & theirs) or ours.keys() != theirs.keys():
@@ -182,16 +199,21 @@ def _report(found: Answers, labelled: Mapping[str, int]) -> Report:
     of_class = class_scores(probabilities, labels)
     area = auroc(probabilities, labels)
     return Report(
-        Scores(
-            texts=len(labels),
-            accuracy=round(accuracy(probabilities, labels), 4),
-            macro_f1=round(macro_f1(probabilities, labels), 4),
-            calibration_error=round(calibration_error(probabilities, labels), 4),
-        ),
+        _scores(found),
         None if math.isnan(area) else round(area, 4),
         dict(zip(names, (of_class[index] for index in found.classes), strict=True)),
         _confusion(found, np.ones(len(labels), dtype=np.bool_)),
         _by_topic(found, labelled) if found.head == "sentiment" else None,
+    )
+
+
+def _scores(found: Answers) -> Scores:
+    probabilities, labels = found.probabilities, found.labels
+    return Scores(
+        texts=len(labels),
+        accuracy=round(accuracy(probabilities, labels), 4),
+        macro_f1=round(macro_f1(probabilities, labels), 4),
+        calibration_error=round(calibration_error(probabilities, labels), 4),
     )
 
 

@@ -25,6 +25,7 @@ from model.bundle import (
     write_manifest,
 )
 from model.classifier import Classifier, open_tokenizer
+from model.data.alike import alike
 from model.data.recipe import LABELS, Recipe
 from model.data.splits import Splits
 from model.errors import InputError
@@ -32,7 +33,7 @@ from model.evaluation.calibrate import calibrate
 from model.evaluation.card import CARD_FILE, model_card
 from model.evaluation.checklist import run_checks
 from model.evaluation.checklists import CHECKLISTS
-from model.evaluation.evaluate import Answers, against, answer, report
+from model.evaluation.evaluate import Answers, against, answer, apart_from, report
 from model.export.quantize import quantize
 from model.export.to_onnx import ExportError, export, export_half
 from model.labels import SENTIMENTS, TOPICS
@@ -112,12 +113,15 @@ def release(
             else:
                 parity["fp16"] = export_half(TwoHeads.load(run), draft / MODEL_FILE)
             unmeasured = msgspec.structs.replace(unmeasured, precision=precision, version=f"{recipe.name}-{precision}")
-            reduced, after = _measured(draft, unmeasured, splits, done)
-            made = reduced.made | {FLOAT32: msgspec.to_builtins(manifest.metrics)}
-            manifest = msgspec.structs.replace(reduced, lost=losses(answers, after), made=made)
+            before, in_float32 = answers, manifest.metrics
+            manifest, answers = _measured(draft, unmeasured, splits, done)
+            made = manifest.made | {FLOAT32: msgspec.to_builtins(in_float32)}
+            manifest = msgspec.structs.replace(manifest, lost=losses(before, answers), made=made)
             if not allow_loss:
                 require_no_loss(manifest, precision)
-        manifest = msgspec.structs.replace(manifest, made=manifest.made | {PARITY: parity})
+        manifest = msgspec.structs.replace(
+            manifest, apart=apart_from(answers, nearly_trained(splits)), made=manifest.made | {PARITY: parity}
+        )
         manifest = write_manifest(draft, profiled(draft, manifest, splits))
         (draft / CARD_FILE).write_text(model_card(manifest), encoding="utf-8")
         _made(folder)
@@ -136,6 +140,11 @@ def _require_both_heads(run: Path, splits: Splits) -> None:
                 f"{run}: no source of its recipe trained the {head}, so what it would say of that is chance",
                 fix=f"Add a source with the head {head} and train again.",
             )
+
+
+def nearly_trained(splits: Splits) -> frozenset[str]:
+    """The keys of the held-out texts that some text that trains is nearly equal to."""
+    return alike((example for rows in splits.evaluation.values() for example in rows), splits.train)
 
 
 def texts_to_measure(splits: Splits, precision: Precision, runs: int = 1) -> int:

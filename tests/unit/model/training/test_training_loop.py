@@ -14,6 +14,7 @@ import torch
 from deploy import cli
 from model.bundle import Bundle, DataFingerprint, Manifest, Temperatures, write_manifest
 from model.classifier import Classifier, Prediction
+from model.data.alike import alike
 from model.data.recipe import Recipe
 from model.data.splits import LeakError, Splits
 from model.errors import FinSentryError, InputError
@@ -41,6 +42,16 @@ def test_the_manifest_carries_the_metrics_of_each_held_out_set_and_head(tiny_bun
     assert set(metrics) == {"things.holdout/topic", "moods.holdout/sentiment"}
     assert sum(scores.texts for scores in metrics.values()) > 30
     assert min(scores.accuracy for scores in metrics.values()) > 0.9
+
+
+def test_the_manifest_says_how_good_it_is_on_texts_unlike_those_that_trained(
+    tiny_bundle: Bundle, tiny_splits: Splits
+) -> None:
+    manifest = tiny_bundle.manifest
+    for name, found in manifest.metrics.items():
+        rows = tiny_splits.evaluation[name.rpartition("/")[0]]
+        far = sum(row.key not in alike(rows, tiny_splits.train) for row in rows)
+        assert (manifest.apart[name].texts if name in manifest.apart else 0) == (far if far < found.texts else 0)
 
 
 def test_the_manifest_says_what_float32_scores_too(tiny_bundle: Bundle) -> None:
