@@ -3,13 +3,24 @@
 import pytest
 
 from model.classifier import Classifier
+from model.data.alike import alike
 from model.data.recipe import CONFIGS, read_recipe
-from model.data.splits import load_evaluation
+from model.data.splits import Example, load_evaluation, load_splits
+from model.evaluation.checklists import CHECKLISTS
 from model.evaluation.evaluate import evaluate
 from model.settings import ModelSettings
 from tests.shared import shared
 
 NAME = "twitter_sent.validation/sentiment"
+
+
+def test_no_case_of_its_checks_stands_in_a_text_that_trains() -> None:
+    splits = load_splits(read_recipe(CONFIGS / "default.toml"), shared("data/twitter_sent").parent)
+    texts = {text for check in CHECKLISTS["en"] for case in check.cases for text in case[:2] if text}
+    cases = [Example(text, "sentiment", 0) for text in texts]
+    trains = [*splits.train, *splits.calibration]
+    assert {case.key for case in cases} & {example.key for example in trains} == set()
+    assert len(alike(cases, trains)) <= 3, "plain sentences, each a word from one that trains"
 
 
 @pytest.mark.timeout(180)
