@@ -14,14 +14,11 @@ import msgspec
 
 from ingest.memory import Memory, Recalled
 from stream import metrics
-from stream.broker import BrokerSettings, unreachable
+from stream.broker import STALLED_SECONDS, BrokerSettings, silent, unreachable
 from stream.errors import BrokerError
 from stream.topics import Topic
 
 log = logging.getLogger(__name__)
-
-STALLED_SECONDS = 60.0
-"""A broker that gives nothing for so long while there is something to give is taken as gone."""
 
 POLL_MS = 500
 FETCH_BYTES = 4 * 1024 * 1024
@@ -123,7 +120,9 @@ class TopicReader:
             if count:
                 moved = self._monotonic()
             elif self._monotonic() - moved > STALLED_SECONDS:
-                raise BrokerError(f"{self._topic} cannot be read to its end: nothing came for {STALLED_SECONDS:.0f} s")
+                raise silent(
+                    self._broker, fix=f"{self._topic} is read to its end before anything is crawled; is it overloaded?"
+                )
         return recalled
 
     def _follow(self) -> None:

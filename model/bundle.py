@@ -128,8 +128,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Of a bundle that is the mean of several trainings: what each alone scores in float32, as `metrics` has it."""
     lost: dict[str, Loss] | None = None
     """As `metrics`, the sets on which more than half a point is lost; None where nothing was compared with float32."""
-    apart: dict[str, Scores] = {}
-    """As `metrics`, on those texts alone that nothing that trained is nearly equal to, where there are others."""
+    without_near_duplicates: dict[str, Scores] = {}
+    """As `metrics`, without the texts that have a near-duplicate in what trained; sets without such are left out."""
     by_topic: dict[str, ByTopic] = {}
     """As `metrics`, of the sets with sentiments."""
     checklist: dict[str, Passed] = {}

@@ -27,7 +27,8 @@ LEAST_CONFIG = ("min.insync.replicas",)
 """What must be as asked or more."""
 
 STALLED_SECONDS = 20.0
-"""Far longer than a broker takes to answer a fetch: where it has records and gives none, nothing more will come."""
+"""Far longer than a broker takes to answer a fetch, or to restart: whoever waits for records that stand there begins
+anew with fresh clients, or says so to a person."""
 
 VISIBLE_SECONDS = 30.0
 """A loaded broker was seen to take a second."""

@@ -18,6 +18,7 @@ from mode import Service
 from stream import metrics
 from stream.broker import STALLED_SECONDS, BrokerSettings, silent
 from stream.errors import (
+    BrokerError,
     FinSentryError,
     LogLostError,
     ModelHangsError,
@@ -147,8 +148,15 @@ class HotLoop(Service):
                 if moving or not behind or not waits():
                     moved = monotonic()
                 passed_over = {place: passed_over.get(place, 0.0) + LAG_SECONDS * bool(moving) for place in behind}
-                if monotonic() - moved > STALLED_SECONDS or max(passed_over.values(), default=0.0) > TURN_SECONDS:
+                if monotonic() - moved > STALLED_SECONDS:
                     raise silent(self.broker, fix="fresh clients are tried; see the broker's log")
+                for place, seconds in passed_over.items():
+                    if seconds > TURN_SECONDS:
+                        raise BrokerError(
+                            f"{place.topic}, partition {place.partition}: nothing was fetched of it for"
+                            f" {seconds:.0f} s, though records stand there and others were fetched",
+                            fix="fresh clients are tried; see the broker's log",
+                        )
                 before = held
                 await asyncio.sleep(LAG_SECONDS)
         finally:

@@ -70,7 +70,8 @@ def list_bundles(settings: Settings, folders: tuple[Path, ...], as_json: bool) -
 def show(settings: Settings, bundle: str, as_json: bool) -> None:
     """Show what BUNDLE (a folder or version; else the one of the settings) is, how good, and made of what.
 
-    Where it is the mean of several trainings, the spread of their scores stands there too, as does its checklist.
+    How good it is without near-duplicates of what trained stands there too, as do the spread of the scores of several
+    trainings, where it is their mean, and its checklist.
 
     \b
     Example:
@@ -222,9 +223,17 @@ def _described(manifest: "Manifest") -> Iterable[str]:
 
 
 def _understood(manifest: "Manifest") -> Iterable[str]:
-    """What hangs on the seed, what int8 or fp16 costs, and the checklist, as far as they are known."""
+    """What hangs on near-duplicates and the seed, what int8 or fp16 costs, and the checklist, as far as known."""
     from model.evaluation.spread import spreads
 
+    if far := manifest.without_near_duplicates:
+        yield "without held-out texts that have a near-duplicate in what trained"
+        width = max(map(len, far))
+        for name, scores in far.items():
+            yield (
+                f"  {name:<{width}}  {scores.texts:>6,} texts   accuracy {scores.accuracy:.3f}"
+                f"   macro-F1 {scores.macro_f1:.3f}"
+            )
     if found := spreads(manifest):
         yield f"mean and standard deviation of {len(manifest.trainings)} trainings"
         width = max(map(len, found))

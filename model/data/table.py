@@ -9,8 +9,9 @@ import pandas as pd
 
 from model.errors import InputError
 
-FIELD_LIMIT = 64_000_000
-"""Characters of a CSV cell: far above any text, and Python's own 131,072 are below some."""
+FIELD_LIMIT = 16 * 1024 * 1024
+"""Characters of a CSV cell: far above any text, and Python's own 131,072 are below some. `ingest` has the same, as
+there is one limit to a process."""
 
 
 class Place(NamedTuple):

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from model.bundle import Manifest, Scores
-from model.data.alike import SIMILARITY
 from model.evaluation.spread import spreads
 from model.evaluation.topic_leak import topic_leaks
 from model.labels import SENTIMENTS
@@ -25,7 +24,7 @@ def model_card(manifest: Manifest) -> str:
     parts = [
         _head(manifest),
         _scores(manifest),
-        _apart(manifest),
+        _without_near_duplicates(manifest),
         _spread(manifest),
         _lost(manifest),
         _by_topic(manifest),
@@ -90,9 +89,12 @@ def _table(metrics: dict[str, Scores], original: dict[str, Any]) -> Iterator[str
         )
 
 
-def _apart(manifest: Manifest) -> list[str]:
-    if not manifest.apart:
+def _without_near_duplicates(manifest: Manifest) -> list[str]:
+    apart = {name: found for name, found in manifest.without_near_duplicates.items() if name in manifest.metrics}
+    if not apart:
         return []
+    composed = manifest.made.get("composed")
+    whose = f" of {composed['of']}, which answers for these" if composed else ""
     rows = (
         _row(
             f"`{name}`",
@@ -100,13 +102,13 @@ def _apart(manifest: Manifest) -> list[str]:
             f"{found.accuracy:.3f}",
             f"{found.macro_f1:.3f}",
         )
-        for name, found in manifest.apart.items()
+        for name, found in apart.items()
     )
     return [
         "## Without texts that training nearly saw",
         "",
-        f"No held-out text trains, but some have {SIMILARITY:.0%} of their words in common with one that does: the same"
-        " story with a ticker before it, or one of the many notices of one form. These are easier. The others alone:",
+        f"Some held-out texts have {manifest.made['near_duplicates_share']:.0%} of their words in common with a"
+        f" training text{whose}, which may say the same or the contrary. The others alone:",
         "",
         *_header("set / head", "texts", "accuracy", "macro-F1"),
         *rows,

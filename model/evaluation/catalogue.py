@@ -123,7 +123,16 @@ def _deltas(old: Manifest, new: Manifest) -> Iterable[Delta]:
 
 def _without(manifest: Manifest) -> dict[str, Any]:
     rest: dict[str, Any] = msgspec.to_builtins(manifest)
-    for key in ("metrics", "apart", "trainings", "lost", "by_topic", "reference", "digest", "version"):
+    for key in (
+        "metrics",
+        "without_near_duplicates",
+        "trainings",
+        "lost",
+        "by_topic",
+        "reference",
+        "digest",
+        "version",
+    ):
         rest.pop(key, None)
     rest["made"] = {key: value for key, value in rest["made"].items() if key not in ("at", "float32", "parity")}
     return rest

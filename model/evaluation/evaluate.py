@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -106,20 +106,13 @@ def report(answers: Mapping[str, Answers]) -> dict[str, Report]:
     return {name: _report(found, labelled) for name, found in answers.items()}
 
 
-def apart_from(answers: Mapping[str, Answers], keys: Set[str]) -> dict[str, Scores]:
-    """How good the answers are on the texts with none of `keys`, of each set that has some of either."""
+def scores_without(answers: Mapping[str, Answers], keys: Set[str]) -> dict[str, Scores]:
+    """How good the answers are on the texts with none of `keys`, of each set that has some of both."""
     found = {}
     for name, whole in answers.items():
         rows = np.array([key not in keys for key in whole.keys], dtype=np.bool_)
         if 0 < rows.sum() < len(rows):
-            kept = replace(
-                whole,
-                keys=tuple(key for key in whole.keys if key not in keys),
-                labels=whole.labels[rows],
-                probabilities=whole.probabilities[rows],
-                topics=whole.topics[rows],
-            )
-            found[name] = _scores(kept)
+            found[name] = _scores(whole.probabilities[rows], whole.labels[rows])
     return found
 
 
@@ -199,7 +192,7 @@ def _report(found: Answers, labelled: Mapping[str, int]) -> Report:
     of_class = class_scores(probabilities, labels)
     area = auroc(probabilities, labels)
     return Report(
-        _scores(found),
+        _scores(probabilities, labels),
         None if math.isnan(area) else round(area, 4),
         dict(zip(names, (of_class[index] for index in found.classes), strict=True)),
         _confusion(found, np.ones(len(labels), dtype=np.bool_)),
@@ -207,8 +200,7 @@ def _report(found: Answers, labelled: Mapping[str, int]) -> Report:
     )
 
 
-def _scores(found: Answers) -> Scores:
-    probabilities, labels = found.probabilities, found.labels
+def _scores(probabilities: Probabilities, labels: Labels) -> Scores:
     return Scores(
         texts=len(labels),
         accuracy=round(accuracy(probabilities, labels), 4),

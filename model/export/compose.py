@@ -159,7 +159,7 @@ def _unmeasured(base: Bundle, model: HubHead, origin: Origin, precision: Precisi
         temperatures=msgspec.structs.replace(old.temperatures, **{model.head: 1.0}),
         metrics=scores,
         lost=old.lost and {name: loss for name, loss in old.lost.items() if name in scores},
-        apart={name: found for name, found in old.apart.items() if name in scores},
+        without_near_duplicates={n: found for n, found in old.without_near_duplicates.items() if n in scores},
         # Neither are of these two models together.
         trainings=(),
         by_topic={},
@@ -191,6 +191,6 @@ def _measured(
     same = {name for name, scores in measured.metrics.items() if manifest.metrics.get(name) == scores}
     kept = {name: found for name, found in manifest.made[FLOAT32].items() if name in same}
     lost = manifest.lost and {name: loss for name, loss in manifest.lost.items() if name in same}
-    apart = {name: found for name, found in manifest.apart.items() if name in same}
+    far = {name: found for name, found in manifest.without_near_duplicates.items() if name in same}
     made = manifest.made | {FLOAT32: kept}
-    return msgspec.structs.replace(measured, lost=lost, apart=apart, made=made), answers
+    return msgspec.structs.replace(measured, lost=lost, without_near_duplicates=far, made=made), answers

@@ -25,7 +25,7 @@ from model.bundle import (
     write_manifest,
 )
 from model.classifier import Classifier, open_tokenizer
-from model.data.alike import alike
+from model.data.near_duplicates import SIMILARITY, near_duplicates
 from model.data.recipe import LABELS, Recipe
 from model.data.splits import Splits
 from model.errors import InputError
@@ -33,7 +33,7 @@ from model.evaluation.calibrate import calibrate
 from model.evaluation.card import CARD_FILE, model_card
 from model.evaluation.checklist import run_checks
 from model.evaluation.checklists import CHECKLISTS
-from model.evaluation.evaluate import Answers, against, answer, apart_from, report
+from model.evaluation.evaluate import Answers, against, answer, report, scores_without
 from model.export.quantize import quantize
 from model.export.to_onnx import ExportError, export, export_half
 from model.labels import SENTIMENTS, TOPICS
@@ -61,6 +61,9 @@ FLOAT32 = "float32"
 
 PARITY = "parity"
 """In `made`: the largest difference of a logit between the trained network and its ONNX, by precision."""
+
+NEAR = "near_duplicates_share"
+"""In `made`: the share of words from which on a held-out text counts as the near-duplicate of one that trains."""
 
 TEXTS_FOR_SCALES = 2048
 """Enough to see the largest activations: of the default bundle's weights int8 lost 0.6 points of macro-F1 on StockTwits
@@ -120,7 +123,9 @@ def release(
             if not allow_loss:
                 require_no_loss(manifest, precision)
         manifest = msgspec.structs.replace(
-            manifest, apart=apart_from(answers, nearly_trained(splits)), made=manifest.made | {PARITY: parity}
+            manifest,
+            without_near_duplicates=scores_without(answers, _near_duplicates(splits)),
+            made=manifest.made | {PARITY: parity, NEAR: SIMILARITY},
         )
         manifest = write_manifest(draft, profiled(draft, manifest, splits))
         (draft / CARD_FILE).write_text(model_card(manifest), encoding="utf-8")
@@ -140,11 +145,6 @@ def _require_both_heads(run: Path, splits: Splits) -> None:
                 f"{run}: no source of its recipe trained the {head}, so what it would say of that is chance",
                 fix=f"Add a source with the head {head} and train again.",
             )
-
-
-def nearly_trained(splits: Splits) -> frozenset[str]:
-    """The keys of the held-out texts that some text that trains is nearly equal to."""
-    return alike((example for rows in splits.evaluation.values() for example in rows), splits.train)
 
 
 def texts_to_measure(splits: Splits, precision: Precision, runs: int = 1) -> int:
@@ -228,6 +228,11 @@ def _without_places(recipe: Recipe) -> dict[str, object]:
     folder = recipe.encoder.folder
     encoder = recipe.encoder.model_copy(update={"folder": folder and folder.name})
     return recipe.model_copy(update={"encoder": encoder}).model_dump(mode="json")
+
+
+def _near_duplicates(splits: Splits) -> frozenset[str]:
+    held_out = (example.key for rows in splits.evaluation.values() for example in rows)
+    return near_duplicates(held_out, (example.key for example in splits.train))
 
 
 def _scores_of(run: Path, folder: Path, splits: Splits, done: Callable[[int], object]) -> dict[str, Scores]:

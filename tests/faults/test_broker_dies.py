@@ -39,6 +39,7 @@ def test_the_broker_is_killed_and_comes_back(
     slow = slow_for(6.0 * scale.broker_kills, scale.documents, workers=2)
     workers = [start_worker(**slow) for _ in range(2)]
     publish(kafka, topics, as_records(documents(scale.documents)))
+    wait_for_documents(kafka, topics, 1, seconds=60)
     for _ in range(scale.broker_kills):
         sleep(random.uniform(1.0, 4.0))
         assert accounted(kafka, topics) < scale.documents, "it is killed while there is work"

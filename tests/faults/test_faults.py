@@ -45,6 +45,7 @@ def test_workers_that_are_killed_leave_and_join(
         published += [record, (b"k%d" % place, b"{")] if place % POISON_EVERY == 0 else [record]
     dead = len(published) - scale.documents
     publish(kafka, topics, published)
+    wait_for_documents(kafka, topics, 1, seconds=60)
     for kill in range(scale.kills):
         sleep(random.uniform(0.5, 3.0))
         place = random.randrange(3)
@@ -56,7 +57,7 @@ def test_workers_that_are_killed_leave_and_join(
             workers[place].kill()
             workers[place].wait()
         workers[place] = start_worker(**slow)
-    assert 0 < accounted(kafka, topics) < len(published), "they were killed at work"
+    assert accounted(kafka, topics) < len(published), "there was work at every kill"
     wait_for_documents(kafka, topics, len(published), seconds=60 + 3 * scale.kills + scale.documents / 500)
     assert [worker.poll() for worker in workers] == [None] * 3, "the last ones live"
     require_exact(kafka, topics, scale.documents, dead=dead)

@@ -169,9 +169,9 @@ def fail_once(method: str, at_call: int) -> None:
 
 
 def fail_answer_once(method: str, at_call: int) -> None:
-    """Makes the future raise that the `at_call`th call of a method by one loop gives: at once, or when it is done.
+    """Makes the future raise, once, that the `at_call`th call of a method by one loop gives.
 
-    An even one is not waited for, so that what was asked may still be done later; an odd one is done.
+    An even one at once, so that what was asked may still be done later; an odd one when it is done.
     """
     owner, name, is_its = method_of(method)
     real = getattr(owner, name)
@@ -184,8 +184,10 @@ def fail_answer_once(method: str, at_call: int) -> None:
 
         async def failing() -> None:
             nonlocal is_due
-            if at_call % 2:
+            if at_call % 2 or not is_due:
                 await answer
+            if not is_due:  # another one failed in between
+                return
             is_due = False
             logging.getLogger("faults").warning("injected method=%s answer=%d", method, at_call)
             raise RuntimeError(f"injected into the answer of {method}")

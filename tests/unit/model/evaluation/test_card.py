@@ -53,10 +53,18 @@ def test_each_set_that_int8_loses_on_is_listed_with_its_interval() -> None:
 
 
 def test_how_good_it_is_on_texts_unlike_those_that_trained_stands_in_the_card() -> None:
-    apart = {"news/topic": msgspec.structs.replace(scores(0.85, 0.75), texts=1900)}
-    manifest = msgspec.structs.replace(DEFAULT, metrics={"news/topic": scores(0.9, 0.8)}, apart=apart, lost=None)
-    assert "| `news/topic` | 1,900 of 2,000 | 0.850 | 0.750 |" in model_card(manifest).splitlines()
-    assert "nearly saw" not in model_card(msgspec.structs.replace(manifest, apart={}))
+    far = {"news/topic": msgspec.structs.replace(scores(0.85, 0.75), texts=1900)}
+    manifest = msgspec.structs.replace(
+        DEFAULT,
+        metrics={"news/topic": scores(0.9, 0.8)},
+        without_near_duplicates=far,
+        made=DEFAULT.made | {"near_duplicates_share": 0.8},
+        lost=None,
+    )
+    card = model_card(manifest)
+    assert "| `news/topic` | 1,900 of 2,000 | 0.850 | 0.750 |" in card.splitlines()
+    assert "have 80% of their words in common" in card
+    assert "nearly saw" not in model_card(msgspec.structs.replace(manifest, without_near_duplicates={}))
 
 
 def test_what_is_called_negative_stands_beside_what_is_topic_by_topic() -> None:

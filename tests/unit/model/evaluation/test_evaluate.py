@@ -18,7 +18,7 @@ from model.classifier import Classifier
 from model.data.recipe import Recipe
 from model.data.splits import Example, Splits
 from model.errors import InputError
-from model.evaluation.evaluate import Answers, against, answer, apart_from, doubts, evaluate, report
+from model.evaluation.evaluate import Answers, against, answer, doubts, evaluate, report, scores_without
 from model.labels import TOPICS
 from model.settings import ModelSettings
 
@@ -54,7 +54,7 @@ def test_a_set_of_some_classes_is_measured_among_them(tiny_bundle: Bundle) -> No
 def test_texts_that_training_nearly_saw_are_left_out_of_scores_of_their_own() -> None:
     some, none, every = sentiments((0, 0), (0, 1), (2, 2)), sentiments((1, 1)), sentiments((1, 1))
     answers = {"some": some, "none": replace(none, keys=("unseen",)), "every": replace(every, keys=("text 0",))}
-    found = apart_from(answers, {"text 0", "text 2"})
+    found = scores_without(answers, {"text 0", "text 2"})
     assert list(found) == ["some"], "of a set that has none of them, or nothing else, there is nothing to say"
     assert (found["some"].texts, found["some"].accuracy) == (1, 0.0)
 

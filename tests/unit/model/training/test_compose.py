@@ -243,8 +243,8 @@ def test_what_the_base_says_of_its_own_head_stays_and_a_set_that_is_gone_goes(
     in_float32 = msgspec.to_builtins(old.metrics["things.holdout/topic"]) | {"macro_f1": 0.1234}
     made = old.made | {"float32": {"things.holdout/topic": in_float32, "gone/topic": in_float32}}
     gone = {"gone/topic": old.metrics["things.holdout/topic"]}
-    apart = {name: msgspec.structs.replace(scores, texts=7) for name, scores in (old.metrics | gone).items()}
-    said = msgspec.structs.replace(old, lost=lost, apart=apart, made=made, metrics=old.metrics | gone)
+    far = {name: msgspec.structs.replace(scores, texts=7) for name, scores in (old.metrics | gone).items()}
+    said = msgspec.structs.replace(old, lost=lost, without_near_duplicates=far, made=made, metrics=old.metrics | gone)
     base = Bundle(tiny_bundle.folder, said)
     precisions: tuple[Precision, ...] = ("fp32", "int8")
     for precision in precisions:
@@ -254,7 +254,7 @@ def test_what_the_base_says_of_its_own_head_stays_and_a_set_that_is_gone_goes(
         assert manifest.lost is not None
         assert manifest.lost["things.holdout/topic"] == lost["things.holdout/topic"]
         assert "gone/topic" not in manifest.lost
-        assert manifest.apart == {"things.holdout/topic": apart["things.holdout/topic"]}
+        assert manifest.without_near_duplicates == {"things.holdout/topic": far["things.holdout/topic"]}
         assert manifest.made["float32"]["things.holdout/topic"]["macro_f1"] == 0.1234
         assert ("moods.holdout/sentiment" in manifest.made["float32"]) == (precision == "int8")
         assert 0 < manifest.made["parity"]["a/b's fp32"] < TOLERANCE
