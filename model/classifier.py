@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 from model.batching import cut_batches, is_full, pad, round_up
 from model.bundle import DEFAULT_BUNDLE, Bundle
-from model.drift import HALF_AT, Profile, Reference
+from model.drift import Profile, Reference
 from model.errors import BundleError
 from model.labels import SENTIMENTS, TOPICS, Head, Sentiment
 from model.placement import Placement
@@ -181,7 +181,7 @@ class Classifier:
             or len(row) >= reader.bundle.manifest.maximum_length
         )
 
-    def profile_anew(self, *, half_at: float = HALF_AT) -> None:
+    def profile_anew(self, *, half_at: float) -> None:
         """Forgets what was classified so far; `half_at` as in `model.drift.Profile`."""
         with self._profile_lock:
             self._profile = Profile(half_at=half_at)

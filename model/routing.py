@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from typing import Any, NamedTuple, Self, TypeVar
 
 from model.classifier import Classifier, Prediction, TextClassifier
-from model.drift import HALF_AT
 from model.errors import BundleError
 from model.language import UNKNOWN, Languages, without_a_guess
 from model.settings import ModelSettings
@@ -125,7 +124,7 @@ class RoutedClassifier:
         route = self.router.route(text, declared)
         return self.bundles[route.bundle], route
 
-    def profile_anew(self, *, half_at: float = HALF_AT) -> None:
+    def profile_anew(self, *, half_at: float) -> None:
         """Each bundle that keeps a profile of its texts begins it anew; see `model.drift.Profile`."""
         for bundle in self.bundles.values():
             if isinstance(bundle, Classifier):

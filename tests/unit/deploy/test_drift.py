@@ -30,13 +30,14 @@ def found(capsys: pytest.CaptureFixture[str]) -> Any:
     return json.loads(capsys.readouterr().out)
 
 
+@pytest.mark.usefixtures("few_are_enough")
 def test_the_command_says_how_far_texts_are_from_what_the_bundle_was_made_for(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = lines_of(tmp_path, sample_texts(1000))
+    file = lines_of(tmp_path, sample_texts(250))
     assert cli.run(["drift", file, "--json"]) == 0
     (one,) = found(capsys)["bundles"]
-    assert (one["language"], one["texts"]) == ("", 1000)
+    assert (one["language"], one["texts"]) == ("", 250)
     assert one["model"] == Bundle.load(DEFAULT_BUNDLE).manifest.version
     assert one["stability_index"].keys() == FEATURES
     assert all(distance >= 0 for distance in one["stability_index"].values())
@@ -60,19 +61,19 @@ def test_each_language_is_compared_with_its_own_bundle(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("FINSENTRY_MODEL__LANGUAGES__ZH", str(DEFAULT_BUNDLE))
-    chinese = [f"银行股价大跌，{number}家公司亏损" for number in range(250)]
-    file = lines_of(tmp_path, [f"{text} and the market today" for text in sample_texts(300)] + chinese)
+    chinese = [f"银行股价大跌，{number}家公司亏损" for number in range(210)]
+    file = lines_of(tmp_path, [f"{text} and the market today" for text in sample_texts(220)] + chinese)
     assert cli.run(["drift", file, "--json"]) == 0
     english, other = found(capsys)["bundles"]
-    assert (english["language"], english["texts"]) == ("", 300)
-    assert (other["language"], other["texts"]) == ("zh", 250)
+    assert (english["language"], english["texts"]) == ("", 220)
+    assert (other["language"], other["texts"]) == ("zh", 210)
     # Each is what its own texts alone would be: the words of the one do not hide those of the other.
     assert other["stability_index"]["topics"] > english["stability_index"]["topics"]
 
     assert cli.run(["drift", file]) == 0
     shown = capsys.readouterr().out
-    assert "en and what has no bundle: 300 texts" in shown
-    assert "zh: 250 texts" in shown
+    assert "en and what has no bundle: 220 texts" in shown
+    assert "zh: 210 texts" in shown
     assert cli.run(["drift", lines_of(tmp_path, chinese), "--json"]) == 0
     assert found(capsys)["bundles"] == [other]
 
@@ -94,7 +95,7 @@ def test_the_first_texts_of_a_long_file_weigh_as_much_as_the_last(
 ) -> None:
     """A stream forgets: there all counts are halved now and then."""
     monkeypatch.setattr(Profile.__init__, "__kwdefaults__", {"half_at": 200})
-    short, long = ["Shares fall"] * 600, ["word " * 40] * 600
+    short, long = ["Shares fall"] * 150, ["word " * 40] * 150
     distances = []
     for texts in (short + long, long + short):
         assert cli.run(["drift", lines_of(tmp_path, texts), "--json"]) == 0
