@@ -19,13 +19,13 @@ LOADS = (1_000, 100_000, 1_000_000)
 class Rates:
     """What one document costs. Times are seconds of one core's time, sizes are bytes on the wire."""
 
-    classify: float = 2 / 543
-    """int8 on the CPU: 543 texts/s on 2 cores, `tests.benchmarks.classifier`."""
+    classify: float = 2 / 562
+    """int8 on the CPU: 562 texts/s on 2 cores, `tests.benchmarks.stream --only pipeline`."""
     gpu_texts: float = 10_000.0
     """Texts a second of one GPU. Not measured: an assumption."""
-    stream: float = 24e-6
+    stream: float = 33.5e-6
     """Scoring and counting in a worker without the classifier, `tests.benchmarks.stream --only stubbed`."""
-    broker: float = 6e-6
+    broker: float = 6.1e-6
     """All that the broker does for it, `tests.benchmarks.stream --only stubbed`."""
     document_bytes: float = 740.0
     """In `documents`; texts of 330 characters."""
