@@ -76,8 +76,7 @@ def run(options: argparse.Namespace, kafka: EmbeddedKafka, logs: Path, report: R
     if "growth" in options.only:
         grown = growth.measure(kafka, logs, documents=options.documents, rounds=options.growth_rounds)
         numbers = {
-            table: {row: [{**one.spent._asdict(), "pace": one.pace} for one in runs] for row, runs in rows.items()}
-            for table, rows in grown.items()
+            table: {row: [one._asdict() for one in runs] for row, runs in rows.items()} for table, rows in grown.items()
         }
         report.add("growth", growth.tables(grown), numbers)
     if "memory" in options.only:

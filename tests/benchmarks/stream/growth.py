@@ -1,7 +1,7 @@
 """How cost grows: with workers, partitions, topics and minutes; the classifier is stubbed.
 
 Processor time a document is what to look at: it is flat where cost grows linearly, and other work on the machine
-changes it least. What the machine's own pace does to it is taken out of the ratios.
+changes it least.
 """
 
 import gc
@@ -20,7 +20,6 @@ from stream.records import ScoredDocument
 from stream.windows import WindowTable
 from tests.benchmarks.fleet import Spent, say
 from tests.benchmarks.linux import resident_bytes
-from tests.benchmarks.pace import pace
 from tests.benchmarks.stream.stubbed import drain, preload
 from tests.benchmarks.texts import padded_texts
 
@@ -51,22 +50,9 @@ def cases() -> Iterator[Case]:
         yield Case("minutes", f"{name} of open buckets", span=hours * HOURS, lateness_minutes=60 * hours + 1)
 
 
-class Run(NamedTuple):
-    """One row of a table in one round."""
-
-    spent: Spent
-    pace: float
-    """The machine's meanwhile, see `tests.benchmarks.pace`."""
-
-    @property
-    def cost(self) -> float:
-        """Processor time of workers a document, in records of the fixed piece of work."""
-        return self.spent.worker_micros / self.pace
-
-
-def measure(kafka: EmbeddedKafka, logs: Path, *, documents: int, rounds: int) -> dict[str, dict[str, list[Run]]]:
+def measure(kafka: EmbeddedKafka, logs: Path, *, documents: int, rounds: int) -> dict[str, dict[str, list[Spent]]]:
     """By table and row; the rows of a table take turns in each round."""
-    found: dict[str, dict[str, list[Run]]] = {}
+    found: dict[str, dict[str, list[Spent]]] = {}
     texts = padded_texts(documents)
     loaded: set[str] = set()
     for number in range(rounds):
@@ -77,35 +63,26 @@ def measure(kafka: EmbeddedKafka, logs: Path, *, documents: int, rounds: int) ->
                 loaded.add(prefix)
             stream = {"lateness_minutes": case.lateness_minutes}
             options: dict[str, Any] = {"workers": case.workers, "topics": case.topics, "stream": stream}
-            before = pace()
             spent = drain(kafka, prefix, case.partitions, documents, logs, **options)
-            run = Run(spent, (before + pace()) / 2)
-            found.setdefault(case.table, {}).setdefault(case.name, []).append(run)
+            found.setdefault(case.table, {}).setdefault(case.name, []).append(spent)
             say(f"growth, round {number + 1}/{rounds}, {case.name}: {spent.worker_micros:.1f} µs a document")
     return found
 
 
-def tables(found: dict[str, dict[str, list[Run]]]) -> list[str]:
-    """Markdown. The ratio to the first row is of costs, without what the machine's pace did to either."""
+def tables(found: dict[str, dict[str, list[Spent]]]) -> list[str]:
     lines = []
     for name, rows in found.items():
         lines += [
-            f"| {name} | documents/s | worker µs a document | broker µs a document | machine µs a record"
-            " | cost × first row | resident MB |",
-            "|---|---|---|---|---|---|---|",
+            f"| {name} | documents/s | worker µs a document | broker µs a document | × first row | resident MB |",
+            "|---|---|---|---|---|---|",
         ]
         first = next(iter(rows.values()))
         for row, runs in rows.items():
-            spent = [run.spent for run in runs]
-            cells = [
-                f"{median(one.rate for one in spent):,.0f}",
-                f"{median(one.worker_micros for one in spent):.1f}",
-                f"{median(one.broker_micros for one in spent):.1f}",
-                f"{median(run.pace for run in runs):.1f}",
-                f"{median(run.cost / base.cost for run, base in zip(runs, first, strict=True)):.2f}",
-                f"{median(one.resident for one in spent) / 1e6:.0f}",
-            ]
-            lines.append(f"| {row} | {' | '.join(cells)} |")
+            rate = median(run.rate for run in runs)
+            ratio = median(run.worker_micros / base.worker_micros for run, base in zip(runs, first, strict=True))
+            worker, broker = median(run.worker_micros for run in runs), median(run.broker_micros for run in runs)
+            resident = median(run.resident for run in runs) / 1e6
+            lines.append(f"| {row} | {rate:,.0f} | {worker:.1f} | {broker:.1f} | {ratio:.2f} | {resident:.0f} |")
         lines.append("")
     return lines
 
