@@ -48,10 +48,14 @@ class Report(msgspec.Struct, frozen=True):
     """From a document's append to `documents` until its bucket is acknowledged; null where none was counted."""
     peak_memory_bytes: dict[str, int]
     alerts: list[dict[str, Any]]
+    complete: bool = True
+    """The replay was through; else the numbers are those of when it was stopped, and `rows` what could be read."""
 
     @property
     def gaps(self) -> list[str]:
         """The sums that do not add up, for people; empty where every row is accounted for."""
+        if not self.complete:
+            return [f"the replay was stopped: {self.published} of {self.rows} published, {self.counted} counted"]
         found = []
         if self.rows != self.rejected + self.published:
             found.append(f"{self.rows} rows, but {self.rejected} rejected + {self.published} published")

@@ -143,6 +143,8 @@ def _read_variables(environment: Mapping[str, str]) -> dict[str, Any]:
         place = given
         for section in sections:
             place = place.setdefault(section, {})
+            if not isinstance(place, dict):
+                raise SettingsError(f"the variables {variable(section)} and {name} exclude each other", fix="unset one")
         place[last] = environment[name] if entry else _from_text(name, environment[name], known[key])
     return given
 

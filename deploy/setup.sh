@@ -14,7 +14,7 @@ is_root_on_debian() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
 
 install_packages() { # PACKAGE...
     say "installing $*"
-    apt-get update -qq
+    apt-get update -qq || return 1
     DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends "$@" </dev/null >/dev/null
 }
 
@@ -74,7 +74,7 @@ missing_browser() {
 }
 
 install_servers() { # PACKAGE...
-    install_packages "$@"
+    install_packages "$@" || return 1 # in a list joined by || the shell overlooks what fails within
     # The packages start servers of their own at boot, on all addresses; a run and the tests start theirs.
     if [ -d /run/systemd/system ]; then
         for service in prometheus prometheus-alertmanager; do

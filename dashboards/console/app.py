@@ -1,6 +1,7 @@
 """The console's routes: the page, its live events, the same as JSON, why a headline is negative, and the way in."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -100,7 +101,8 @@ class Console:
             return HTMLResponse(render_explanation("", None, longest=LONGEST_TEXT))
         if request.headers.get("sec-fetch-site") == "cross-site":
             raise HTTPException(HTTPStatus.FORBIDDEN, "Another site may not ask.")
-        question = Question(text, request.query_params.get("language"), _moment(request.query_params.get("at")))
+        asked = request.query_params
+        question = Question(text, asked.get("language"), _moment(asked.get("at")), _share(asked.get("negative")))
         if self._asked_why >= MOST_QUESTIONS:
             raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "Others are asking too.", {"Retry-After": "5"})
         self._asked_why += 1
@@ -153,6 +155,17 @@ def _moment(given: str | None) -> datetime | None:
     if given is not None and (moment is None or moment.tzinfo is None):
         raise HTTPException(HTTPStatus.BAD_REQUEST, "That is no moment: write 2026-03-02T12:00:00Z.")
     return moment
+
+
+def _share(given: str | None) -> float | None:
+    """As the links of the page write it."""
+    try:
+        share = float(given) if given is not None else None
+    except ValueError:
+        share = math.nan
+    if share is not None and not 0 <= share <= 1:
+        raise HTTPException(HTTPStatus.BAD_REQUEST, "That is no probability: write 0.97.")
+    return share
 
 
 async def _body(request: Request) -> bytes:

@@ -24,6 +24,10 @@ from stream.records import Promotion
 logger = logging.getLogger(__name__)
 
 
+APART = 0.02
+"""Of two probabilities of one text by one bundle, on any processors: they differ by less."""
+
+
 class Question(NamedTuple):
     """A text, and what is known of it where it is a document's headline."""
 
@@ -31,6 +35,8 @@ class Question(NamedTuple):
     language: str | None = None
     """By which its bundle was chosen, empty where that is unknown; None for a text that nobody scored."""
     published_at: datetime | None = None
+    negative: float | None = None
+    """The probability that was scored, of the document as a whole."""
 
 
 class Explained(NamedTuple):
@@ -88,7 +94,14 @@ class Explainer:
                 self._held[key], self._reasons[key] = self._open(key)
             held = self._held[key]
             found = explain(held.classifier, question.text)
-            return Explained(found, tuple(remarks(held, self._standings[key], question, self._reasons[key])))
+            said = list(remarks(held, self._standings[key], question, self._reasons[key]))
+        scored = question.negative
+        if not said and scored is not None and abs(found.prediction.probabilities[0] - scored) > APART:
+            said.append(
+                f"The number of the headline is {scored:.0%} negative: the classifier read the text behind it too, "
+                " which is not kept. This explains the headline alone."
+            )
+        return Explained(found, tuple(said))
 
     def close(self) -> None:
         """Waits for a bundle that is being opened, and closes what is held."""

@@ -73,7 +73,7 @@ class Feed:
             async for share, records in log.load():
                 self._board.connect("loading", f"reading, {share:.0%}")
                 self._put(state, records)
-            state.observe_ends(log.document_ends)
+            state.observe_ends(log.document_ends, self._now())
             state.loaded(self._now())
             self._board.replace(state)
             self._board.connect("live")
@@ -81,7 +81,7 @@ class Feed:
                 self._heed(control)
                 records = await log.read()
                 self._put(state, records)
-                state.observe_ends(log.document_ends)
+                state.observe_ends(log.document_ends, self._now())
                 if records:
                     self._board.changed()
                 metrics.HEARTBEAT.labels(ROLE).set_to_current_time()

@@ -115,7 +115,7 @@ def mood_of(view: View) -> Mood:
     """What the page says in one word."""
     if view.firing:
         return view.firing[0].severity
-    if view.pipeline.connection.state == "lost":
+    if view.pipeline.connection.state == "lost" or view.pipeline.stalled_since is not None:
         return "lost"
     return "waiting" if view.waiting else "calm"
 
@@ -124,7 +124,9 @@ def title_of(view: View) -> str:
     """The title of the browser's tab: what fires must be seen from another tab."""
     if view.firing:
         return f"({len(view.firing)}) {view.firing[0].topic} – FinSentry"
-    return "FinSentry" if view.pipeline.connection.state != "lost" else "No connection – FinSentry"
+    if view.pipeline.connection.state == "lost":
+        return "No connection – FinSentry"
+    return "Not counting – FinSentry" if view.pipeline.stalled_since is not None else "FinSentry"
 
 
 def percent(share: float) -> str:

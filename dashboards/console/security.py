@@ -3,10 +3,10 @@
 import hmac
 from collections.abc import Awaitable, Callable
 from hashlib import blake2b
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -59,8 +59,9 @@ class Guard:
     def _refusal(self, scope: Scope) -> ASGIApp | None:
         headers = Headers(scope=scope)
         if not self._token:
-            host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
-            return None if is_loopback(host) else PlainTextResponse("This console answers to localhost.\n", 421)
+            return (
+                None if is_loopback(_host(headers)) else PlainTextResponse("This console answers to localhost.\n", 421)
+            )
         path = scope["path"]
         if any(path == way or (way.endswith("/") and path.startswith(way)) for way in OPEN) or self._knows(headers):
             return None
@@ -72,11 +73,16 @@ class Guard:
         scheme, _, given = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and same(given.strip(), self._token):
             return True
-        try:
-            cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-        except CookieError:
-            return False
-        return cookie is not None and same(cookie.value, session_of(self._token))
+        # All ports of a host share cookies, and the standard library's parser stops at the first that it dislikes.
+        cookie = cookie_parser(headers.get("cookie", "")).get(COOKIE)
+        return cookie is not None and same(cookie, session_of(self._token))
+
+
+def _host(headers: Headers) -> str:
+    try:
+        return urlsplit(f"//{headers.get('host', '')}").hostname or ""
+    except ValueError:  # as of `[`
+        return ""
 
 
 def _with_headers(send: Send) -> Callable[[Message], Awaitable[None]]:

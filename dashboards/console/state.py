@@ -18,6 +18,9 @@ NEGATIVE = 0.5
 HEADLINES_KEPT = 500
 RESOLVED_KEPT = 200
 
+STALLED_AFTER = timedelta(minutes=2)
+"""A dead worker's partitions are another's after seconds, and a restart counts again within half a minute."""
+
 RATE_OVER = timedelta(seconds=60)
 RATE_FROM = timedelta(seconds=5)
 """A rate over less than this is not shown: two checkpoints of one second would say anything."""
@@ -94,6 +97,8 @@ class ConsoleState:
         self.last_counted: datetime | None = None
         self._watermark = WholeWatermark(partitions, idle=idle, follow_clock=follow_clock, loading=True)
         self._checkpoints: dict[int, Checkpoint] = {}
+        self._ends: dict[int, int] = {}
+        self._stalled_since: datetime | None = None
         self._rate = Rate()
         self._retained = retained
         self._newest = 0
@@ -125,14 +130,31 @@ class ConsoleState:
         if known is not None and checkpoint.position < known.position:
             return
         self._checkpoints[checkpoint.partition] = checkpoint
+        if known is not None and checkpoint.position > known.position:
+            self._stalled_since = None  # the next look at the ends begins anew
         self.last_counted = max(self.last_counted or written, written)
         self._watermark.observe(checkpoint, written)
         if not self._watermark.is_loading:
             self._rate.observe(self.totals().documents, now)
 
-    def observe_ends(self, ends: Mapping[int, int]) -> None:
+    def observe_ends(self, ends: Mapping[int, int], now: datetime) -> None:
         """Takes where the partitions of `documents` end now."""
         self._watermark.observe_ends(ends)
+        self._ends.update(ends)
+        if not self.to_count():
+            self._stalled_since = None
+        elif self._stalled_since is None:
+            self._stalled_since = now
+
+    def to_count(self) -> int:
+        """How many documents stand in `documents` that nobody has counted yet."""
+        done = {partition: known.origin + 1 for partition, known in self._checkpoints.items()}
+        return sum(max(0, end - done.get(partition, 0)) for partition, end in self._ends.items())
+
+    def stalled_since(self, now: datetime) -> datetime | None:
+        """Since when documents wait and none is counted, where that is longer than workers need to take over."""
+        since = self._stalled_since
+        return since if since is not None and now - since >= STALLED_AFTER else None
 
     def loaded(self, now: datetime) -> None:
         """Everything that stood in the topics at the start has been read; from here on records come as they happen."""

@@ -102,6 +102,10 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     late: int
     dead: int
     per_minute: float | None
+    to_count: int
+    """Documents that nobody has counted yet."""
+    stalled_since: datetime | None
+    """Since when documents wait and none is counted; None where it goes on, or nothing is to be done."""
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,6 +160,8 @@ def build_view(
             late=totals.late,
             dead=totals.dead,
             per_minute=state.per_minute(now),
+            to_count=state.to_count(),
+            stalled_since=state.stalled_since(now),
         ),
     )
 

@@ -168,8 +168,8 @@ def _pipeline() -> list[Panel]:
         ).span(8),
         lines(
             "Age of the heartbeat",
-            "Since each role last went round its loop.",
-            Query("time() - max by (role) (finsentry_heartbeat_timestamp_seconds)", "{{role}}"),
+            "Since each loop of each process last went round.",
+            Query("time() - max by (role, instance) (finsentry_heartbeat_timestamp_seconds)", "{{role}} {{instance}}"),
             unit="s",
         ).span(8),
         lines(

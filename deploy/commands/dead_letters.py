@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from stream.topics import Topics
 
 SHOWN = 20
-UNSAFE = re.compile(r"[^\x20-\x7e\xa0-\uffff]")
+UNSAFE = re.compile(r"[^\x20-\x7e\xa0-\U0010ffff]")
 """What could move a terminal's cursor."""
 
 
@@ -108,9 +108,9 @@ def show(settings: Settings, position: str, raw: bool) -> None:
         sys.stdout.buffer.write(found.value)
         return
     click.echo(f"{position}  {found.at:%Y-%m-%d %H:%M:%S}  {found.stage}")
-    click.echo(f"{found.error}: {found.message}")
+    click.echo(f"{found.error}: {_safe(found.message)}")
     click.echo(f"key {_shown(found.key)!r}, value of {len(found.value):,} bytes:")
-    click.echo(UNSAFE.sub("\N{REPLACEMENT CHARACTER}", _shown(found.value).replace("\n", "\n    ")))
+    click.echo("\n    ".join(map(_safe, _shown(found.value).splitlines())))
 
 
 @dead_letters.command()
@@ -219,6 +219,10 @@ def _unknown(position: str) -> InputError:
 
 def _shown(value: bytes) -> str:
     return value.decode("utf-8", "replace")
+
+
+def _safe(line: str) -> str:
+    return UNSAFE.sub("\N{REPLACEMENT CHARACTER}", line)
 
 
 def _one_line(text: str) -> str:

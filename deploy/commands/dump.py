@@ -3,6 +3,7 @@
 import difflib
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -88,11 +89,12 @@ def _line(record: Any) -> str:
 
     import msgspec
 
-    value = record.value
-    try:
-        shown = msgspec.Raw(value) if value is not None and msgspec.json.decode(value, type=msgspec.Raw) else None
-    except (msgspec.DecodeError, RecursionError):
-        shown = value  # bytes become Base64
+    shown = record.value
+    if shown is not None:
+        # Bytes that are no JSON become Base64.
+        with suppress(msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            shown.decode()  # decoding as JSON passes over what is no UTF-8 within a string
+            shown = msgspec.Raw(msgspec.json.format(shown, indent=-1))
     return msgspec.json.encode(
         {
             "partition": record.partition,

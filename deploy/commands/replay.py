@@ -33,11 +33,11 @@ def replay(
     speed: float | Literal["max"],
     how: "ArchiveOptions",
     as_json: bool,
-) -> None:
+) -> int:
     """Publish an archive (CSV, JSON Lines or Parquet) in event order.
 
     Columns are found by name. A bad row is reported with its number and passed over. Documents that were published
-    before are recognised.
+    before are recognised. Exit code 1 where it was stopped before the end.
 
     \b
     Example:
@@ -62,6 +62,7 @@ def replay(
         click.echo(json.dumps(asdict(done)))
     else:
         _show(file, done)
+    return 1 if done.unsent else 0
 
 
 def _progress() -> Callable[[int, int], None]:

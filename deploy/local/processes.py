@@ -61,9 +61,13 @@ class Process:
         """Sends SIGTERM to the whole group and returns at once."""
         self._signal(signal.SIGTERM)
 
+    def end_at_once(self) -> None:
+        """Sends SIGKILL to the whole group and returns: a signal handler may interrupt somebody who waits for it."""
+        self._signal(signal.SIGKILL)
+
     def kill(self) -> None:
         """Ends the whole group at once and reaps the process."""
-        self._signal(signal.SIGKILL)
+        self.end_at_once()
         self._popen.wait()
 
     def stop(self, *, seconds: float = 10.0) -> None:

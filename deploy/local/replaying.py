@@ -124,14 +124,14 @@ class Replaying:
 
     def report(self) -> Report:
         """The numbers so far; whole once `finished`."""
-        result = self.result
+        result, (sent, total) = self.result, self._published
         done = self._totals().since(self._before)
         seconds = (self._accounted_at or self._clock()) - self._began
         alerts = (msgspec.json.decode(r.value, type=Alert) for r in read_topic(self._broker, self._topics.alerts))
         return Report(
-            rows=result.rows if result else 0,
+            rows=result.rows if result else total,
             rejected=result.rejected if result else 0,
-            published=result.published if result else 0,
+            published=result.published if result else sent,
             duplicates=result.duplicates if result else 0,
             counted=done.counted,
             late=done.late,
@@ -140,6 +140,7 @@ class Replaying:
             latency_seconds=latencies(fetch_metrics(port) for port in self._worker_ports),
             peak_memory_bytes=self._peaks,
             alerts=latest_alerts(alerts),
+            complete=self.finished,
         )
 
     def _keep_error(self, work: Callable[[], None]) -> None:

@@ -12,10 +12,12 @@ from types import FrameType
 import msgspec
 
 from alerts.settings import AlertSettings, DriftSettings, WindowSettings
+from dashboards.console.settings import ConsoleSettings, minutes_in
 from deploy.errors import InputError
 from deploy.local.broker import embedded_kafka
 from deploy.local.folders import live_folder, remember, replay_folder
-from deploy.local.kafka import EmbeddedKafka, find_running
+from deploy.local.kafka import LOCK, EmbeddedKafka
+from deploy.local.lock import read_held
 from deploy.local.plans import (
     HOST,
     alertmanager_plan,
@@ -154,7 +156,8 @@ class LocalRun:
 
     def _start_kafka(self, server: EmbeddedKafka) -> BrokerSettings | None:
         """How to reach it; None where the run was stopped meanwhile."""
-        if self._options.replay and find_running(self._folder.kafka) is None:
+        # Held without a word in it is a Kafka that is just starting, which says where it listens once it does.
+        if self._options.replay and read_held(self._folder.kafka / LOCK) is None:
             self._folder.clear()
         remember(self._settings.data_folder, self._folder)
         if not self._supervisor.start(Plan("kafka", server.launch, server.is_ready, failure=server.failure)):
@@ -186,7 +189,10 @@ class LocalRun:
         if self._options.replay is not None:
             environment[variable("stream.follow_clock")] = "false"
             environment[variable("stream.idle_seconds")] = str(REPLAY_IDLE_SECONDS)
-            environment[variable("console.window")] = "7d"  # most archives hold a few headlines a day and topic
+            console = self._settings.console
+            if console.window == ConsoleSettings().window:
+                # Most archives hold a few headlines a day and topic.
+                environment[variable("console.window")] = max(console.windows, key=minutes_in)
         return environment
 
     def _monitoring(self) -> list[Plan]:
@@ -277,7 +283,7 @@ class LocalRun:
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         if self._stop.is_set():  # asked twice: now
-            self._supervisor.kill()
+            self._supervisor.end_at_once()
         self._stop.set()
 
     def _end(self) -> None:

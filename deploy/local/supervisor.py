@@ -150,10 +150,10 @@ class Supervisor:
                     self._say(role.plan.name, "does not stop, killed")
                 role.process.kill()  # whatever is left of its group, too
 
-    def kill(self) -> None:
-        """Ends every role at once."""
+    def end_at_once(self) -> None:
+        """Ends every role at once, and leaves it to `stop` to reap them: for a signal handler."""
         for role in reversed(self._roles.values()):
-            role.process.kill()
+            role.process.end_at_once()
 
     def _bury(self, role: _Role, now: float) -> None:
         code = role.process.exit_code

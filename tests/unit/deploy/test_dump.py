@@ -22,7 +22,7 @@ def standing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broker, "admin_client", lambda _: nullcontext(SimpleNamespace(list_topics=lambda: ["t"])))
 
 
-@pytest.mark.parametrize("value", [b"\xff", b"{", b"[" * 2000 + b"]" * 2000])
+@pytest.mark.parametrize("value", [b"\xff", b"{", b"[" * 2000 + b"]" * 2000, b'{"title":"caf\xe9"}'])
 def test_a_record_that_cannot_be_shown_as_json_is_shown_in_base64(
     monkeypatch: pytest.MonkeyPatch, value: bytes
 ) -> None:
@@ -30,6 +30,13 @@ def test_a_record_that_cannot_be_shown_as_json_is_shown_in_base64(
     first, second = read_lines(BROKER, TOPIC, follow=False, stopped=lambda: False)
     assert isinstance(json.loads(first)["value"], str)
     assert json.loads(second)["value"] == {"a": 1}
+
+
+def test_each_record_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    FakeConsumer(b'{\n "a": "\xc3\xa9"\n}').stand_in(monkeypatch)
+    (line,) = read_lines(BROKER, TOPIC, follow=False, stopped=lambda: False)
+    assert len(line.splitlines()) == 1
+    assert json.loads(line)["value"] == {"a": "é"}
 
 
 def test_a_dump_that_waits_for_the_broker_can_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:

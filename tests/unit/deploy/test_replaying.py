@@ -1,5 +1,6 @@
 """A replay that is looked at: it says what ended it, and a broker that is gone for a while does not end it."""
 
+import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -80,3 +81,19 @@ def test_a_broker_that_is_gone_for_a_while_is_waited_for(
         consumer.silent, consumer.failure = False, None
         eventually(lambda: "counted 3" in run.look({}))
         eventually(lambda: bool(run.look({})) and run.finished)
+
+
+@pytest.mark.usefixtures("consumer")
+def test_before_all_is_published_a_report_says_how_far_it_came(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def publish(*_: object, progress: Callable[[int, int], None], stop: threading.Event, **__: object) -> ReplayResult:
+        progress(2, 3)
+        stop.wait(30)
+        return PUBLISHED
+
+    monkeypatch.setattr(replaying, "replay", publish)
+    with made(tmp_path) as run:
+        run.begin()
+        eventually(lambda: run.look({}).startswith("published 2 of 3"))
+        report = run.report()
+    assert (report.complete, report.rows, report.published) == (False, 3, 2)
+    assert report.gaps

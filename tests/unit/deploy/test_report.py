@@ -99,3 +99,8 @@ def test_a_gauge_is_read_by_its_name() -> None:
     text = generate_latest(registry).decode()
     assert gauge(text, "finsentry_judged_timestamp_seconds") == 5
     assert gauge(text, "another") is None
+
+
+def test_a_replay_that_was_stopped_is_no_success_though_its_sums_add_up() -> None:
+    (gap,) = replace(WHOLE, complete=False).gaps
+    assert gap == "the replay was stopped: 9 of 10 published, 5 counted"

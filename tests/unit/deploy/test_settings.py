@@ -201,3 +201,10 @@ def test_a_bundle_for_a_language_comes_from_the_file_and_from_a_variable(monkeyp
 )
 def test_a_language_that_cannot_be_one_is_refused(text: str, said: str) -> None:
     assert said in str(refused(text))
+
+
+def test_a_section_and_a_key_of_it_cannot_both_be_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FINSENTRY_KAFKA", '"b:9092"')
+    monkeypatch.setenv("FINSENTRY_KAFKA__BOOTSTRAP_SERVERS", "b:9092")
+    with pytest.raises(SettingsError):
+        load_settings()

@@ -62,7 +62,8 @@ class Crew:
 def crew(tmp_path: Path) -> Iterator[Crew]:
     crew = Crew(tmp_path)
     yield crew
-    crew.supervisor.kill()
+    crew.supervisor.end_at_once()
+    crew.supervisor.stop(seconds=5.0)
 
 
 WAITS = "import time; time.sleep(60)"
@@ -155,7 +156,8 @@ def test_a_run_that_was_stopped_does_not_wait_for_the_next_role(tmp_path: Path) 
     crew = Crew(tmp_path)
     crew.supervisor = Supervisor(crew.told, give_up_after=3, give_up_seconds=60, stopped=lambda: True)
     assert not crew.supervisor.start(crew.plan("worker", WAITS, lambda: False))
-    crew.supervisor.kill()
+    crew.supervisor.end_at_once()
+    crew.supervisor.stop(seconds=5.0)
 
 
 def test_stopping_kills_what_does_not_stop_and_leaves_nothing(crew: Crew, tmp_path: Path) -> None:

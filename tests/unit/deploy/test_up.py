@@ -1,11 +1,22 @@
 """`finsentry up` says what it cannot have before it starts anything."""
 
 import socket
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from dashboards.console.settings import ConsoleSettings
 from deploy import cli
+from deploy.local.kafka import LOCK, EmbeddedKafka
+from deploy.local.lock import LockFile
+from deploy.local.plans import answers
+from deploy.local.processes import free_ports
+from deploy.local.run import LocalRun, RunOptions
+from deploy.settings import Settings
+from stream.broker import BrokerSettings
 
 
 @pytest.fixture(autouse=True)
@@ -38,3 +49,48 @@ def test_a_port_that_is_taken_is_said_with_its_key(
     assert message == f"finsentry: port {port} of 127.0.0.1, for {role}, is taken"
     assert f"set {key}" in fix
     assert not (tmp_path / "data").exists()
+
+
+def made(tmp_path: Path, **settings: Any) -> LocalRun:
+    archive = tmp_path / "archive.csv"
+    archive.write_text("time,text\n2020-03-02,Bank fails\n")
+    return LocalRun(RunOptions(replay=archive), Settings(data_folder=tmp_path / "data", **settings), lambda *_: None)
+
+
+@pytest.mark.parametrize(
+    ("console", "window"),
+    [
+        (ConsoleSettings(), "7d"),
+        (ConsoleSettings(windows=("15m", "1h")), "1h"),
+        (ConsoleSettings(window="24h"), None),
+    ],
+)
+def test_a_replay_is_shown_in_the_longest_window_unless_another_was_chosen(
+    tmp_path: Path, console: ConsoleSettings, window: str | None
+) -> None:
+    run = made(tmp_path, console=console)
+    assert run._environment(BrokerSettings()).get("FINSENTRY_CONSOLE__WINDOW") == window
+
+
+def test_a_replay_leaves_the_folder_of_a_kafka_that_is_just_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = made(tmp_path)
+    folder = run._folder.kafka
+    monkeypatch.setattr(run._supervisor, "start", lambda _plan: False)
+    other = LockFile(folder / LOCK)
+    for held in (True, False):
+        assert other.acquire()
+        (folder / "log").touch()
+        if not held:
+            other.release()
+        run._start_kafka(EmbeddedKafka(folder))
+        assert (folder / "log").exists() == held
+
+
+def test_a_proxy_stands_between_nobody_and_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_ports(1)[0]}")
+    with ThreadingHTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        assert answers(f"http://127.0.0.1:{server.server_port}/")
+        server.shutdown()

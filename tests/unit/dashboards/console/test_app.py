@@ -209,6 +209,16 @@ def test_another_token_ends_the_sessions_of_the_old_one() -> None:
     assert get("/api/state", renewed, Cookie=old.split(";")[0]).status_code == 401
 
 
+def test_cookies_of_other_programs_on_this_host_do_not_hide_ours() -> None:
+    ours = answer(lambda client: client.post("/sign-in", data={"token": TOKEN}), GUARDED).headers["set-cookie"]
+    cookies = 'prefs={"theme":"dark"}; ' + ours.split(";")[0]
+    assert get("/api/state", GUARDED, Cookie=cookies).status_code == 200
+
+
+def test_a_host_that_is_none_is_refused() -> None:
+    assert get("/", Host="[").status_code == 421
+
+
 def test_without_a_token_there_is_nothing_to_sign_in_to() -> None:
     assert get("/sign-in").headers["location"] == "/"
 
@@ -240,6 +250,11 @@ def test_a_moment_that_is_none_is_refused(moment: str) -> None:
     assert get(f"/explain?text=bank+run&at={moment}").status_code == 400
 
 
+@pytest.mark.parametrize("number", ["much", "nan", "-0.1", "97"])
+def test_a_probability_that_is_none_is_refused(number: str) -> None:
+    assert get(f"/explain?text=bank+run&negative={number}").status_code == 400
+
+
 def test_the_page_says_where_a_text_was_cut() -> None:
     assert "Cut after 2 words" in get("/explain?text=bank+run...").text
     assert "Cut after" not in get("/explain?text=bank+run").text
@@ -250,7 +265,9 @@ def test_a_headline_asks_why_with_its_language_and_moment() -> None:
     headline = evidence("降息 & run", minute=1, language="zh")
     state.put_bucket(bucket("Macro", 1, negative=1, applied=99, headlines=(headline,)))
     page = answer(lambda client: client.get("/"), board=new_board(state)).text
-    asked = "/explain?text=%E9%99%8D%E6%81%AF%20%26%20run&amp;language=zh&amp;at=2026-03-02T12%3A01%3A00Z"
+    asked = (
+        "/explain?text=%E9%99%8D%E6%81%AF%20%26%20run&amp;language=zh&amp;at=2026-03-02T12%3A01%3A00Z&amp;negative=0.9"
+    )
     assert f'href="{asked}"' in page
 
 

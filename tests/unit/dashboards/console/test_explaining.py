@@ -207,3 +207,12 @@ def test_it_may_be_closed_while_nothing_was_asked() -> None:
     console.promote("second")
     console.explainer.close()
     assert console.shelf.opened == []
+
+
+@pytest.mark.parametrize(("scored", "said"), [(0.8, 0), (0.79, 0), (0.99, 1), (0.3, 1), (None, 0)])
+def test_where_the_text_behind_a_headline_made_its_number_another_that_is_said(
+    console: Console, scored: float | None, said: int
+) -> None:
+    remarks = console.explainer(Question(ENGLISH, "en", START, scored)).remarks
+    assert len(remarks) == said
+    assert all(f"{scored:.0%} negative" in remark for remark in remarks)

@@ -193,3 +193,34 @@ def test_windows_are_said_as_people_do(window: str, text: str, last: str) -> Non
 )
 def test_numbers_have_their_thousands_apart(value: float, text: str) -> None:
     assert number(value) == text
+
+
+def test_a_standstill_is_not_called_calm() -> None:
+    state = new_state()
+    state.put_bucket(bucket("Macro", 50, stories=30))
+    reach(state, 50, position=10)
+    state.observe_ends({0: 4000, 1: 10}, at(55))
+    page = page_of(state)
+    assert (page.title, page.mood) == ("Not counting – FinSentry", "lost")
+    assert "All calm" not in page.fragments["status"]
+    assert "Nothing is being counted" in page.fragments["status"]
+    assert "3,990 documents wait" in page.fragments["banner"]
+
+
+def test_while_it_reads_nothing_is_said_of_what_was_counted() -> None:
+    board = new_board(new_state())
+    board.connect("loading", "reading, 40%")
+    fragments = Pages(board, SETTINGS).page(HOUR)[0].fragments
+    assert "Reading what was counted" in fragments["status"]
+    assert "Nothing has been counted" not in fragments["alerts"]
+
+
+def test_the_mark_of_a_language_without_a_bundle_stands_wherever_its_headline_does() -> None:
+    state = new_state()
+    german = msgspec.structs.replace(evidence("german", minute=50), language="de", fallback=True)
+    state.put_bucket(bucket("Financials", 50, stories=30, negative=30, headlines=(german,)))
+    state.put_alert(alert("Financials", evidence=(german,)))
+    reach(state, 59)
+    fragments = page_of(state, Asked("1h", "Financials")).fragments
+    for name in ("headlines", "alerts", "detail"):
+        assert 'guess.">de<' in fragments[name], name

@@ -119,3 +119,18 @@ def test_what_stood_in_the_log_before_is_no_rate() -> None:
     state.put_checkpoint(Checkpoint(partition=0, position=5000, counted=5000, watermark=at(0)), at(0), at(5))
     state.loaded(at(5))
     assert state.per_minute(at(5.5)) == 0
+
+
+def test_documents_that_wait_uncounted_for_minutes_are_a_standstill() -> None:
+    state = new_state()
+    reach(state, 0, position=10)
+    state.observe_ends({0: 10, 1: 10}, at(1))
+    assert (state.to_count(), state.stalled_since(at(60))) == (0, None), "nothing is to be done"
+    state.observe_ends({0: 15, 1: 10}, at(61))
+    assert (state.to_count(), state.stalled_since(at(62))) == (5, None), "it has just come"
+    assert state.stalled_since(at(63)) == at(61)
+    state.observe_ends({0: 20, 1: 10}, at(64))
+    assert state.stalled_since(at(64)) == at(61), "more that come change nothing"
+    state.put_checkpoint(checkpoint(0, 12, 64), at(64), at(64))
+    state.observe_ends({0: 20, 1: 10}, at(64.5))
+    assert (state.to_count(), state.stalled_since(at(65))) == (8, None), "it goes on"
