@@ -90,6 +90,7 @@ def test_its_variables_are_settings() -> None:
 def test_it_is_healthy_when_the_role_is_ready() -> None:
     check = next(rest for name, rest in STEPS if name == "HEALTHCHECK")
     assert f"http://127.0.0.1:{METRICS_PORT}/ready" in check
+    assert "ProxyHandler({})" in check, "a proxy that the machine is given does not reach the container's own loopback"
     assert METRICS_PORT in next(rest for name, rest in STEPS if name == "EXPOSE").split()
 
 
