@@ -48,6 +48,18 @@ class EventJudge(ABC):
         """Takes the alerts of another run."""
         self._past.extend(sorted(alerts, key=lambda alert: alert.started_at))
 
+    def stands(self, decided: int | None) -> Alert | None:
+        """The alert that stands, as it was last told, where this run has decided all moments up to `decided`.
+
+        `decided` is in minutes since the epoch, None before the first. An alert of another run stands until this one
+        comes to its start: a restart must not look like its end, and from there on this run says whether it stands.
+        """
+        # One that is lived again may have ended later: its record knows, and it does not stand a second time.
+        if self.standing is not None and self.standing.alert.state == "firing":
+            return self.standing.alert
+        ahead = (a for a in self._past if decided is None or decided < minute_of(a.started_at))
+        return next((alert for alert in ahead if alert.state == "firing"), None)
+
     def relive_begin(self, table: WindowTable, t: int) -> None:
         """Lets an alert of another run begin that had begun by `t`."""
         if self.standing is None and self._past and minute_of(self._past[0].started_at) <= t:

@@ -1,12 +1,22 @@
 """What the judge shows to Prometheus. Series of what no longer is are taken away, not left at their last value."""
 
 from collections.abc import Iterable
+from itertools import product
+from typing import get_args
 
 from prometheus_client import Gauge
 
+from alerts import episode
 from alerts.detector import Verdict
+from model.labels import TOPICS
 from stream import metrics
-from stream.records import Alert
+from stream.records import Alert, Severity
+
+
+def begin_counting() -> None:
+    """Shows 0 alerts of each kind: Prometheus sees no increase in a series whose first value is 1 already."""
+    for labels in product(TOPICS, (episode.SPIKE, episode.DRIFT), get_args(Severity)):
+        metrics.ALERTS_STARTED.labels(*labels)
 
 
 class Gauges:

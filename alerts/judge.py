@@ -78,8 +78,9 @@ class Judge:
         return min(needed, default=self._judged)
 
     def standing(self) -> list[Alert]:
-        """The alerts that stand, as they were last told, in order of their topics."""
-        return [alert for _, topic in sorted(self._topics.items()) for alert in topic.standing()]
+        """The alerts that stand, as they were last told, in order of their topics; after `resume`, at once."""
+        decided = self._judged if self._silent_until is None else None
+        return [alert for _, topic in sorted(self._topics.items()) for alert in topic.standing(decided)]
 
     def verdicts(self, table: WindowTable, window: str | None = None) -> list[Verdict]:
         """Every topic at the last moment of `window` or of each, however few stories: for people, not for alerts."""

@@ -17,7 +17,7 @@ import uvloop
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
-from alerts.gauges import Gauges
+from alerts.gauges import Gauges, begin_counting
 from alerts.judge import Judge
 from alerts.mark import JudgedMark
 from alerts.settings import AlertSettings
@@ -94,6 +94,7 @@ class AlertService:
         self.now = now
         self.gauges = Gauges()
         self.mark = JudgedMark(topics)
+        begin_counting()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Judges until `stop` is set."""
@@ -146,6 +147,7 @@ class _Round:
             self._judge.resume(state.alerts.values(), marked)
             self._is_new = marked is None and service.stream.follow_clock
             logger.info("loaded stage=%s alerts=%d judged=%s", STAGE, len(state.alerts), marked)
+            self._show(state)  # judging the past again may take minutes, and what stood stands meanwhile
             self._marked = marked
             while True:
                 await self._advance(log, producer, state)

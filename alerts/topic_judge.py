@@ -48,6 +48,7 @@ class TopicJudge:
         for judge in self.judges:
             judge.resume(alert for alert in told if alert.judge == judge.name)
 
-    def standing(self) -> list[Alert]:
-        """The alerts that stand, as they were last told."""
-        return [judge.standing.alert for judge in self.judges if judge.standing is not None]
+    def standing(self, decided: int | None) -> list[Alert]:
+        """The alerts that stand, as they were last told, where this run has decided all moments up to `decided`."""
+        stands = (judge.stands(decided) for judge in self.judges)
+        return [alert for alert in stands if alert is not None]

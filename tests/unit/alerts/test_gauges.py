@@ -7,7 +7,13 @@ from prometheus_client import REGISTRY, Gauge
 
 from alerts.gauges import Gauges
 from alerts.judge import Judge
+from alerts.service import AlertService
+from alerts.settings import AlertSettings
+from model.labels import TOPICS
 from stream import metrics
+from stream.broker import BrokerSettings
+from stream.settings import StreamSettings
+from stream.topics import Topics, TopicSettings
 from stream.windows import moment_of
 from tests.unit.alerts import synthetic
 from tests.unit.alerts.synthetic import EPOCH, even, table_of
@@ -56,3 +62,12 @@ def test_an_alert_is_shown_while_it_stands_and_then_vanishes() -> None:
     judge.advance(table, moment_of(EPOCH + 480))
     gauges.show_standing(judge.standing())
     assert value(metrics.ALERT_ACTIVE, labels) is None
+
+
+def test_alerts_that_began_are_counted_from_zero() -> None:
+    metrics.ALERTS_STARTED.clear()
+    AlertService(BrokerSettings(), Topics(TopicSettings()), AlertSettings(), StreamSettings())
+    for topic in TOPICS:
+        for labels in (("spike", "warning"), ("spike", "critical"), ("drift", "warning")):
+            named = {"topic": topic, **dict(zip(("judge", "severity"), labels, strict=True))}
+            assert REGISTRY.get_sample_value("finsentry_alerts_started_total", named) == 0

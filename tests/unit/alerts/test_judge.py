@@ -4,7 +4,7 @@ import random
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from alerts.judge import Judge
@@ -27,6 +27,11 @@ def judged(buckets: list[Bucket], until: int, policy: AlertSettings | None = Non
 def crisis() -> list[Bucket]:
     """Four hours of calm, one of crisis, three of calm, two stories a minute."""
     return even(0, 240, 2, CALM) + even(240, 300, 2, CRISIS) + even(300, 480, 2, CALM)
+
+
+def long_crisis() -> list[Bucket]:
+    """A crisis that is over, and another one that lasts."""
+    return [*crisis(), *even(480, 720, 2, CALM), *even(720, 780, 2, CRISIS)]
 
 
 def test_a_crisis_is_one_alert_that_begins_and_ends() -> None:
@@ -206,15 +211,56 @@ def test_the_steps_in_which_time_comes_change_nothing(buckets: list[Bucket], ste
 
 
 @settings(max_examples=25)
-@given(streams(), st.integers(0, 1300), st.integers(1, 1400))
-def test_a_restart_goes_on_as_if_there_had_been_none(buckets: list[Bucket], stop: int, end: int) -> None:
-    end = max(stop, end)
+@given(streams(), st.integers(0, 1300), st.integers(1, 1400), st.integers(0, 1400))
+@example(long_crisis(), 770, 800, 280)
+def test_a_restart_goes_on_as_if_there_had_been_none(buckets: list[Bucket], stop: int, end: int, amid: int) -> None:
+    stop, end = min(stop, end), max(stop, end)
     judge = Judge(synthetic.settings(), lateness_minutes=10)
     told = judge.advance(table_of(buckets), moment_of(EPOCH + stop))
     latest = {alert.id: alert for alert in told}
     again = Judge(synthetic.settings(), lateness_minutes=10)
     again.resume(latest.values(), judge.judged)
+    assert again.standing() == judge.standing()
+    assert again.advance(table_of(buckets), moment_of(EPOCH + min(amid, stop))) == []
+    assert again.standing() == judge.standing(), "whatever of the past is judged again"
     assert told + again.advance(table_of(buckets), moment_of(EPOCH + end)) == judged(buckets, end)
+    judge.advance(table_of(buckets), moment_of(EPOCH + end))
+    assert again.standing() == judge.standing()
+
+
+def resumed(told: list[Alert], mark: int) -> Judge:
+    """A judge that goes on after one which told this and had marked so many minutes."""
+    judge = Judge(synthetic.settings(), lateness_minutes=10)
+    judge.resume({alert.id: alert for alert in told}.values(), moment_of(EPOCH + mark))
+    return judge
+
+
+@pytest.mark.parametrize("mark", [700, 750, 780])
+def test_a_restart_shows_what_stands_and_nothing_else_until_it_has_caught_up(mark: int) -> None:
+    told = judged(long_crisis(), 780)
+    judge = resumed(told, mark)
+    shown = [judge.standing()]
+    for minute in (100, 280, 500, 700, 740, 750, 780):
+        judge.advance(table_of(long_crisis()), moment_of(EPOCH + minute))
+        shown.append(judge.standing())
+    assert [[alert.id for alert in alerts] for alerts in shown] == [[told[-1].id]] * 8
+
+
+def test_an_alert_that_had_ended_does_not_stand_again_while_its_end_is_judged_anew() -> None:
+    told = judged(crisis(), 480)
+    judge = resumed(told, 270)
+    for minute in range(200, 480, 5):
+        judge.advance(table_of(crisis()), moment_of(EPOCH + minute))
+        assert judge.standing() == []
+
+
+@pytest.mark.parametrize("mark", [700, 780])
+def test_an_alert_that_the_past_no_longer_bears_out_does_not_stand_for_ever(mark: int) -> None:
+    told, calm = judged(long_crisis(), 780), even(0, 900, 2, CALM)
+    judge = resumed(told, mark)
+    assert [alert.id for alert in judge.standing()] == [told[-1].id]
+    judge.advance(table_of(calm), moment_of(EPOCH + 900))
+    assert judge.standing() == []
 
 
 @settings(max_examples=30)
