@@ -30,6 +30,8 @@ def is_public(address: str) -> bool:
         inner = _embedded(ip)
         if inner is not None:
             return is_public(str(inner))
+        if ip.is_site_local:  # deprecated by RFC 3879, and still routed in old networks
+            return False
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 
@@ -61,12 +63,13 @@ class AddressGate:
             raise FetchError(f"{host} cannot be resolved: {error}") from error
         if not found:
             raise FetchError(f"{host} has no address")
-        if self._allow_private or f"{host.lower()}:{port}" in self._exceptions:
+        pair = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        if self._allow_private or pair.lower() in self._exceptions:
             return found
         for address in found:
             if not is_public(address):
                 raise ForbiddenAddressError(
-                    f"{host}:{port} is at {address}, which is not a public address",
-                    fix=f'where that is meant, add "{host}:{port}" to ingest.private_exceptions',
+                    f"{pair} is at {address}, which is not a public address",
+                    fix=f'where that is meant, add "{pair}" to ingest.private_exceptions',
                 )
         return found

@@ -9,7 +9,7 @@ from ingest.entries import collapse
 BLOCKS = ("p", "div", "br", "li", "ul", "ol", "h1", "h2", "h3", "h4", "h5", "h6", "tr", "td", "th", "blockquote", "hr")
 """Elements that part two words, where others stand within one."""
 
-HIDDEN = ("script", "style", "noscript", "template")
+HIDDEN = ("script", "style", "noscript", "template", "title")
 
 
 def text_of_page(page: bytes, url: str) -> str:
@@ -25,8 +25,9 @@ def text_of_fragment(html: str) -> str:
     if "<" not in html and "&" not in html:
         return collapse(html)
     try:
-        root = lxml.html.fragment_fromstring(html, create_parent="div")
-    except (lxml.etree.ParserError, ValueError):  # nothing but comments; or bytes that XML does not allow
+        # Within a div, tags of a whole page (`html`, a second `body`, a frameset) are tags like others.
+        root = lxml.html.document_fromstring(f"<div>{html}</div>")
+    except (lxml.etree.ParserError, ValueError):  # characters that XML does not allow
         return collapse(html)
     for hidden in root.xpath("|".join(f".//{name}" for name in HIDDEN)):
         hidden.drop_tree()

@@ -30,6 +30,7 @@ _DEFAULTS = (datetime(2001, 1, 1), datetime(2004, 2, 2))  # noqa: DTZ001
 
 ZONES: dict[str, tzinfo] = {
     "UTC": UTC,
+    "UT": UTC,
     "GMT": UTC,
     "Z": UTC,
     "ET": ZoneInfo("America/New_York"),
@@ -63,7 +64,8 @@ def parse_date(value: object, *, day_first: bool = False) -> datetime:
 
     Takes a datetime, a date, seconds (or milli-, micro-, nanoseconds) since the epoch, and texts such as
     `19 July 2020`, `2020-07-19 10:11`, ISO 8601, RFC 2822, `7:51 PM ET Fri, 17 July 2020`, `19/07/2020`.
-    Raises `ValueError` with the reason where year, month or day is missing or a guess would be needed.
+    Raises `ValueError` with the reason where year, month or day is missing or a guess would be needed, and of its kind
+    `UnknownZoneError` where only the zone is not understood.
     """
     if isinstance(value, datetime):
         return _in_utc(value)
@@ -73,7 +75,10 @@ def parse_date(value: object, *, day_first: bool = False) -> datetime:
         raise ValueError("no date" if value is None else f"{type(value).__name__} is no date")
     if isinstance(value, str):
         return _parse_text(_SPACE.sub(" ", value).strip(), day_first)
-    return _from_epoch(float(value))
+    try:
+        return _from_epoch(float(value))
+    except OverflowError:  # JSON has integers that no float can hold
+        raise ValueError("a number of that size is no date") from None
 
 
 @lru_cache(maxsize=4096)  # an archive names one day in many rows
@@ -135,8 +140,8 @@ def _from_words(text: str) -> datetime:
     text = _OFFSET.sub(r"\1\2:\3", text).removesuffix(":")
     try:
         found = [parser.parse(text, default=default, tzinfos=_zone) for default in _DEFAULTS]
-    except _UnknownZoneError as error:
-        raise ValueError(f"{text!r} has an unknown time zone, {error}") from None
+    except UnknownZoneError as error:
+        raise UnknownZoneError(f"{text!r} has an unknown time zone, {error}") from None
     except (ValueError, OverflowError, TypeError, AttributeError) as error:
         raise ValueError(f"{text!r} is no date") from error
     first, second = found
@@ -146,7 +151,7 @@ def _from_words(text: str) -> datetime:
     return _in_utc(first)
 
 
-class _UnknownZoneError(Exception):
+class UnknownZoneError(ValueError):
     """A zone's name that means several zones, or none."""
 
 
@@ -157,7 +162,7 @@ def _zone(name: str | None, offset: int | None) -> tzinfo | None:
         return None
     zone = ZONES.get(name.upper())
     if zone is None:
-        raise _UnknownZoneError(name)
+        raise UnknownZoneError(name)
     return zone
 
 

@@ -1,5 +1,6 @@
 """From what a source found to a document, with one set of rules for every source."""
 
+import logging
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -7,10 +8,12 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from ingest.dates import parse_date
-from ingest.errors import RowError
+from ingest.errors import FinSentryError, RowError
 from ingest.identity import canonical_url, document_id
 from ingest.settings import IngestSettings
 from stream.records import Document, SourceKind
+
+log = logging.getLogger(__name__)
 
 MAX_URL = 2048
 """A longer one is no link that a person could use; browsers and sites stop here too."""
@@ -56,6 +59,22 @@ class Rejected:
 
 
 Item = Document | Rejected
+
+
+def one_item(source: str, where: str, make: Callable[[], Document]) -> Item:
+    """What `make` gives, or `Rejected` with the reason where it cannot: one entry must not silence its `source`.
+
+    Raises what is no fault of the entry: every `FinSentryError` but `RowError`.
+    """
+    try:
+        return make()
+    except RowError as error:
+        return Rejected(where, error.message)
+    except FinSentryError:
+        raise
+    except Exception as error:  # ours or a library's, which the next read of the same entry would meet again
+        log.exception("event=entry_unreadable source=%s where=%r", source, where)
+        return Rejected(where, f"it cannot be read: {type(error).__name__}: {error}")
 
 
 class Source(Protocol):

@@ -3,7 +3,7 @@
 import logging
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -35,6 +35,7 @@ _BROKEN = (
     httpcore.TimeoutException,
     httpcore.UnsupportedProtocol,
     OSError,
+    UnicodeError,  # idna's, for a host such as xn--0
 )
 
 Connect = Callable[[Deadline], httpx.BaseTransport]
@@ -66,7 +67,9 @@ class Validators:
 
     @classmethod
     def of(cls, page: Page) -> "Validators":
-        return cls(page.headers.get("etag", ""), page.headers.get("last-modified", ""))
+        """Those of a page that can be sent back: a header of a request is printable ASCII."""
+        etag, modified = (page.headers.get(name, "") for name in ("etag", "last-modified"))
+        return cls(_sendable(etag), _sendable(modified))
 
     def headers(self) -> dict[str, str]:
         both = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
@@ -162,11 +165,10 @@ class Fetcher:
         if response.status_code != 200:
             return Page(str(response.url), response.status_code, headers=headers)
         length = headers.get("content-length", "")
-        if length.isdecimal() and int(length) > limit:
+        if length.isdecimal() and float(length) > limit:  # Python makes no int of more than 4,300 digits
             raise _too_long(response.url, limit)
-        unpack = _unpacker(headers.get("content-encoding", ""), response.url)
-        for chunk in response.iter_raw():
-            body += unpack(chunk, limit - len(body) + 1)
+        for piece in _unpacked(response, limit + 1):
+            body += piece
             if len(body) > limit:
                 raise _too_long(response.url, limit)
         return Page(str(response.url), response.status_code, bytes(body), headers)
@@ -214,7 +216,7 @@ def retry_after(value: str, now: datetime) -> float:
         return float(value)
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # the year has 20 digits
         return 0.0
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
     return max(0.0, (moment - now).total_seconds())
@@ -230,18 +232,37 @@ def _too_long(url: httpx.URL, limit: int) -> FetchError:
     return FetchError(f"{url} is longer than {limit:,} bytes", fix="raise ingest.max_response_bytes if that is meant")
 
 
-def _unpacker(encoding: str, url: httpx.URL) -> Callable[[bytes, int], bytes]:
-    """Decodes one chunk to at most so many bytes. Ours, since httpx's decoder inflates a chunk whatever comes of it."""
-    if encoding.strip().lower() in ("", "identity"):
-        return lambda chunk, _: chunk
-    if encoding.strip().lower() not in ("gzip", "x-gzip"):
-        raise FetchError(f"{url} is encoded as {encoding!r}, which was not asked for")
-    inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)
+def _sendable(value: str) -> str:
+    return value if value.isascii() and value.isprintable() else ""
 
-    def unpack(chunk: bytes, most: int) -> bytes:
-        try:
-            return inflater.decompress(inflater.unconsumed_tail + chunk, most)
-        except zlib.error as error:
-            raise FetchError(f"{url} is no valid gzip data: {error}") from error
 
-    return unpack
+def _unpacked(response: httpx.Response, most: int) -> Iterator[bytes]:
+    """The body in pieces. Those of a packed one are at most `most` bytes long; one of that length may be a part.
+
+    Ours, since httpx's decoder inflates a chunk whatever comes of it.
+    """
+    encoding = response.headers.get("content-encoding", "").strip().lower()
+    if encoding in ("", "identity"):
+        return response.iter_raw()
+    if encoding not in ("gzip", "x-gzip"):
+        raise FetchError(f"{response.url} is encoded as {encoding!r}, which was not asked for")
+    return _gunzipped(response.iter_raw(), most, response.url)
+
+
+def _gunzipped(chunks: Iterator[bytes], most: int, url: httpx.URL) -> Iterator[bytes]:
+    """Every member of the data (RFC 1952, 2.2). Raises `FetchError` where it is no gzip, or breaks off."""
+    member = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    begun = False
+    for chunk in chunks:
+        while chunk:
+            if member.eof:
+                member = zlib.decompressobj(zlib.MAX_WBITS | 16)
+            begun = True
+            try:
+                piece = member.decompress(chunk, most)
+            except zlib.error as error:
+                raise FetchError(f"{url} is no valid gzip data: {error}") from error
+            yield piece
+            chunk = member.unconsumed_tail or member.unused_data
+    if begun and not member.eof:
+        raise FetchError(f"{url} breaks off in the middle of its gzip data")

@@ -38,7 +38,8 @@ class Memory:
     """Ids and story heads of the documents of the last `memory_hours`, at most `memory_documents`.
 
     It goes by the time at which documents were appended to the topic, so that an archive of old dates that is replayed
-    twice is known the second time; whether two documents tell one story goes by their event times.
+    twice is known the second time, if it has no more than `memory_documents`: of a longer one nothing is, since each
+    document that is published again drops the next. Whether two documents tell one story goes by their event times.
     """
 
     def __init__(self, settings: IngestSettings) -> None:

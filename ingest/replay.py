@@ -62,7 +62,7 @@ def replay(
 
     `speed` is how many times faster than the archive's own dates it goes. `progress` gets the documents done and all of
     them. `stop` ends it early. Raises `InputError` where the file cannot be read as an archive, `BrokerError` where
-    Kafka lost something: what it took is recognised by the next replay.
+    Kafka lost something: what it took is recognised by the next replay, where the archive fits `memory_documents`.
     """
     if speed != "max" and not 0 < speed < math.inf:
         raise InputError(f"speed is {speed}", fix="give a number above 0, or max")
@@ -71,6 +71,12 @@ def replay(
     archive = ArchiveSource(path, settings, options, clock=clock)
     rejections = _Rejections(archive)
     documents = _read(archive, rejections)
+    if len(documents) > settings.memory_documents:
+        log.warning(
+            "event=archive_exceeds_memory source=%s documents=%d memory_documents=%d"
+            " fix='raise ingest.memory_documents, or repeated rows and a second replay are published again'",
+            archive.name, len(documents), settings.memory_documents,
+        )  # fmt: skip
     outcomes = dict.fromkeys(Outcome, 0)
     pace = _Pace(speed, stop, monotonic)
     for done, document in enumerate(documents):

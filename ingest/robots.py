@@ -22,7 +22,7 @@ FAILED_SECONDS = 60.0
 """A robots.txt that the server fails to give means "no" (RFC 9309, 2.3.1.4), but is asked for again soon."""
 
 MANY_SITES = 1000
-"""Beyond so many, those that are no longer believed are forgotten."""
+"""Beyond so many, the one that was asked longest ago is forgotten."""
 
 
 class Answer(Protocol):
@@ -80,9 +80,9 @@ class Robots:
                 return known
         rules = self._ask(f"{site}/robots.txt")
         with self._lock:
+            self._sites.pop(site, None)  # so that they stand in the order in which they were asked
             if len(self._sites) >= MANY_SITES:
-                now = self._monotonic()
-                self._sites = {known: kept for known, kept in self._sites.items() if kept.until > now}
+                del self._sites[next(iter(self._sites))]
             self._sites[site] = rules
         return rules
 

@@ -64,7 +64,10 @@ class FieldPaths(BaseModel):
 
 
 class JsonApiSource(_Source):
-    """A JSON API that answers with a list of items, newest or oldest first, in pages that a cursor leads through."""
+    """A JSON API that answers with a list of items: one page in any order, or pages whose cursor leads to newer items.
+
+    A fetch begins at the last cursor: one that leads to older items would find nothing new after the first fetches.
+    """
 
     type: Literal["json_api"] = Field("json_api", description="Says that the source is a JSON API.")
     kind: SourceKind = Field("social", description="news, social or filing.")
@@ -72,7 +75,11 @@ class JsonApiSource(_Source):
     items: str = Field("", description="Path of the list of items in the answer; empty: the answer is the list.")
     fields: FieldPaths = Field(default_factory=FieldPaths, description="Path of each field in an item.")
     params: dict[str, str] = Field({}, description="Query parameters of every request.")
-    cursor_param: str = Field("", description="Query parameter that takes the cursor; empty: there is one page.")
+    cursor_param: str = Field(
+        "",
+        description="Query parameter that takes the cursor, which must lead to newer items; empty: only the first page"
+        " is read, which is right where the newest items come first.",
+    )
     next_cursor: str = Field("", description="Path of the next cursor in the answer.")
     max_pages: int = Field(20, ge=1, le=1000, description="Most pages of one fetch; the next one goes on from there.")
     robots: bool = Field(True, description="Honour robots.txt; off only for an API whose owner agreed to the crawler.")
@@ -118,7 +125,11 @@ class IngestSettings(BaseModel):
     memory_hours: float = Field(
         72.0, gt=0, le=24 * 30, description="How long an id is known, and how far apart copies of one story may be."
     )
-    memory_documents: int = Field(200_000, ge=1, description="Most documents remembered; about 2 kB each.")
+    memory_documents: int = Field(
+        200_000,
+        ge=1,
+        description="Most documents remembered; about 2 kB each. An older one is published again when it is met again.",
+    )
     near_duplicate: float = Field(
         0.8, gt=0.5, le=1, description="Share of word pairs that two texts must have in common to be one story."
     )

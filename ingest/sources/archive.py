@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ingest.entries import Entry, EntryRules, Item, Rejected
+from ingest.entries import Entry, EntryRules, Item, Rejected, one_item
 from ingest.errors import InputError, RowError
 from ingest.settings import IngestSettings
 from ingest.sources.tables import Row, open_table
@@ -80,10 +80,7 @@ class ArchiveSource:
     def _item(self, row: Row) -> Item:
         if row.problem:
             return Rejected(row.where, row.problem)
-        try:
-            return self._rules.document(self._entry(row.cells))
-        except RowError as error:
-            return Rejected(row.where, error.message)
+        return one_item(self.name, row.where, lambda: self._rules.document(self._entry(row.cells)))
 
     def _entry(self, cells: Sequence[object]) -> Entry:
         def cell(role: str) -> object:

@@ -2,16 +2,17 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import httpx
 import msgspec
 
-from ingest.entries import Entry, EntryRules, Item, Rejected
+from ingest.entries import Entry, EntryRules, Item, one_item
 from ingest.errors import FetchError, InputError, RowError
 from ingest.http import Fetcher
 from ingest.settings import IngestSettings, JsonApiSource
-from stream.records import SourceKind
+from stream.records import Document, SourceKind
 
 CURSOR_REFUSED = (400, 404, 410)
 """What an API answers with where it no longer knows a cursor: cursors expire, and none is worth a source."""
@@ -40,7 +41,7 @@ class JsonApi:
             answer = self._ask()
             items = self._items(answer)
             for number, item in enumerate(items, start=1):
-                yield self._item(number, item)
+                yield one_item(self.name, f"item {number}", partial(self._document, item))
             following = _text(find(answer, self._api.next_cursor)) if self._api.next_cursor else ""
             if not items or not following or following == self._cursor:
                 return
@@ -82,21 +83,18 @@ class JsonApi:
             )
         return items
 
-    def _item(self, number: int, item: object) -> Item:
+    def _document(self, item: object) -> Document:
         fields = self._api.fields
-        try:
-            return self._rules.document(
-                Entry(
-                    text=_text(find(item, fields.text)),
-                    title=_text(find(item, fields.title)) if fields.title else "",
-                    published=find(item, fields.published_at),
-                    url=_text(find(item, fields.url)) if fields.url else "",
-                    native_id=_text(find(item, fields.id)) if fields.id else "",
-                    language=_text(find(item, fields.language)) if fields.language else "",
-                )
+        return self._rules.document(
+            Entry(
+                text=_text(find(item, fields.text)),
+                title=_text(find(item, fields.title)) if fields.title else "",
+                published=find(item, fields.published_at),
+                url=_text(find(item, fields.url)) if fields.url else "",
+                native_id=_text(find(item, fields.id)) if fields.id else "",
+                language=_text(find(item, fields.language)) if fields.language else "",
             )
-        except RowError as error:
-            return Rejected(f"item {number}", error.message)
+        )
 
 
 def find(value: object, path: str) -> Any:

@@ -108,9 +108,8 @@ class CsvTable:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        headers = [(self._header(delimiter), delimiter) for delimiter in DELIMITERS]
         self.columns: Sequence[str]
-        self.columns, self._delimiter = max(headers, key=lambda found: len(found[0]))
+        self.columns, self._delimiter = max(self._headers(), key=lambda found: len(found[0]))
 
     def rows(self) -> Iterator[Row]:
         # The limit belongs to the process, not to a reader; the default is shorter than the texts we take.
@@ -132,12 +131,22 @@ class CsvTable:
                 if cells:
                     yield Row(_place(number, line), cells, self._problem(cells))
 
+    def _headers(self) -> list[tuple[list[str], str]]:
+        """The header as each delimiter reads it that can. Raises `InputError` where none can."""
+        found: list[tuple[list[str], str]] = []
+        problems: list[csv.Error] = []
+        for delimiter in DELIMITERS:
+            try:
+                found.append((self._header(delimiter), delimiter))
+            except csv.Error as error:  # in `"time","text"` something else than a semicolon follows a quote
+                problems.append(error)
+        if not found:
+            raise InputError(f"{self._path} has no readable header: {problems[0]}", fix="check its first line")
+        return found
+
     def _header(self, delimiter: str) -> list[str]:
         with self._open() as file:
-            try:
-                header = next(csv.reader(file, delimiter=delimiter, strict=True), [])
-            except csv.Error as error:
-                raise InputError(f"{self._path} has no readable header: {error}", fix="check its first line") from error
+            header = next(csv.reader(file, delimiter=delimiter, strict=True), [])
         broken = _invalid_byte("".join(header))
         if broken:
             raise InputError(

@@ -35,6 +35,7 @@ def test_addresses_of_the_internet_are_public(address: str) -> None:
         "fe80::1",
         "fe80::1%eth0",
         "fc00::1",
+        "fec0::1",
         "ff02::1",
         "::ffff:127.0.0.1",
         "::ffff:10.0.0.1",
@@ -68,6 +69,14 @@ def test_an_exception_is_one_host_with_one_port() -> None:
     for host, port in (("127.0.0.1", 8081), ("localhost", 8080), ("sim.example", 443)):
         with pytest.raises(ForbiddenAddressError):
             allowed.addresses(host, port)
+
+
+def test_an_exception_for_an_ipv6_address_stands_in_brackets() -> None:
+    allowed = gate("::1", exceptions=["[::1]:8080"])
+    assert allowed.addresses("::1", 8080) == ["::1"]  # as httpcore passes it
+    with pytest.raises(ForbiddenAddressError, match=r"\[::1\]:8081 is at ::1") as caught:
+        allowed.addresses("::1", 8081)
+    assert '"[::1]:8081"' in caught.value.fix
 
 
 def test_private_addresses_can_be_allowed_altogether() -> None:

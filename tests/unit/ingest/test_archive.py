@@ -94,6 +94,12 @@ def test_the_delimiter_is_found(write: Write, delimiter: str) -> None:
     assert documents[0].text == "Bank fails"
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_header_may_be_quoted(write: Write, delimiter: str) -> None:
+    documents, _ = read(write(f'"time"{delimiter}"text"\n"2020-07-19"{delimiter}"Bank fails"\n'))
+    assert documents[0].text == "Bank fails"
+
+
 def test_a_byte_order_mark_is_no_part_of_the_first_column(write: Write) -> None:
     documents, _ = read(write(b"\xef\xbb\xbf" + "Time,Headlines\n2020-07-19,Bänk fails\n".encode()))
     assert documents[0].text == "Bänk fails"
@@ -193,6 +199,7 @@ def test_an_archive_with_a_header_alone_has_no_rows(write: Write) -> None:
             "--column text=NAME",
         ),
         ("a.csv", b"Headlines\nBank fails\n", "no time column; its columns are: Headlines", "--column time=NAME"),
+        ("a.csv", b'"Time,Headlines\n', "has no readable header: unexpected end of data", "first line"),
         ("a.csv", b"\n\n", "no text column; its columns are: none", "--column text=NAME"),
         ("a.jsonl", b"Time,Headlines\n2020-07-19,Bank fails\n", "no JSON object in its first", '{"text"'),
         ("a.jsonl", b'{"time": "2020-07-19"}\n', "no text column; its columns are: time", "--column text=NAME"),
@@ -266,6 +273,7 @@ def test_json_lines_are_rows(tmp_path: Path) -> None:
         (b'{"text": "caf\xe9", "time": "2020-07-19"}\n', "no JSON"),
         ({"text": ["Bank"], "time": "2020-07-19"}, "a cell holds a list"),
         ({"text": "Bank fails", "time": None}, "no date"),
+        ({"text": "Bank fails", "time": 10**399}, "a number of that size is no date"),
         ({"time": "2020-07-19"}, "no text"),
     ],
 )

@@ -44,6 +44,11 @@ def test_a_page_without_an_article_has_no_text(page: bytes) -> None:
         ("x<script>alert(1)</script>y<style>p{}</style>z", "xyz"),
         ("<!-- nothing -->", ""),
         ("<p>unclosed <b>bold", "unclosed bold"),
+        ("<html><head></head></html>", ""),
+        ("<html><head><title>Wire</title></head><body>Bank fails</body></html>", "Bank fails"),
+        ("<html><body><p>one</p></body><body><p>two</p></body></html>", "one two"),
+        ("<html><frameset><frame src='x'></frameset></html>", ""),
+        ("a</div>b", "a b"),
         ("", ""),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.dates import parse_date
+from ingest.dates import UnknownZoneError, parse_date
 
 MOMENT = datetime(2020, 7, 19, 10, 11, tzinfo=UTC)
 DAY = datetime(2020, 7, 19, tzinfo=UTC)
@@ -29,6 +29,7 @@ DAY = datetime(2020, 7, 19, tzinfo=UTC)
         ("20200719T101100", MOMENT),
         ("2020/7/19 10:11", MOMENT),
         ("Sun, 19 Jul 2020 10:11:00 GMT", MOMENT),
+        ("Sun, 19 Jul 2020 10:11:00 UT", MOMENT),
         ("Sun, 19 Jul 2020 06:11:00 -0400", MOMENT),
         ("Sun, 19 Jul 2020 06:11:00 EDT", MOMENT),
         ("6:11  AM ET Sun, 19 July 2020", MOMENT),
@@ -98,10 +99,17 @@ def test_what_needs_a_guess_is_refused(text: str, reason: str) -> None:
         parse_date(text)
 
 
-@pytest.mark.parametrize("value", [None, True, [], {}, float("nan"), float("inf"), 1e30])
+@pytest.mark.parametrize(
+    "value", [None, True, [], {}, float("nan"), float("inf"), 1e30, pytest.param(10**400, id="huge")]
+)
 def test_what_is_no_date_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match="no date"):
         parse_date(value)
+
+
+def test_a_zone_that_is_not_known_can_be_told_from_other_errors() -> None:
+    with pytest.raises(UnknownZoneError):
+        parse_date("19 July 2020 10:11 XST")
 
 
 def test_the_order_of_day_and_month_is_what_the_option_says() -> None:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -73,6 +74,12 @@ def test_a_feed_that_has_not_changed_is_not_read_again() -> None:
     assert list(source.read()) == []
 
 
+def test_a_feed_with_a_validator_that_cannot_be_sent_is_read_again() -> None:
+    source = feed(Web({URL: httpx.Response(200, headers=[(b"etag", b'"\xe9"')], content=RSS.encode())}))
+    for _ in range(2):
+        assert len(list(source.read())) == 2
+
+
 def test_a_feed_that_was_not_read_to_its_end_is_read_again() -> None:
     web = Web({URL: answer(RSS, etag='"1"')})
     source = feed(web)
@@ -84,7 +91,7 @@ def test_a_feed_that_was_not_read_to_its_end_is_read_again() -> None:
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        (b"", "neither RSS nor Atom"),
+        (b"", "it is empty"),
         (b"<html><body>Not found</body></html>", "neither RSS nor Atom"),
         (b"<rss", "unclosed token|not well-formed|neither RSS nor Atom"),
         (b"\x89PNG\r\n\x1a\n\0\0\0", "not well-formed|neither RSS nor Atom"),
@@ -109,6 +116,95 @@ def test_a_broken_entry_costs_itself_alone() -> None:
     body = RSS.replace("<title>Shares fall</title>", "<title> </title>").replace("+0100", "+0100 sometime")
     items = list(feed(Web({URL: answer(body)})).read())
     assert [str(item) for item in items if isinstance(item, Rejected)][-1] == "entry 2: no text"
+
+
+def dated(date: str, **values: object) -> list[Any]:
+    """What a feed gives whose one entry has `date`."""
+    items = f"<item><title>Bank shut</title><pubDate>{date}</pubDate></item>"
+    return list(feed(Web({URL: answer(f'<rss version="2.0"><channel>{items}</channel></rss>')}), **values).read())
+
+
+@pytest.mark.parametrize(
+    ("date", "moment"),
+    [
+        ("2020/07/19 10:11", datetime(2020, 7, 19, 10, 11, tzinfo=UTC)),
+        ("20200719T101010Z", datetime(2020, 7, 19, 10, 10, 10, tzinfo=UTC)),
+        ("2020-07-19 10:11 EST", datetime(2020, 7, 19, 15, 11, tzinfo=UTC)),
+        ("Sun, 19 Jul 2020 10:00:00 BST", datetime(2020, 7, 19, 9, tzinfo=UTC)),
+        ("Sun, 19 Jul 2020 10:00:00 CEST", datetime(2020, 7, 19, 8, tzinfo=UTC)),
+        ("Sun, 19 Jul 2020 10:00:00 JST", datetime(2020, 7, 19, 1, tzinfo=UTC)),
+        ("Sun, 19 Jul 2020 10:00:00 HKT", datetime(2020, 7, 19, 2, tzinfo=UTC)),
+        ("Sun, 19 Jul 2020 10:00:00 UT", datetime(2020, 7, 19, 10, tzinfo=UTC)),
+        ("1595152800", datetime(2020, 7, 19, 10, tzinfo=UTC)),
+        ("Sun, 19 Jul 20 10:00:00 GMT", datetime(2020, 7, 19, 10, tzinfo=UTC)),  # RFC 822, which feedparser reads
+    ],
+)
+def test_a_date_is_read_strictly_before_it_is_guessed(date: str, moment: datetime) -> None:
+    assert dated(date)[0].published_at == moment
+
+
+def test_the_order_of_day_and_month_is_the_sources() -> None:
+    assert dated("03/04/2020", day_first=True)[0].published_at == datetime(2020, 4, 3, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("date", "reason"),
+    [
+        ("Sun, 19 Jul 2020 10:00:00 XST", "unknown time zone, XST"),
+        ("0000-00-00 00:00:00", "'0000-00-00 00:00:00' is no date"),
+    ],
+)
+def test_no_guess_is_made_of_a_date_that_cannot_be_meant(date: str, reason: str) -> None:
+    assert reason in dated(date)[0].reason
+
+
+def test_an_empty_date_is_none() -> None:
+    assert dated("")[0].published_at == NOW
+
+
+@pytest.mark.parametrize(
+    "html",
+    ["<html><head></head></html>", "<html><body>a</body><body>b</body></html>", "<html><frameset></frameset></html>"],
+)
+def test_a_whole_page_in_a_description_is_html_like_other(html: str) -> None:
+    body = RSS.replace("&lt;p&gt;Depositors", f"<![CDATA[{html}]]>&lt;p&gt;Depositors")
+    assert [type(item) for item in feed(Web({URL: answer(body)})).read()] == [Document, Document]
+
+
+def test_a_character_that_does_not_exist_is_an_error_of_the_feed() -> None:
+    with pytest.raises(FetchError, match="is no feed: it cannot be parsed: UnicodeEncodeError"):
+        list(feed(Web({URL: answer(RSS.replace("Shares fall", "Shares &#xD800; fall"))})).read())
+
+
+def test_a_broken_feed_is_sent_again() -> None:
+    web = Web({URL: answer(RSS[:-30], etag='"1"')})
+    source = feed(web)
+    for _ in range(2):
+        assert isinstance(list(source.read())[-1], Rejected)
+    assert "if-none-match" not in web.requests[-1].headers
+
+
+def spelled(charset: str, declaration: str) -> bytes:
+    """A declaration that is not `<!ENTITY` in bytes, as a text in `charset`."""
+    if charset == "utf-7":
+        return declaration.replace("<!", "+ADwAIQ-").encode()
+    if charset == "iso-2022-jp":
+        return declaration.replace("<!E", "<!\x1b(BE").encode()
+    return declaration.encode(charset)
+
+
+@pytest.mark.parametrize("where", ["header", "declaration"])
+@pytest.mark.parametrize("charset", ["cp037", "utf-7", "iso-2022-jp"])
+def test_no_charset_hides_entities(charset: str, where: str) -> None:
+    start = "<?xml version='1.0'?>" if where == "header" else f"<?xml version='1.0' encoding='{charset}'?>"
+    rest = "<rss version='2.0'><channel><item><title>a &x; b</title></item></channel></rss>"
+    declaration = "<!DOCTYPE rss [<!ENTITY x 'lol'>]>"
+    body = b"".join(
+        (start.encode(charset), spelled(charset, declaration), rest.encode("cp037" if charset == "cp037" else "ascii"))
+    )
+    content_type = f"application/xml; charset={charset}" if where == "header" else "application/xml"
+    with pytest.raises(FetchError, match="declares XML entities"):
+        list(feed(Web({URL: answer(body, content_type)})).read())
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
@@ -146,6 +242,7 @@ def test_an_article_gives_the_full_text() -> None:
     [
         httpx.Response(404),
         httpx.ConnectError("refused"),
+        httpx.Response(302, headers={"location": "http://xn--0/"}),
         answer("<html></html>", "text/html"),
         answer(b"%PDF-1.4", "application/pdf"),
     ],

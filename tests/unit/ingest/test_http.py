@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from ingest.errors import FetchError, StoppingError
-from ingest.http import Validators, retry_after
+from ingest.http import Page, Validators, retry_after
 from ingest.settings import IngestSettings
 from tests.unit.ingest.documents import NOW
 from tests.unit.ingest.web import Web, raw
@@ -41,6 +41,18 @@ def test_a_page_that_has_not_changed_is_not_sent_again() -> None:
 
     web = Web({URL: answer})
     assert web.fetcher.fetch(URL, validators=Validators('"1"', "Sun, 19 Jul 2020 10:11:00 GMT")).unchanged
+
+
+@pytest.mark.parametrize(("value", "kept"), [('"1"', True), ('"\u00e9"', False), ('"\x00"', False), ('"\t"', False)])
+def test_a_validator_that_no_request_can_carry_is_none(value: str, kept: bool) -> None:
+    page = Page(URL, 200, headers={"etag": value, "last-modified": value})
+    assert Validators.of(page) == (Validators(value, value) if kept else Validators())
+
+
+@pytest.mark.parametrize("url", ["http://xn--0/", "http://xn--a-ecp.example/"])
+def test_a_host_that_no_name_can_have_is_an_error_that_names_it(url: str) -> None:
+    with pytest.raises(FetchError, match="could not be fetched"):
+        Web().fetcher.fetch(url)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 418, 429, 500, 503])
@@ -102,8 +114,9 @@ def test_a_redirect_into_a_forbidden_path_is_not_followed() -> None:
     assert "http://b.example/private/x" not in web.asked
 
 
-def test_an_announced_length_above_the_limit_is_refused_before_it_is_read() -> None:
-    web = Web({URL: raw(b"x", content_length="1001")}, settings(max_response_bytes=1000))
+@pytest.mark.parametrize("length", ["1001", "9" * 5000])
+def test_an_announced_length_above_the_limit_is_refused_before_it_is_read(length: str) -> None:
+    web = Web({URL: raw(b"x", content_length=length)}, settings(max_response_bytes=1000))
     with pytest.raises(FetchError, match="longer than 1,000 bytes"):
         web.fetcher.fetch(URL)
 
@@ -127,6 +140,30 @@ def test_a_packed_bomb_is_cut_off_while_it_is_unpacked() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1_000_000  # one piece of 4 kB would become 4 MB
+
+
+def test_all_members_of_a_packed_page_are_unpacked() -> None:
+    body = b"".join(gzip.compress(piece * 10_000) for piece in (b"one", b"two", b"three"))
+    web = Web({URL: raw(body, content_encoding="gzip")})
+    assert web.fetcher.fetch(URL).body == b"one" * 10_000 + b"two" * 10_000 + b"three" * 10_000
+
+
+def test_members_are_counted_together() -> None:
+    web = Web({URL: raw(gzip.compress(b"x" * 600) * 2, content_encoding="gzip")}, settings(max_response_bytes=1000))
+    with pytest.raises(FetchError, match="longer than 1,000 bytes"):
+        web.fetcher.fetch(URL)
+
+
+@pytest.mark.parametrize("missing", [1, 8, 20])
+@pytest.mark.parametrize("before", [b"", gzip.compress(b"whole", mtime=0)], ids=["alone", "behind another"])
+def test_a_packed_page_that_breaks_off_is_an_error(before: bytes, missing: int) -> None:
+    body = before + gzip.compress(b"hello" * 10_000)[:-missing]
+    with pytest.raises(FetchError, match="breaks off in the middle of its gzip data"):
+        Web({URL: raw(body, content_encoding="gzip")}).fetcher.fetch(URL)
+
+
+def test_an_empty_page_may_be_called_packed() -> None:
+    assert Web({URL: raw(b"", content_encoding="gzip")}).fetcher.fetch(URL).body == b""
 
 
 @pytest.mark.parametrize(("encoding", "reason"), [("gzip", "no valid gzip"), ("br", "which was not asked for")])
@@ -190,6 +227,7 @@ def test_a_crawler_that_stops_does_not_wait_for_its_turn() -> None:
         ("", 0.0),
         ("soon", 0.0),
         ("-5", 0.0),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", 0.0),
     ],
 )
 def test_retry_after_is_a_number_or_a_date(value: str, seconds: float) -> None:

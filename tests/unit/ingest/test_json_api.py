@@ -133,6 +133,7 @@ def test_fields_may_lie_deep() -> None:
         ({"text": ["Bank"]}, "a JSON list where a text should stand"),
         ({"created_at": None}, "no date"),
         ({"created_at": "soon"}, "year, month and day"),
+        ({"created_at": 10**399}, "a number of that size is no date"),
         ({"created_at": "2026-04-10"}, "in the future"),
         ({"text": "x" * 1_000_001}, "the limit is 1,000,000"),
     ],

@@ -69,6 +69,21 @@ def test_a_second_replay_publishes_nothing_new(tmp_path: Path) -> None:
     assert len(producer.records) == 3
 
 
+def test_an_archive_that_is_longer_than_the_memory_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def replayed(memory_documents: int) -> list[str]:
+        settings = IngestSettings(memory_documents=memory_documents)
+        caplog.clear()
+        replay(archive(tmp_path), publisher(InMemoryProducer()), settings, clock=clock)
+        return [record.message for record in caplog.records if "archive_exceeds_memory" in record.message]
+
+    assert replayed(4) == []
+    (warning,) = replayed(3)
+    assert "documents=4" in warning
+    assert "ingest.memory_documents" in warning
+
+
 def test_documents_are_sent_in_event_order(tmp_path: Path) -> None:
     producer = InMemoryProducer()
     path = archive(tmp_path, "Time,Headlines\n2020-07-19,Later one\n2018-07-19,Early one\n2019-07-19,Middle one\n")

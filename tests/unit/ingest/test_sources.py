@@ -41,6 +41,7 @@ class Kind(ABC):
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.clock: Callable[[], datetime] = lambda: NOW
 
     def holding(self, *entries: Given) -> Source:
         return self.source(self.content(entries))
@@ -66,7 +67,7 @@ class CsvKind(Kind):
     def source(self, content: bytes) -> Source:
         path = self.folder / f"wire{self.suffix}"
         path.write_bytes(content)
-        return ArchiveSource(path, SETTINGS, ArchiveOptions(), clock=lambda: NOW)
+        return ArchiveSource(path, SETTINGS, ArchiveOptions(), clock=self.clock)
 
 
 class JsonLinesKind(CsvKind):
@@ -89,7 +90,7 @@ class FeedKind(Kind):
 
     def source(self, content: bytes) -> Source:
         web = Web({self.url: httpx.Response(200, content=content)}, SETTINGS)
-        return Feed(FeedSource(name="wire", url=self.url), SETTINGS, web.fetcher, clock=lambda: NOW)
+        return Feed(FeedSource(name="wire", url=self.url), SETTINGS, web.fetcher, clock=self.clock)
 
 
 class JsonApiKind(Kind):
@@ -100,7 +101,7 @@ class JsonApiKind(Kind):
 
     def source(self, content: bytes) -> Source:
         web = Web({self.url: httpx.Response(200, content=content)}, SETTINGS)
-        return JsonApi(JsonApiSource(name="wire", url=self.url), SETTINGS, web.fetcher, clock=lambda: NOW)
+        return JsonApi(JsonApiSource(name="wire", url=self.url), SETTINGS, web.fetcher, clock=self.clock)
 
 
 KINDS: tuple[Callable[[Path], Kind], ...] = (CsvKind, JsonLinesKind, FeedKind, JsonApiKind)
@@ -158,6 +159,7 @@ def test_every_entry_is_accounted_for(kind: Kind) -> None:
         (Given(date="2026-03-12"), "in the future"),
         (Given(date="2126-03-12"), "in the future"),
         (Given(date="not today"), "year, month and day"),
+        (Given(date="0000-00-00 00:00:00"), "is no date"),
         (Given(date="February 2019"), "names no day"),
         (Given(text="x" * 10_001), "the text has 10,001 bytes; the limit is 10,000"),
     ],
@@ -169,6 +171,23 @@ def test_an_entry_that_cannot_be_a_document_costs_itself_alone(kind: Kind, entry
     assert rejected.where
     assert reason in rejected.reason
     assert len(documents(items)) == 2
+
+
+def test_a_fault_that_nobody_foresaw_costs_one_entry_alone(kind: Kind, caplog: pytest.LogCaptureFixture) -> None:
+    times = iter([NOW, None, NOW])
+
+    def clock() -> datetime:
+        now = next(times)
+        if now is None:
+            raise AssertionError("too many bodies")
+        return now
+
+    kind.clock = clock
+    items = list(kind.holding(*(Given(id=str(number)) for number in range(3))).read())
+    (rejected,) = (item for item in items if isinstance(item, Rejected))
+    assert rejected.reason == "it cannot be read: AssertionError: too many bodies"
+    assert sum(isinstance(item, Document) for item in items) == 2
+    assert "event=entry_unreadable source=wire" in caplog.text
 
 
 def test_white_space_in_a_text_is_collapsed(kind: Kind) -> None:
