@@ -64,16 +64,16 @@ def _set(name: str, report: Report) -> Iterator[str]:
             f"         {cells}"
         )
     if report.by_topic is not None and NEGATIVE in report.classes:
-        yield from _by_topic(report.by_topic, list(report.classes))
+        yield from _by_topic(report.by_topic)
 
 
-def _by_topic(by_topic: ByTopic, classes: Sequence[str]) -> Iterator[str]:
-    negative = classes.index(NEGATIVE)
+def _by_topic(by_topic: ByTopic) -> Iterator[str]:
+    negative = by_topic.classes.index(NEGATIVE)
     width = max(map(len, by_topic.confusions))
     texts = sum(sum(map(sum, confusion)) for confusion in by_topic.confusions.values())
     yield (
         f"  by topic ({by_topic.labelled:,} of {texts:,} labelled, the others predicted); the counts at the end are"
-        f" {', '.join(classes)} as called, a group a label"
+        f" {', '.join(by_topic.classes)} as called, a group a label"
     )
     yield f"     {'':<{width}}  texts  right  negative  called so  recall of negatives"
     for topic, confusion in by_topic.confusions.items():

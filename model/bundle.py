@@ -35,6 +35,9 @@ DEFAULT_BUNDLE = SHIPPED / "default"
 _LIST_OF_NUMBERS = re.compile(rb"\[\n[\d\s,.]+\]")
 """In indented JSON, where no string holds a line break: one line is enough for a histogram."""
 
+_EXTERNAL = b"\n\x08location\x12"
+"""In a model that keeps weights in other files: the key, in protobuf, that names one (`TensorProto.external_data`)."""
+
 _RESTORE = "Restore the folder from where it came, or make a new one with `finsentry export`."
 
 Precision = Literal["fp32", "fp16", "int8"]
@@ -47,7 +50,7 @@ class Temperatures(msgspec.Struct, frozen=True, kw_only=True):
     sentiment: float = 1.0
 
 
-class Scores(msgspec.Struct, frozen=True, kw_only=True):
+class Scores(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How one head of this very model does on one set that training never saw."""
 
     texts: int
@@ -55,6 +58,10 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
     macro_f1: float
     calibration_error: float
     """Expected calibration error of the tempered probabilities, 15 bins of equal width."""
+    among: tuple[str, ...] = ()
+    """The classes that the set knows, where these are not all: all numbers but `served` are measured among them."""
+    served: float | None = None
+    """Accuracy of what is served, every class allowed, where that is not `accuracy`."""
 
 
 class Loss(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +78,7 @@ class ByTopic(msgspec.Struct, frozen=True, kw_only=True):
     labelled: int
     """Texts whose topic is a label, of another set with the same text; the others have their predicted one."""
     classes: tuple[str, ...]
-    """Those that the set knows."""
+    """All of the head, as they are served; in manifests of before that those that the set knows."""
     confusions: dict[str, list[list[int]]]
     """By topic, those that occur; rows are labels and columns predictions, in the order of `classes`."""
 
@@ -176,6 +183,8 @@ class Bundle:
         manifest = read_manifest(folder / MANIFEST_FILE)
         for name in _files(manifest):
             _verify(folder, name, manifest.files.get(name))
+            if name.endswith(MODEL_FILE):
+                _require_whole(folder / name)
         return cls(folder, manifest)
 
     def heads(self) -> "dict[Head, Bundle]":
@@ -284,6 +293,15 @@ def _verify(folder: Path, name: str, record: FileRecord | None) -> None:
         raise BundleError(f"{path}: {size} bytes instead of {record.size}", fix=_RESTORE)
     if sha256 != record.sha256:
         raise BundleError(f"{path}: damaged: its SHA-256 is not the one in {MANIFEST_FILE}", fix=_RESTORE)
+
+
+def _require_whole(path: Path) -> None:
+    """Raises `BundleError` where weights of the model at `path` lie in other files: no hash here is of those."""
+    if _EXTERNAL in path.read_bytes():
+        raise BundleError(
+            f"{path}: keeps weights in other files, which nothing verifies",
+            fix="Save it as one file: onnx.save(onnx.load(MODEL), PATH), and write its manifest again.",
+        )
 
 
 def _require_labels(path: Path, key: str, found: tuple[str, ...], wanted: tuple[str, ...]) -> None:

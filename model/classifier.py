@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 from model.batching import cut_batches, is_full, pad, round_up
 from model.bundle import DEFAULT_BUNDLE, Bundle
-from model.drift import Profile, Reference
+from model.drift import ENOUGH_REFERENCE, Profile, Reference
 from model.errors import BundleError
 from model.labels import SENTIMENTS, TOPICS, Head, Sentiment
 from model.placement import Placement
@@ -194,11 +194,12 @@ class Classifier:
     def drift(self) -> dict[str, float]:
         """How far what was classified lately is from what the bundle was made for, by feature; see `model.drift`.
 
-        Empty where the bundle does not say what it was made for, or too few texts were classified to tell.
+        Empty where the bundle does not say what it was made for, or says it by too few texts, or too few were
+        classified to tell.
         """
         made_for = self.bundle.manifest.reference
         with self._profile_lock:
-            if made_for is None or self._profile.texts < ENOUGH_TEXTS:
+            if made_for is None or made_for.texts < ENOUGH_REFERENCE or self._profile.texts < ENOUGH_TEXTS:
                 return {}
             return self._profile.distances(made_for)
 

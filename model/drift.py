@@ -32,6 +32,9 @@ FEATURES: Final = {
 SMOOTHING = 0.5
 """Added to each bin: one text in a bin that was empty must not be infinitely far away."""
 
+ENOUGH_REFERENCE = 400
+"""Texts of a reference: against one of 75 a stream just like it is 0.2 away, by chance alone."""
+
 HALF_AT = 20_000
 """Texts after which a stream's counts are halved, so that its profile follows the last tens of thousands."""
 

@@ -10,7 +10,14 @@ _SPACE = re.compile(r"[\s\u200b-\u200d\ufeff]+")
 # Pictographs, dingbats and arrows: what people mean a mood by. Joiners and skin tones are dropped with the variation
 # selectors; two regional indicators (a flag) become two words, which does no harm.
 _EMOJI = re.compile(r"[\u2190-\u21ff\u2300-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]")
-_SELECTOR = re.compile(r"[\ufe00-\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]")
+# Nor are soft hyphens and marks of direction read, and they must not fill what is kept of a text.
+_UNSEEN = re.compile(
+    r"[\u00ad\u061c\u200e\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]"
+)
+# No character has such a number, and Python refuses to read one of thousands of digits.
+_NO_CHARACTER = re.compile(r"&#(?:[0-9]{8,}|[xX][0-9a-fA-F]{8,});?")
+# How most texts begin of which something is left: by what is seen, and is no link nor may be decoded to one.
+_LEAVES_SOMETHING = re.compile(r"(?![hHwW&])[\w!-~]|(?i:(?!https?://|www\.|.{0,7}&)[hw])")
 
 
 def clean(text: str) -> str:
@@ -19,12 +26,18 @@ def clean(text: str) -> str:
     Cashtags and handles stay: the tokeniser splits `$TSLA` into `$` and its pieces, and "a stock is named" is a hint
     that both heads use. Lone surrogates, which no tokeniser takes, become `?`.
     """
-    text = html.unescape(text)
+    if "&" in text:
+        text = html.unescape(_NO_CHARACTER.sub("\ufffd", text))
     text = _URL.sub(" ", text)
     if not text.isascii():
         text = text.encode("utf-8", "replace").decode("utf-8")
-        text = _EMOJI.sub(_spell, _SELECTOR.sub("", text))
+        text = _EMOJI.sub(_spell, _UNSEEN.sub("", text))
     return _SPACE.sub(" ", text).strip()
+
+
+def says_nothing(text: str) -> bool:
+    """Whether `clean` leaves nothing of `text`: links, white space, what cannot be seen. Few are cleaned for it."""
+    return not _LEAVES_SOMETHING.match(text) and not clean(text)
 
 
 def _spell(match: re.Match[str]) -> str:

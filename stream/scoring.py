@@ -15,6 +15,7 @@ import msgspec
 
 from model.classifier import Prediction, TextClassifier
 from model.routing import DEFAULT, Route, Router, dispatch
+from model.text import says_nothing
 from stream.errors import ModelSickError
 from stream.records import SCHEMA, DeadLetter, Document, ScoredDocument
 from stream.watermarks import NEVER
@@ -123,6 +124,8 @@ def read(received: Received, *, max_text_bytes: int) -> _Decoded | Rejection:
     # No character takes more than 4 bytes in UTF-8.
     if 4 * len(document.text) > max_text_bytes and (size := len(document.text.encode())) > max_text_bytes:
         return Rejection("decode", "TooLarge", f"the text has {size} bytes; the limit is {max_text_bytes}")
+    if says_nothing(document.text) and says_nothing(document.title):
+        return Rejection("decode", "EmptyText", "the text holds nothing but links and what cannot be seen")
     names = (document.id, document.story, document.source, document.language, received.key or b"")
     if max(map(len, names)) > NAME_CHARACTERS:
         return Rejection("decode", "TooLarge", f"an id, a name or the key is longer than {NAME_CHARACTERS}")

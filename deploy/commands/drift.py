@@ -96,10 +96,17 @@ def drift(settings: Settings, file: Path, form: "Format", column: str, as_json: 
 
 
 def _drift(key: str, classifier: "Classifier", texts: int) -> Drift:
+    from model.drift import ENOUGH_REFERENCE
+
     if distances := classifier.drift():
         return Drift(key, classifier.version, texts, distances)
-    if classifier.bundle.manifest.reference is None:
+    reference = classifier.bundle.manifest.reference
+    if reference is None:
         reason = f"{classifier.version} does not say what texts it was made for; export it again"
+    elif reference.texts < ENOUGH_REFERENCE:
+        reason = (
+            f"{classifier.version} was made for {reference.texts:,} texts, which are too few to tell"
+        )
     else:
         reason = f"{texts:,} texts are too few to tell"
     return Drift(key, classifier.version, texts, None, reason)

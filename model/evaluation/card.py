@@ -4,7 +4,7 @@ After Mitchell et al. 2019, "Model cards for model reporting". It says nothing t
 never out of date.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from model.bundle import Manifest, Scores
@@ -61,13 +61,14 @@ def _scores(manifest: Manifest) -> list[str]:
     if composed := manifest.made.get("composed"):
         unknown = f"What trained {composed['model']}, which answers for the {composed['head']}, is not known here"
         lines = ["## On held-out texts", "", f"{unknown}: it may have seen them.", ""]
-    lines += _table(firm, original)
+    lines += [*_table(firm, original), *_restricted(firm)]
     if small:
         lines += [
             "",
             f"Sets of fewer than {FIRM_TEXTS:,} texts, where a point is a few texts:",
             "",
             *_table(small, original),
+            *_restricted(small),
         ]
     return lines
 
@@ -87,6 +88,21 @@ def _table(metrics: dict[str, Scores], original: dict[str, Any]) -> Iterator[str
             *in_float,
             f"{found.calibration_error:.3f}",
         )
+
+
+def _restricted(metrics: dict[str, Scores]) -> Iterator[str]:
+    """A paragraph for each set that knows only some classes: a row of the table does not say so."""
+    for name, found in metrics.items():
+        if found.served is not None:
+            yield ""
+            yield (
+                f"`{name}` knows {_listed(found.among)} alone and is measured among those; with every class allowed"
+                f" accuracy is {found.served:.3f}."
+            )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1])] * (len(names) > 1) + [names[-1]])
 
 
 def _without_near_duplicates(manifest: Manifest) -> list[str]:

@@ -25,6 +25,7 @@ from model.evaluation.metrics import (
     class_scores,
     confusion_matrix,
     macro_f1,
+    require_finite,
 )
 from model.labels import TOPICS, Head
 from model.runtime import Logits
@@ -54,6 +55,8 @@ class Answers:
     keys: tuple[str, ...]
     labels: Labels
     probabilities: Probabilities
+    served: Probabilities
+    """Every class allowed, whatever the set knows."""
     topics: Labels
     """The most probable topic of each text, whichever head the set is of."""
 
@@ -69,7 +72,7 @@ class Report:
     confusion: list[list[int]]
     """Rows are labels and columns predictions, in the order of `classes`."""
     by_topic: ByTopic | None = None
-    """For sentiment only."""
+    """For sentiment only, and as served: among every class."""
 
 
 def evaluate(
@@ -85,7 +88,10 @@ def answer(
     temperatures: Temperatures | None = None,
     done: Callable[[int], object] = lambda _: None,
 ) -> dict[str, Answers]:
-    """What the classifier says of each set, by `set/head`. Calls `done` with how many texts more it has seen."""
+    """What the classifier says of each set, by `set/head`. Calls `done` with how many texts more it has seen.
+
+    Raises `FinSentryError` where the classifier gives no finite numbers.
+    """
     temperatures = temperatures or classifier.temperatures
     answers = {}
     for name, examples in sets.items():
@@ -112,7 +118,7 @@ def scores_without(answers: Mapping[str, Answers], keys: Set[str]) -> dict[str, 
     for name, whole in answers.items():
         rows = np.array([key not in keys for key in whole.keys], dtype=np.bool_)
         if 0 < rows.sum() < len(rows):
-            found[name] = _scores(whole.probabilities[rows], whole.labels[rows])
+            found[name] = _scores(whole, rows)
     return found
 
 
@@ -176,49 +182,57 @@ def _answer(
     possible = np.zeros((len(rows), len(every)), dtype=np.bool_)
     for index, example in enumerate(rows):
         possible[index, list(example.classes or every)] = True
+    said = np.concatenate(logits)
+    require_finite(said, head)
+    served = softmax(said)
     return Answers(
         head=head,
         classes=tuple(np.flatnonzero(possible.any(axis=0)).tolist()),
         keys=tuple(example.key for example in rows),
         labels=np.array([example.label for example in rows], dtype=np.int64),
-        probabilities=among(softmax(np.concatenate(logits)), possible),
+        probabilities=among(served, possible),
+        served=served,
         topics=np.concatenate(topics),
     )
 
 
 def _report(found: Answers, labelled: Mapping[str, int]) -> Report:
     probabilities, labels = found.probabilities, found.labels
-    names = [LABELS[found.head][index] for index in found.classes]
+    every = np.ones(len(labels), dtype=np.bool_)
     of_class = class_scores(probabilities, labels)
     area = auroc(probabilities, labels)
     return Report(
-        _scores(probabilities, labels),
+        _scores(found, every),
         None if math.isnan(area) else round(area, 4),
-        dict(zip(names, (of_class[index] for index in found.classes), strict=True)),
-        _confusion(found, np.ones(len(labels), dtype=np.bool_)),
+        dict(zip(_names(found), (of_class[index] for index in found.classes), strict=True)),
+        confusion_matrix(probabilities, labels)[np.ix_(found.classes, found.classes)].tolist(),
         _by_topic(found, labelled) if found.head == "sentiment" else None,
     )
 
 
-def _scores(probabilities: Probabilities, labels: Labels) -> Scores:
+def _scores(found: Answers, rows: npt.NDArray[np.bool_]) -> Scores:
+    probabilities, labels = found.probabilities[rows], found.labels[rows]
+    some = len(found.classes) < len(LABELS[found.head])
     return Scores(
         texts=len(labels),
         accuracy=round(accuracy(probabilities, labels), 4),
         macro_f1=round(macro_f1(probabilities, labels), 4),
         calibration_error=round(calibration_error(probabilities, labels), 4),
+        among=tuple(_names(found)) if some else (),
+        served=round(accuracy(found.served[rows], labels), 4) if some else None,
     )
+
+
+def _names(found: Answers) -> list[str]:
+    return [LABELS[found.head][index] for index in found.classes]
 
 
 def _by_topic(found: Answers, labelled: Mapping[str, int]) -> ByTopic:
     known = [labelled.get(key) for key in found.keys]
     pairs = zip(known, found.topics.tolist(), strict=True)
     topics = np.array([predicted if label is None else label for label, predicted in pairs])
-    confusions = {TOPICS[index]: _confusion(found, topics == index) for index in np.unique(topics).tolist()}
-    classes = tuple(LABELS[found.head][index] for index in found.classes)
-    return ByTopic(labelled=len(known) - known.count(None), classes=classes, confusions=confusions)
-
-
-def _confusion(found: Answers, rows: npt.NDArray[np.bool_]) -> list[list[int]]:
-    every = confusion_matrix(found.probabilities[rows], found.labels[rows])
-    kept: list[list[int]] = every[np.ix_(found.classes, found.classes)].tolist()
-    return kept
+    confusions = {
+        TOPICS[index]: confusion_matrix(found.served[topics == index], found.labels[topics == index]).tolist()
+        for index in np.unique(topics).tolist()
+    }
+    return ByTopic(labelled=len(known) - known.count(None), classes=LABELS[found.head], confusions=confusions)

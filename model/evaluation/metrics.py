@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
 
+from model.errors import FinSentryError
+
 Probabilities = npt.NDArray[np.float64]
 """Rows x classes; each row sums to 1."""
 
@@ -26,6 +28,15 @@ class ClassScores:
     precision: float
     recall: float
     f1: float
+
+
+def require_finite(logits: npt.NDArray[np.float32], head: str) -> None:
+    """Raises `FinSentryError` where a row of `logits` (texts x classes) holds no number: its best class is nobody's."""
+    if broken := int((~np.isfinite(logits).all(axis=1)).sum()):
+        raise FinSentryError(
+            f"the model gives no finite numbers for the {head} of {broken:,} of {len(logits):,} texts",
+            fix="Train or export it again; if it was trained with fp16 or a high learning rate, without.",
+        )
 
 
 def accuracy(probabilities: Probabilities, labels: Labels) -> float:

@@ -28,6 +28,7 @@ from model.classifier import Classifier, open_tokenizer
 from model.data.near_duplicates import SIMILARITY, near_duplicates
 from model.data.recipe import LABELS, Recipe
 from model.data.splits import Splits
+from model.drift import ENOUGH_REFERENCE
 from model.errors import InputError
 from model.evaluation.calibrate import calibrate
 from model.evaluation.card import CARD_FILE, model_card
@@ -274,6 +275,12 @@ def profiled(draft: Path, manifest: Manifest, splits: Splits | None) -> Manifest
             classifier.classify(texts)
             # Before it reads anything else.
             manifest = msgspec.structs.replace(manifest, reference=classifier.reference())
+            if len(texts) < ENOUGH_REFERENCE:
+                logger.warning(
+                    "drift will not be told: give training.calibration more rows texts=%d of=%d",
+                    len(texts),
+                    ENOUGH_REFERENCE,
+                )
         checklist = {
             result.name: Passed(cases=result.cases, passed=result.cases - len(result.failures))
             for result in run_checks(CHECKLISTS.get(manifest.language, ()), classifier.classify)

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
@@ -79,15 +80,40 @@ def _if_installed(
         return []
 
 
-class _TensorBoard:
+class _Guarded:
+    """A chart whose first point that cannot be written is the last that is tried: retries take minutes."""
+
+    name: str
+
+    def __init__(self) -> None:
+        self._lost = False
+
+    def _try(self, call: Any, *arguments: object, **options: object) -> None:
+        if self._lost:
+            return
+        try:
+            call(*arguments, **options)
+        except Exception as error:  # whatever the store raises: an hour's training is worth more than its curve
+            self._lost = True
+            logger.warning("%s takes no more, and the training goes on without it: %s", self.name, _told(error))
+
+
+class _TensorBoard(_Guarded):
+    name = "TensorBoard"
+
     def __init__(self, writer: Any) -> None:
+        super().__init__()
         self._writer = writer
 
     def parameters(self, values: Mapping[str, object]) -> None:
-        self._writer.add_text("recipe", "\n".join(f"    {key} = {json.dumps(value)}" for key, value in values.items()))
+        lines = "\n".join(f"    {key} = {json.dumps(value)}" for key, value in values.items())
+        self._try(self._writer.add_text, "recipe", lines)
 
     def draw(self, name: str, value: float, step: int) -> None:
-        self._writer.add_scalar(name, value, step)
+        self._try(self._writer.add_scalar, name, value, step)
+
+    def end(self) -> None:
+        self._try(self._writer.close)
 
 
 @contextmanager
@@ -96,39 +122,35 @@ def _tensorboard(run: Path, step: int) -> Iterator[Chart]:
     from torch.utils.tensorboard import SummaryWriter
 
     # What an interrupted epoch drew after the checkpoint is drawn again.
-    with SummaryWriter(str(run / TENSORBOARD_FOLDER), purge_step=step) as writer:
-        yield _TensorBoard(writer)
+    chart = _TensorBoard(SummaryWriter(str(run / TENSORBOARD_FOLDER), purge_step=step))
+    try:
+        yield chart
+    finally:
+        chart.end()
 
 
-class _MLflow:
-    """A run of MLflow. The first point that cannot be written is the last that is tried: retries take minutes."""
+class _MLflow(_Guarded):
+    """A run of MLflow."""
+
+    name = "MLflow"
 
     def __init__(self, client: Any, run_id: str) -> None:
+        super().__init__()
         self._client = client
         self._run_id = run_id
-        self._lost = False
 
     def parameters(self, values: Mapping[str, object]) -> None:
         from mlflow.entities import Param
 
         params = [Param(_key(key), str(value)) for key, value in values.items()]
         for start in range(0, len(params), AT_ONCE):  # the same ones again, at a resumption, are no error to it
-            self._try(self._client.log_batch, params=params[start : start + AT_ONCE])
+            self._try(self._client.log_batch, self._run_id, params=params[start : start + AT_ONCE])
 
     def draw(self, name: str, value: float, step: int) -> None:
-        self._try(self._client.log_metric, _key(name), value, step=step)
+        self._try(self._client.log_metric, self._run_id, _key(name), value, step=step)
 
     def end(self, status: str) -> None:
-        self._try(self._client.set_terminated, status=status)
-
-    def _try(self, call: Any, *arguments: object, **options: object) -> None:
-        if self._lost:
-            return
-        try:
-            call(self._run_id, *arguments, **options)
-        except Exception as error:  # whatever the store raises: an hour's training is worth more than its curve
-            self._lost = True
-            logger.warning("MLflow takes no more, and the training goes on without it: %s", error)
+        self._try(self._client.set_terminated, self._run_id, status=status)
 
 
 @contextmanager
@@ -143,7 +165,7 @@ def _mlflow(uri: str, recipe: Recipe, run: Path) -> Iterator[Chart]:
         run_id = _begin(client, recipe, run)
     except Exception as error:  # its own, those of `requests`, and those of any store
         raise FinSentryError(
-            f"training.mlflow: the tracking server cannot be used: {str(error).partition(chr(10))[0]}",
+            f"training.mlflow: the tracking server cannot be used: {_told(error).partition(chr(10))[0]}",
             fix="Check that it runs and takes new experiments, or take the key out of the recipe.",
         ) from error
     chart = _MLflow(client, run_id)
@@ -167,6 +189,11 @@ def _begin(client: Any, recipe: Recipe, run: Path) -> str:
     begun = str(client.create_run(in_experiment, run_name=run.name).info.run_id)
     file.write_text(json.dumps({"run_id": begun}), encoding="utf-8")
     return begun
+
+
+def _told(error: Exception) -> str:
+    """What it says, without the user and password of an address that stands in it."""
+    return re.sub(r"//[^/\s]*@", "//", str(error))
 
 
 def _key(name: str) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 import random
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -81,18 +82,19 @@ def train(
         "precision": precision,
         "taught": msgspec.to_builtins(taught.taught) if taught else None,
     }
-    state = _state_to_resume(run, asked) if resume else None
-    if state is None and ((run / RUN_FILE).exists() or (run / CHECKPOINT_FILE).exists()):
-        raise InputError(
-            f"{run}: holds a training already", fix="Go on with it by --resume, or train into another folder."
-        )
+    state = _state_to_resume(run, recipe, asked) if resume else None
+    if state is None:
+        _require_nothing_to_lose(run, resume=resume)
     torch.manual_seed(recipe.seed)
     rng = random.Random(recipe.seed)  # noqa: S311 an order of batches is no secret
     folder = recipe.encoder.locate()
     texts = [example.text for example in splits.train]
     run.mkdir(parents=True, exist_ok=True)
-    write_tokenizer(folder, run)
-    network = _prepared(recipe, folder, run, texts, taught).to(device)
+    # The tokenizer that a resumed run has is cut as its weights are, and must be so at any moment.
+    with tempfile.TemporaryDirectory(dir=run) as draft:
+        write_tokenizer(folder, Path(draft))
+        network = _prepared(recipe, folder, Path(draft), texts, taught).to(device)
+        (Path(draft) / TOKENIZER_FILE).replace(run / TOKENIZER_FILE)
     tokenizer = open_tokenizer(run, recipe.training.maximum_length)
     answers = taught.answers(texts, device) if taught else {}
     rows = tokenise(splits.train, tokenizer, {source.name: source.weight for source in recipe.sources}, answers)
@@ -128,13 +130,31 @@ def train(
     return read_run(run)
 
 
-def _state_to_resume(run: Path, asked: Mapping[str, object]) -> State | None:
+def _require_nothing_to_lose(run: Path, *, resume: bool) -> None:
+    """Raises `InputError` where `run` holds a training that beginning anew would overwrite.
+
+    A kill between the first epoch's weights and its checkpoint leaves one epoch, which `resume` trains once more.
+    """
+    if (run / CHECKPOINT_FILE).exists() or ((run / RUN_FILE).exists() and not resume):
+        raise InputError(
+            f"{run}: holds a training already", fix="Go on with it by --resume, or train into another folder."
+        )
+    if (run / RUN_FILE).exists():
+        found = read_run(run)
+        if found.averaged or len(found.losses) > 1:
+            raise InputError(
+                f"{run}: holds a training, but no {CHECKPOINT_FILE} to go on from", fix="Train into another folder."
+            )
+
+
+def _state_to_resume(run: Path, recipe: Recipe, asked: Mapping[str, object]) -> State | None:
     state = read_checkpoint(run)
     if state is None:
         return None
     # Keys that recipes have got since have their defaults.
     known = parse_recipe(state["asked"]["recipe"], run / CHECKPOINT_FILE)
-    if different := changes({**state["asked"], "recipe": _decisive(known)}, asked):
+    then = {**state["asked"], "recipe": _decisive(known), "order of sources": _order(known)}
+    if different := changes(then, {**asked, "order of sources": _order(recipe)}):
         raise InputError(
             f"{run / CHECKPOINT_FILE}: is of another training: {different[0]}",
             fix="Give the recipe and data that it began with, or train into another folder.",
@@ -142,17 +162,17 @@ def _state_to_resume(run: Path, asked: Mapping[str, object]) -> State | None:
     return state
 
 
-def _prepared(recipe: Recipe, folder: Path, run: Path, texts: Sequence[str], teachers: Teachers | None) -> TwoHeads:
+def _prepared(recipe: Recipe, folder: Path, draft: Path, texts: Sequence[str], teachers: Teachers | None) -> TwoHeads:
     """The network that a training begins at, with adapters if the recipe asks for them.
 
-    Where it asks for a part of the vocabulary, the tokenizer that stands in `run` is cut as the network is.
+    Where it asks for a part of the vocabulary, the tokenizer that stands in `draft` is cut as the network is.
     """
     network = TwoHeads.pretrained(folder, recipe.encoder.layers)
     if recipe.encoder.vocabulary is not None:
-        whole = Tokenizer.from_file(str(run / TOKENIZER_FILE))
+        whole = Tokenizer.from_file(str(draft / TOKENIZER_FILE))
         tokenizer, kept = cut_vocabulary(whole, texts, recipe.encoder.vocabulary)
         cut_embeddings(network.encoder, kept)
-        tokenizer.save(str(run / TOKENIZER_FILE))
+        tokenizer.save(str(draft / TOKENIZER_FILE))
     if teachers:
         teachers.prepare(network)
     require_length(network.encoder.config, recipe.training.maximum_length)
@@ -164,6 +184,11 @@ def _prepared(recipe: Recipe, folder: Path, run: Path, texts: Sequence[str], tea
 def _decisive(recipe: Recipe) -> dict[str, object]:
     """The recipe without what it leaves to the machine: what this chose counts, and is kept beside it."""
     return recipe.model_dump(mode="json", exclude={"training": {"device", "precision"}})
+
+
+def _order(recipe: Recipe) -> str:
+    """Of its sources, which decides what a batch holds; `changes` knows them by name."""
+    return ", ".join(source.name for source in recipe.sources)
 
 
 def _told(recipe: Recipe, commit: str | None) -> dict[str, object]:

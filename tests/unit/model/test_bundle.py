@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import onnx
 import pytest
 
 from model.bundle import FILES, SHIPPED, Bundle, Manifest, digest_of, located, write_manifest
@@ -129,6 +130,15 @@ def test_writing_measures_the_files_and_names_the_model_in_the_version(tiny_bund
     assert written.files["model.onnx"].size == 13
     assert re.fullmatch("next-[0-9a-f]{8}", written.version)
     assert Bundle.load(bundle).manifest == written
+
+
+def test_a_model_whose_weights_lie_in_other_files_is_refused(tiny_float_bundle: Bundle, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_float_bundle.folder, tmp_path / "bundle"))
+    model = onnx.load(folder / "model.onnx")
+    onnx.save(model, folder / "model.onnx", save_as_external_data=True, location="weights", size_threshold=0)
+    write_manifest(folder, tiny_float_bundle.manifest)
+    with pytest.raises(BundleError, match=r"model\.onnx: keeps weights in other files, which nothing verifies"):
+        Bundle.load(folder)
 
 
 def test_the_manifest_survives_json(tiny_bundle: Bundle) -> None:

@@ -6,10 +6,12 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import overload
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -210,11 +212,26 @@ def test_probabilities_sum_to_one_and_the_labels_are_the_likeliest(shipped: Clas
         assert 1 / len(TOPICS) <= prediction.topic_probability <= 1
 
 
+@pytest.mark.parametrize(("texts", "said"), [(75, False), (400, True)])
+def test_drift_is_told_only_from_enough_texts_of_before(
+    tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch, texts: int, said: bool
+) -> None:
+    monkeypatch.setattr("model.classifier.ENOUGH_TEXTS", 1)
+    reference = tiny_bundle.manifest.reference
+    assert reference is not None
+    made_for = msgspec.structs.replace(reference, texts=texts)
+    bundle = replace(tiny_bundle, manifest=msgspec.structs.replace(tiny_bundle.manifest, reference=made_for))
+    settings = ModelSettings(threads=1)
+    with Classifier(bundle, open_session(bundle, settings), settings) as classifier:
+        classifier.classify(["oil soars today"])
+        assert bool(classifier.drift()) == said
+
+
 def test_no_texts_make_no_predictions(shipped: Classifier) -> None:
     assert shipped.classify([]) == []
 
 
-@pytest.mark.parametrize("text", ["", " ", "https://t.co/x", "\ud83d", "\x00", "中国", "🚀" * 500])
+@pytest.mark.parametrize("text", ["", " ", "https://t.co/x", "\ud83d", "\x00", "中国", "🚀" * 500, f"&#{'1' * 4400};"])
 def test_no_text_is_too_odd(shipped: Classifier, text: str) -> None:
     assert sum(shipped.classify([text])[0].probabilities) == pytest.approx(1.0)
 

@@ -1,13 +1,15 @@
 """Scripts, what sources say, and guesses: what leaves doubt stays unknown."""
 
-from threading import Thread
+from threading import Barrier, Thread
+from typing import Any
 
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from py3langid.langid import LanguageIdentifier
 
-from model.language import UNKNOWN, Languages, by_script, suits
+from model.language import UNKNOWN, Languages, _identifier, by_script, suits
 from tests.shared import shared
 
 ENGLISH = Languages("en", ["zh"])
@@ -86,14 +88,27 @@ def test_chinese_is_what_has_as_many_han_characters_as_words(han: int, words: in
     assert by_script(text) == ("zh" if han >= words else UNKNOWN)
 
 
-def test_threads_that_ask_at_once_get_the_same() -> None:
-    languages, found = Languages("en"), []
-    asking = [Thread(target=lambda: found.append(languages.of("Shares of the lender fell"))) for _ in range(4)]
+def test_threads_that_ask_at_once_load_what_guesses_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    languages, found, loads, start = Languages("en"), [], [], Barrier(4)
+    load = LanguageIdentifier.from_model_file
+
+    def counted(*arguments: Any, **options: Any) -> LanguageIdentifier:
+        loads.append(arguments)
+        return load(*arguments, **options)
+
+    def ask() -> None:
+        start.wait()
+        found.append(languages.of("Shares of the lender fell"))
+
+    monkeypatch.setattr(LanguageIdentifier, "from_model_file", counted)
+    _identifier.cache_clear()
+    asking = [Thread(target=ask) for _ in range(4)]
     for thread in asking:
         thread.start()
     for thread in asking:
         thread.join()
     assert found == ["en"] * 4
+    assert len(loads) == 1
 
 
 def test_english_finance_texts_are_english_and_none_is_sent_elsewhere() -> None:

@@ -2,7 +2,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.text import clean
+from model.text import clean, says_nothing
+
+LINKS = ("https://t.co/a", "www.a.b", "ht&#116;p://a", "WW&#87;.a")
+PARTS = (*LINKS, "&nbsp;", "&#10;", "&amp;", " ", "\u00ad", "\u200b", "\ufe0f", "$", "①")
+"""What leaves nothing, and a little that does."""
 
 
 @pytest.mark.parametrize(
@@ -20,6 +24,10 @@ from model.text import clean
         ("up ⬆️ down 📉", "up upwards black arrow down chart with downwards trend"),
         ("café in Zürich: 中国 — “yes”", "café in Zürich: 中国 — “yes”"),
         ("broken \ud83d half", "broken ? half"),
+        (f"a &#{'1' * 4400}; number without end", "a \ufffd number without end"),
+        (f"&#x{'f' * 4400} &#x1F680;", "\ufffd rocket"),
+        ("invest\u00adment \u202agrade\u202c", "investment grade"),
+        ("\u00ad\u200b\u2060\u200e", ""),
         ("", ""),
         ("https://t.co/only", ""),
     ],
@@ -33,6 +41,11 @@ def test_any_text_comes_out_encodable_with_single_spaces(raw: str) -> None:
     cleaned = clean(raw)
     cleaned.encode("utf-8")
     assert cleaned == " ".join(cleaned.split())
+
+
+@given(st.text() | st.lists(st.sampled_from(PARTS), max_size=4).map("".join))
+def test_a_text_says_nothing_where_cleaning_leaves_nothing(raw: str) -> None:
+    assert says_nothing(raw) == (not clean(raw))
 
 
 @given(st.text(st.characters(codec="utf-8")))

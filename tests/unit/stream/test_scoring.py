@@ -70,6 +70,9 @@ def test_every_offset_gives_one_record_in_order() -> None:
         (b"\xff\xfe\x00", "DecodeError"),
         (b'{"id": 5}', "ValidationError"),
         (encode(document("   ")), "EmptyText"),
+        (encode(document("https://t.co/x")), "EmptyText"),
+        (encode(document("\u200b\u00ad")), "EmptyText"),
+        (encode(msgspec.structs.replace(document("www.wire.example"), title="\u200b")), "EmptyText"),
         (encode(document("x" * 1001)), "TooLarge"),
         (encode(document("\u754c" * 334)), "TooLarge"),
         (encode(document(published_at=datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=2))))), "ImpossibleTime"),
@@ -88,6 +91,11 @@ def test_what_cannot_be_read_is_a_dead_letter_with_its_cause_and_bytes(value: by
     assert letter.value == (value or b"")
     assert letter.message
     assert json.loads(encode(letter))["topic"] == "finsentry.documents"
+
+
+def test_a_title_over_a_link_is_a_document() -> None:
+    (result,) = score(encode(msgspec.structs.replace(document("https://t.co/x"), title="Bank fails")))
+    assert not result.document.dead
 
 
 def test_one_text_that_the_model_fails_on_costs_only_itself() -> None:

@@ -24,6 +24,20 @@ def test_a_spread_is_the_mean_and_deviation_of_the_trainings() -> None:
     assert "| `news/topic` | 0.890 ± 0.014 | 0.720 ± 0.028 | 0.025 ± 0.007 |" in model_card(manifest).splitlines()
 
 
+def test_a_set_that_knows_some_classes_is_marked_and_no_other() -> None:
+    bulls = msgspec.structs.replace(scores(0.711, 0.706), among=("negative", "positive"), served=0.672)
+    metrics = {"bulls/sentiment": bulls, "news/sentiment": scores(0.9, 0.8)}
+    card = model_card(msgspec.structs.replace(DEFAULT, metrics=metrics, lost=None))
+    line = "knows negative and positive alone and is measured among those; with every class allowed accuracy is 0.672."
+    assert f"`bulls/sentiment` {line}" in card.splitlines()
+    assert card.count("every class allowed") == 1
+
+
+def test_scores_of_a_manifest_from_before_that_was_kept_are_read_and_written_alike() -> None:
+    old = {"texts": 9, "accuracy": 0.9, "macro_f1": 0.8, "calibration_error": 0.1}
+    assert msgspec.to_builtins(msgspec.convert(old, Scores)) == old
+
+
 def test_one_training_has_no_spread() -> None:
     card = model_card(msgspec.structs.replace(DEFAULT, trainings=({"news/topic": scores(0.88, 0.70)},)))
     assert "How much hangs on the seed" not in card

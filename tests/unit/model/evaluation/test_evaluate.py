@@ -13,13 +13,14 @@ import pytest
 from matplotlib.image import imread
 
 from deploy.cli import run
-from model.bundle import Bundle, DataFingerprint, write_manifest
+from model.bundle import Bundle, DataFingerprint, Temperatures, write_manifest
 from model.classifier import Classifier
 from model.data.recipe import Recipe
 from model.data.splits import Example, Splits
-from model.errors import InputError
+from model.errors import FinSentryError, InputError
 from model.evaluation.evaluate import Answers, against, answer, doubts, evaluate, report, scores_without
-from model.labels import TOPICS
+from model.labels import SENTIMENTS, TOPICS
+from model.runtime import Logits
 from model.settings import ModelSettings
 
 
@@ -30,7 +31,8 @@ def sentiments(*pairs: tuple[int, int], topics: Sequence[int] = ()) -> Answers:
         classes=(0, 1, 2),
         keys=tuple(f"text {index}" for index in range(len(pairs))),
         labels=np.array([label for label, _ in pairs]),
-        probabilities=np.eye(3)[[called for _, called in pairs]],
+        probabilities=(said := np.eye(3)[[called for _, called in pairs]]),
+        served=said,
         topics=np.array(topics or [0] * len(pairs)),
     )
 
@@ -49,6 +51,40 @@ def test_a_set_of_some_classes_is_measured_among_them(tiny_bundle: Bundle) -> No
     assert sum(map(sum, some.confusion)) == 4
     assert list(every.classes) == ["negative", "neutral", "positive"]
     assert every.scores.accuracy == 0.5
+    assert (some.scores.among, some.scores.served) == (("negative", "positive"), 0.5)
+    assert (every.scores.among, every.scores.served) == ((), None)
+
+
+def test_what_is_called_by_topic_is_what_is_served_whatever_the_set_knows() -> None:
+    """Two bad texts, of which one is served as neutral: among negative and positive alone it would be negative."""
+    bulls = replace(
+        sentiments((0, 0), (0, 0), topics=[3, 3]),
+        classes=(0, 2),
+        served=np.array([[0.9, 0.1, 0.0], [0.4, 0.5, 0.1]]),
+    )
+    found = report({"bulls/sentiment": bulls})["bulls/sentiment"]
+    assert found.confusion == [[2, 0], [0, 0]]
+    assert found.by_topic is not None
+    assert found.by_topic.classes == SENTIMENTS
+    assert found.by_topic.confusions == {TOPICS[3]: [[1, 1, 0], [0, 0, 0], [0, 0, 0]]}
+
+
+class Broken:
+    """Gives no numbers for its second text."""
+
+    temperatures = Temperatures()
+
+    def logits(self, texts: Sequence[str]) -> tuple[Logits, Logits]:
+        topics, moods = np.zeros((len(texts), 20), np.float32), np.zeros((len(texts), 3), np.float32)
+        moods[1] = np.nan
+        return topics, moods
+
+
+def test_a_model_that_gives_no_numbers_is_not_measured() -> None:
+    """All labels are the first class, which is what the most probable of no numbers would be."""
+    rows = [Example(f"text {number}", "sentiment", 0) for number in range(3)]
+    with pytest.raises(FinSentryError, match="no finite numbers for the sentiment of 1 of 3 texts"):
+        evaluate(Broken(), {"posts": rows})
 
 
 def test_texts_that_training_nearly_saw_are_left_out_of_scores_of_their_own() -> None:
@@ -71,7 +107,8 @@ def test_sentiment_is_counted_apart_by_topic() -> None:
 
 def test_a_topic_that_another_set_labels_goes_before_the_predicted_one() -> None:
     moods = sentiments((0, 0), (1, 1), topics=[3, 3])
-    topics = replace(moods, head="topic", keys=moods.keys[:1], labels=np.array([7]), probabilities=np.eye(20)[[3]])
+    said = np.eye(20)[[3]]
+    topics = Answers("topic", tuple(range(20)), moods.keys[:1], np.array([7]), said, said, np.array([3]))
     by_topic = report({"posts/topic": topics, "posts/sentiment": moods})["posts/sentiment"].by_topic
     assert by_topic is not None
     assert (by_topic.labelled, list(by_topic.confusions)) == (1, [TOPICS[3], TOPICS[7]])

@@ -4,7 +4,7 @@ import shutil
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Self
+from typing import Any
 
 import pytest
 from mlflow.tracking import MlflowClient
@@ -97,6 +97,34 @@ def test_a_server_that_cannot_be_reached_is_named_before_anything_is_trained(
     assert not (tmp_path / "run" / RUN_FILE).exists()
 
 
+def test_a_password_in_the_address_is_told_nobody_where_the_server_cannot_be_reached(
+    recipe: Recipe, tiny_splits: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    nobody = changed(recipe, mlflow="http://somebody:secret@127.0.0.1:1")
+    with pytest.raises(FinSentryError, match=r"//127\.0\.0\.1:1") as refused:
+        train(nobody, tiny_splits, tmp_path / "run")
+    assert "secret" not in str(refused.value)
+    assert "somebody" not in str(refused.value)
+
+
+def test_a_password_in_the_address_is_told_nobody_where_the_server_is_lost(
+    recipe: Recipe,
+    tiny_splits: Splits,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def lost(*_: object, **__: object) -> None:
+        raise OSError("request to http://somebody:secret@tracking.example/api failed")
+
+    monkeypatch.setattr(MlflowClient, "log_metric", lost)
+    train(changed(recipe, epochs=1), tiny_splits, tmp_path / "run")
+    assert "MLflow takes no more" in caplog.text
+    assert "http://tracking.example/api failed" in caplog.text
+    assert "secret" not in caplog.text
+
+
 def test_the_recipe_s_key_reaches_mlflow_through_the_command(tiny_data: Path, store: Path, tmp_path: Path) -> None:
     config = tiny_data / "with_mlflow.toml"
     text = (tiny_data / "recipe.toml").read_text(encoding="utf-8")
@@ -106,32 +134,67 @@ def test_the_recipe_s_key_reaches_mlflow_through_the_command(tiny_data: Path, st
     assert len(runs(store)) == 1
 
 
+class Writer:
+    """TensorBoard's, as far as it is used here."""
+
+    def __init__(self, folder: str, *, purge_step: int) -> None:
+        assert (Path(folder).name, purge_step) == ("tensorboard", 0)
+        self.drawn: list[tuple[str, int]] = []
+        self.closed = False
+        Writer.last = self
+
+    last: "Writer"
+
+    def add_text(self, name: str, text: str) -> None:
+        assert (name, "training.epochs = 1" in text) == ("recipe", True)
+
+    def add_scalar(self, name: str, _value: float, step: int) -> None:
+        self.drawn.append((name, step))
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def write_with(writer: type[Writer], monkeypatch: pytest.MonkeyPatch) -> None:
+    tensorboard = ModuleType("torch.utils.tensorboard")
+    tensorboard.SummaryWriter = writer  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", tensorboard)
+
+
 def test_curves_are_drawn_in_tensorboard(
     recipe: Recipe, tiny_splits: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawn: list[tuple[str, int]] = []
-
-    class Writer:
-        def __init__(self, folder: str, *, purge_step: int) -> None:
-            assert (folder, purge_step) == (str(tmp_path / "run" / "tensorboard"), 0)
-
-        def __enter__(self) -> Self:
-            return self
-
-        def __exit__(self, *_: object) -> None: ...
-
-        def add_text(self, name: str, text: str) -> None:
-            assert (name, "training.epochs = 1" in text) == ("recipe", True)
-
-        def add_scalar(self, name: str, _value: float, step: int) -> None:
-            drawn.append((name, step))
-
-    tensorboard = ModuleType("torch.utils.tensorboard")
-    tensorboard.SummaryWriter = Writer  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", tensorboard)
+    write_with(Writer, monkeypatch)
     train(changed(recipe, epochs=1, tensorboard=True, mlflow=None), tiny_splits, tmp_path / "run")
-    assert next(name for name, _ in drawn) == "loss/epoch"
-    assert {name.partition("/")[0] for name, _ in drawn} == {"loss", "accuracy", "macro_f1"}
+    assert Writer.last.drawn[0][0] == "loss/epoch"
+    assert {name.partition("/")[0] for name, _ in Writer.last.drawn} == {"loss", "accuracy", "macro_f1"}
+    assert Writer.last.closed
+
+
+class FullDisk(Writer):
+    def add_scalar(self, name: str, _value: float, step: int) -> None:
+        super().add_scalar(name, _value, step)
+        raise OSError("no space left on device")
+
+
+class FullAtTheEnd(Writer):
+    def close(self) -> None:
+        raise OSError("no space left on device")
+
+
+@pytest.mark.parametrize("writer", [FullDisk, FullAtTheEnd])
+def test_a_writer_that_fails_ends_no_training(
+    recipe: Recipe,
+    tiny_splits: Splits,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    writer: type[Writer],
+) -> None:
+    write_with(writer, monkeypatch)
+    asked = changed(recipe, epochs=1, tensorboard=True, mlflow=None)
+    assert len(train(asked, tiny_splits, tmp_path / "run").losses) == 1
+    assert caplog.text.count("TensorBoard takes no more") == 1
 
 
 @pytest.mark.parametrize(

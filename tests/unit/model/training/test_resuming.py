@@ -12,6 +12,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from deploy.cli import INTERRUPTED, run
+from model.bundle import TOKENIZER_FILE
 from model.data.recipe import Recipe
 from model.data.splits import Splits
 from model.errors import InputError
@@ -83,6 +84,25 @@ def test_a_kill_between_weights_and_checkpoint_does_no_harm(
     assert_same_weights(interrupted, undisturbed)
 
 
+def test_a_kill_before_the_first_checkpoint_does_no_harm(
+    undisturbed: Path, interrupted: Path, short: Recipe, tiny_splits: Splits
+) -> None:
+    (interrupted / CHECKPOINT_FILE).unlink()
+    train(short, tiny_splits, interrupted, resume=True)
+    assert_same_weights(interrupted, undisturbed)
+
+
+@pytest.mark.parametrize("change", [{"losses": [0.3, 0.2]}, {"averaged": [{}, {}]}])
+def test_what_took_several_epochs_or_trainings_is_not_begun_anew(
+    interrupted: Path, short: Recipe, tiny_splits: Splits, change: dict[str, Any]
+) -> None:
+    (interrupted / CHECKPOINT_FILE).unlink()
+    said = json.loads((interrupted / RUN_FILE).read_bytes())
+    (interrupted / RUN_FILE).write_text(json.dumps(said | change), encoding="utf-8")
+    with pytest.raises(InputError, match=r"holds a training, but no checkpoint\.pt to go on from"):
+        train(short, tiny_splits, interrupted, resume=True)
+
+
 def test_resuming_what_is_done_changes_nothing(
     undisturbed: Path, short: Recipe, tiny_splits: Splits, tmp_path: Path
 ) -> None:
@@ -101,6 +121,28 @@ def test_resuming_where_nothing_is_begins(
 def test_another_recipe_is_not_resumed(interrupted: Path, short: Recipe, tiny_splits: Splits) -> None:
     with pytest.raises(InputError, match=r"another training: recipe\.training\.batch: 8 -> 16"):
         train(changed(short, batch=16), tiny_splits, interrupted, resume=True)
+
+
+def test_sources_in_another_order_are_another_training(interrupted: Path, short: Recipe, tiny_splits: Splits) -> None:
+    turned = short.model_copy(update={"sources": short.sources[::-1]})
+    with pytest.raises(InputError, match=r"another training: order of sources: things, moods -> moods, things"):
+        train(turned, tiny_splits, interrupted, resume=True)
+
+
+def test_the_tokenizer_of_a_resumed_run_is_at_no_moment_another_one(
+    interrupted: Path, short: Recipe, tiny_splits: Splits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill while the network is prepared must not leave the encoder's whole vocabulary beside a cut network."""
+    (interrupted / TOKENIZER_FILE).write_text("cut", encoding="utf-8")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("model.training.train.require_length", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(short, tiny_splits, interrupted, resume=True)
+    assert (interrupted / TOKENIZER_FILE).read_text(encoding="utf-8") == "cut"
+    assert not [path for path in interrupted.iterdir() if path.is_dir()]
 
 
 def test_what_the_recipe_leaves_to_the_machine_is_compared_as_the_machine_chose_it(

@@ -67,6 +67,20 @@ def test_the_manifest_says_what_texts_the_bundle_is_made_for(tiny_bundle: Bundle
     assert reference.texts == len(tiny_splits.calibration) == sum(reference.counts["topics"])
 
 
+@pytest.mark.parametrize(("enough", "warned"), [(10_000, True), (10, False)])
+def test_a_profile_of_too_few_texts_is_warned_of(
+    tiny_bundle: Bundle,
+    tiny_splits: Splits,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    enough: int,
+    warned: bool,
+) -> None:
+    monkeypatch.setattr("model.export.release.ENOUGH_REFERENCE", enough)
+    profiled(tiny_bundle.folder, tiny_bundle.manifest, tiny_splits)
+    assert ("drift will not be told" in caplog.text) == warned
+
+
 def of(language: str, splits: Splits, bundle: Bundle) -> Manifest:
     """What a bundle for `language` says of half English, half Chinese texts that tempered it."""
     chinese = [replace(example, text=f"{example.text} 贵州茅台上半年净利润下降") for example in splits.calibration[::2]]
@@ -134,7 +148,8 @@ def answers(labels: int, right: int) -> dict[str, Answers]:
     wanted = np.arange(labels) % 2
     called = np.where(np.arange(labels) < right, wanted, 1 - wanted)
     keys = tuple(map(str, range(labels)))
-    return {"posts/sentiment": Answers("sentiment", (0, 1, 2), keys, wanted, np.eye(3)[called], wanted)}
+    said = np.eye(3)[called]
+    return {"posts/sentiment": Answers("sentiment", (0, 1, 2), keys, wanted, said, said, wanted)}
 
 
 def compared(bundle: Bundle, before: dict[str, Answers], after: dict[str, Answers]) -> Manifest:
