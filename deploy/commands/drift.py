@@ -104,9 +104,7 @@ def _drift(key: str, classifier: "Classifier", texts: int) -> Drift:
     if reference is None:
         reason = f"{classifier.version} does not say what texts it was made for; export it again"
     elif reference.texts < ENOUGH_REFERENCE:
-        reason = (
-            f"{classifier.version} was made for {reference.texts:,} texts, which are too few to tell"
-        )
+        reason = f"{classifier.version} was made for {reference.texts:,} texts, which are too few to tell"
     else:
         reason = f"{texts:,} texts are too few to tell"
     return Drift(key, classifier.version, texts, None, reason)
