@@ -65,6 +65,11 @@ class WholeWatermark:
         self._ends.update(ends)
 
     @property
+    def to_count(self) -> int:
+        """How many documents stand in `documents` beyond what the checkpoints have counted."""
+        return sum(max(0, end - self._done(partition)) for partition, end in self._ends.items())
+
+    @property
     def lowest(self) -> datetime:
         """The lowest watermark of any partition: what is late everywhere is measured from here. May be `NEVER`."""
         return min(self._watermark(partition) for partition in range(self._partitions))
@@ -87,10 +92,16 @@ class WholeWatermark:
         checkpoint = self._checkpoints.get(partition)
         return checkpoint.watermark if checkpoint else NEVER
 
+    def _done(self, partition: int) -> int:
+        """The offset of `documents` below which everything is counted."""
+        checkpoint = self._checkpoints.get(partition)
+        return checkpoint.origin + 1 if checkpoint else 0
+
     def _is_idle(self, partition: int, now: datetime) -> bool:
         checkpoint = self._checkpoints.get(partition)
-        done = checkpoint.origin + 1 if checkpoint else 0
-        if self._ends.get(partition, 0) > done or (checkpoint is not None and not checkpoint.caught_up):
+        if self._ends.get(partition, 0) > self._done(partition) or (
+            checkpoint is not None and not checkpoint.caught_up
+        ):
             return False
         since = max(moment for moment in (self._moved.get(partition), self._woke) if moment is not None)
         return now - since >= self._idle

@@ -98,7 +98,7 @@ class Explainer:
         scored = question.negative
         if not said and scored is not None and abs(found.prediction.probabilities[0] - scored) > APART:
             said.append(
-                f"The number of the headline is {scored:.0%} negative: the classifier read the text behind it too, "
+                f"The number of the headline is {scored:.0%} negative: the classifier read the text behind it too,"
                 " which is not kept. This explains the headline alone."
             )
         return Explained(found, tuple(said))

@@ -59,9 +59,9 @@ class Guard:
     def _refusal(self, scope: Scope) -> ASGIApp | None:
         headers = Headers(scope=scope)
         if not self._token:
-            return (
-                None if is_loopback(_host(headers)) else PlainTextResponse("This console answers to localhost.\n", 421)
-            )
+            if is_loopback(_host(headers)):
+                return None
+            return PlainTextResponse("This console answers to localhost.\n", 421)
         path = scope["path"]
         if any(path == way or (way.endswith("/") and path.startswith(way)) for way in OPEN) or self._knows(headers):
             return None

@@ -97,7 +97,6 @@ class ConsoleState:
         self.last_counted: datetime | None = None
         self._watermark = WholeWatermark(partitions, idle=idle, follow_clock=follow_clock, loading=True)
         self._checkpoints: dict[int, Checkpoint] = {}
-        self._ends: dict[int, int] = {}
         self._stalled_since: datetime | None = None
         self._rate = Rate()
         self._retained = retained
@@ -140,7 +139,6 @@ class ConsoleState:
     def observe_ends(self, ends: Mapping[int, int], now: datetime) -> None:
         """Takes where the partitions of `documents` end now."""
         self._watermark.observe_ends(ends)
-        self._ends.update(ends)
         if not self.to_count():
             self._stalled_since = None
         elif self._stalled_since is None:
@@ -148,8 +146,7 @@ class ConsoleState:
 
     def to_count(self) -> int:
         """How many documents stand in `documents` that nobody has counted yet."""
-        done = {partition: known.origin + 1 for partition, known in self._checkpoints.items()}
-        return sum(max(0, end - done.get(partition, 0)) for partition, end in self._ends.items())
+        return self._watermark.to_count
 
     def stalled_since(self, now: datetime) -> datetime | None:
         """Since when documents wait and none is counted, where that is longer than workers need to take over."""

@@ -14,7 +14,7 @@ _WORD = re.compile(r"[\u3400-\u9fff]|[^\s\u3400-\u9fff]+")
 
 
 def near_duplicates(held_out: Iterable[str], train: Iterable[str]) -> frozenset[str]:
-    """Those of the keys of held-out texts (`Example.key`) that share 70 % of their words with a text that trains."""
+    """Those of the keys of held-out texts (`Example.key`) that are as similar as `SIMILARITY` to a text that trains."""
     seen = {words for key in set(train) if (words := _words(key))}
     asked = [(key, words) for key in set(held_out) if (words := _words(key))]
     found = _near([words for _, words in asked], seen)

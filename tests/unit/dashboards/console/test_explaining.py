@@ -216,3 +216,4 @@ def test_where_the_text_behind_a_headline_made_its_number_another_that_is_said(
     remarks = console.explainer(Question(ENGLISH, "en", START, scored)).remarks
     assert len(remarks) == said
     assert all(f"{scored:.0%} negative" in remark for remark in remarks)
+    assert not any("  " in remark for remark in remarks)
