@@ -10,7 +10,6 @@ from deploy.logs import log_as_command, log_as_role
 from deploy.training import training_libraries
 
 if TYPE_CHECKING:
-    from model.data.recipe import Recipe
     from model.training.loop import Progress
 
 
@@ -59,7 +58,7 @@ def train(
     import msgspec
 
     from model.data.leaks import LeakError, write_rows
-    from model.data.recipe import Encoder, read_recipe
+    from model.data.recipe import read_recipe
     from model.data.splits import load_splits
 
     with training_libraries():
@@ -68,10 +67,7 @@ def train(
 
     on_terminal = sys.stderr.isatty()
     log_as_command() if on_terminal else log_as_role()
-    recipe = _changed(read_recipe(config), epochs, seed)
-    if encoder is not None:
-        other = Encoder(folder=encoder, layers=recipe.encoder.layers, vocabulary=recipe.encoder.vocabulary)
-        recipe = recipe.model_copy(update={"encoder": other})
+    recipe = read_recipe(config).changed(encoder=encoder, epochs=epochs, seed=seed)
     try:
         splits = load_splits(recipe, data)
     except LeakError as error:
@@ -94,14 +90,6 @@ def train(
     else:
         losses = ", ".join(f"{loss:.4f}" for loss in done.losses)
         click.echo(f"{out}: {done.trained_on:,} texts an epoch, {done.seconds:,.0f} s, loss by epoch: {losses}")
-
-
-def _changed(recipe: "Recipe", epochs: int | None, seed: int | None) -> "Recipe":
-    training = recipe.training
-    if epochs:  # of a pupil they are those of the distillation, where it begins at its teachers
-        numbers = training.distillation.model_copy(update={"epochs": epochs})
-        training = training.model_copy(update={"epochs": epochs, "distillation": numbers})
-    return recipe.model_copy(update={"training": training} | ({} if seed is None else {"seed": seed}))
 
 
 class _Bar:

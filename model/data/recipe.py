@@ -198,6 +198,22 @@ class Recipe(Part):
                 raise ValueError(f"{number}.name: {source.name!r} is the name of sources.{first[source.name]} too")
         return sources
 
+    def changed(self, *, encoder: Path | None = None, epochs: int | None = None, seed: int | None = None) -> "Recipe":
+        """The recipe with the encoder in a folder, another number of epochs, another seed; as it is where None.
+
+        A pupil that begins at its teachers has as many epochs too.
+        """
+        training = self.training
+        if epochs is not None:
+            numbers = training.distillation.model_copy(update={"epochs": epochs})
+            training = training.model_copy(update={"epochs": epochs, "distillation": numbers})
+        given = self.encoder
+        if encoder is not None:
+            given = Encoder(folder=encoder, layers=given.layers, vocabulary=given.vocabulary)
+        return self.model_copy(
+            update={"encoder": given, "training": training, "seed": self.seed if seed is None else seed}
+        )
+
 
 def read_recipe(path: Path) -> Recipe:
     """The recipe at `path`. Raises `InputError` that names the file and the key.

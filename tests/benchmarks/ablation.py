@@ -1,10 +1,12 @@
 """What each part of a recipe is worth: `python -m tests.benchmarks.ablation RECIPE --data FOLDER`.
 
-Trains the recipe, then again with one thing left out at a time, and prints a Markdown table of macro-F1 on the held-out
-sets, which are the same for all: the whole recipe's in points, the others' as differences to it. With several seeds
-they are means, beside the standard deviation over seeds. A difference within about twice that says nothing.
+Trains the recipe, then again with one thing left out at a time, and with adversarial steps where it has none, and
+prints a Markdown table of macro-F1 on the held-out sets, which are the same for all: the whole recipe's in points, the
+others' as differences to it. With several seeds they are means, beside the standard deviation over seeds. A difference
+within about twice that says nothing.
 
-It takes a training for each line and seed: `--epochs`, `--rows` and `--held-out` bound it, `--only` picks.
+`--teacher RUN` makes runs part of the whole recipe, as in `finsentry train`. It takes a training for each line and
+seed: `--epochs`, `--rows` and `--held-out` bound it, `--only` picks.
 """
 
 import argparse
@@ -21,30 +23,43 @@ from model.data.splits import Example, Splits, load_splits, share_of
 from model.evaluation.evaluate import evaluate
 from model.training.network import TwoHeads
 from model.training.tokenizer_file import open_tokenizer
-from model.training.train import log_progress, train
+from model.training.train import train
 from model.training.trained import TrainedNetwork
 from tests.benchmarks.side_by_side import machine
 
 WHOLE = "the whole recipe"
+
+ADVERSARIAL_STEP = 0.5
+"""Size of the steps that a recipe without any is tried with."""
 
 Scores = dict[str, float]
 """Macro-F1 in points, by `set/head`."""
 
 
 class Variant(NamedTuple):
-    """A recipe and what trains it, with one thing left out."""
+    """A recipe and what trains it, with one thing another way."""
 
     name: str
     recipe: Recipe
     train: list[Example]
+    teachers: tuple[Path, ...] = ()
 
 
-def variants(recipe: Recipe, train: list[Example]) -> Iterator[Variant]:
-    """The whole recipe, then each thing that it has and could do without."""
+def variants(recipe: Recipe, train: list[Example], teachers: tuple[Path, ...] = ()) -> Iterator[Variant]:
+    """The whole recipe, then each thing that it has and could do without, or could have."""
+    for variant in _variants(recipe, train):
+        yield variant._replace(teachers=teachers)
+    if teachers:
+        yield Variant("without teachers", recipe, train)
+
+
+def _variants(recipe: Recipe, train: list[Example]) -> Iterator[Variant]:
     yield Variant(WHOLE, recipe, train)
     training = recipe.training
     if training.adversarial:
         yield Variant("without adversarial steps", _with(recipe, adversarial=0.0), train)
+    else:
+        yield Variant("with adversarial steps", _with(recipe, adversarial=ADVERSARIAL_STEP), train)
     if training.lora is not None:
         yield Variant("every weight in place of adapters", _with(recipe, lora=None), train)
     if any(source.weight != 1 for source in recipe.sources):
@@ -102,10 +117,10 @@ def some(rows: list[Example], most: int | None, purpose: str) -> list[Example]:
 
 
 def _score(variant: Variant, splits: Splits, seed: int) -> Scores:
-    recipe = variant.recipe.model_copy(update={"seed": seed})
+    recipe = variant.recipe.changed(seed=seed)
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
-        train(recipe, replace(splits, train=variant.train), run, watch=log_progress)
+        train(recipe, replace(splits, train=variant.train), run, teachers=variant.teachers)
         network = TrainedNetwork(TwoHeads.load(run), open_tokenizer(run, recipe.training.maximum_length))
         return {name: 100 * found.scores.macro_f1 for name, found in evaluate(network, splits.evaluation).items()}
 
@@ -114,21 +129,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.ablation", description=__doc__)
     parser.add_argument("recipe", type=Path, nargs="?", default=CONFIGS / "minilm.toml")
     parser.add_argument("--data", type=Path, required=True, help="folder that the recipe's paths start from")
+    parser.add_argument("--encoder", type=Path, help="folder of the encoder, in place of the recipe's")
+    parser.add_argument("--teacher", type=Path, nargs="+", default=[], help="runs that the recipe learns from")
     parser.add_argument("--epochs", type=int, help="in place of the recipe's")
     parser.add_argument("--rows", type=int, help="train on so many rows at most")
     parser.add_argument("--held-out", type=int, help="measure on so many rows of each set at most")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     parser.add_argument("--only", nargs="+", help="variants whose names contain one of these, and the whole recipe")
     options = parser.parse_args(arguments)
-    recipe = read_recipe(options.recipe)
-    if options.epochs:
-        recipe = _with(recipe, epochs=options.epochs)
+    recipe = read_recipe(options.recipe).changed(encoder=options.encoder, epochs=options.epochs)
     splits = load_splits(recipe, options.data)
     sets = {name: some(rows, options.held_out, "ablation") for name, rows in splits.evaluation.items()}
     splits = replace(splits, evaluation=sets)
     chosen = [
         variant
-        for variant in variants(recipe, some(splits.train, options.rows, "ablation"))
+        for variant in variants(recipe, some(splits.train, options.rows, "ablation"), tuple(options.teacher))
         if variant.name == WHOLE or not options.only or any(part in variant.name for part in options.only)
     ]
     found: dict[str, list[Scores]] = {}

@@ -35,7 +35,16 @@ def test_each_thing_that_a_recipe_has_is_left_out_once(tiny_recipe: Recipe, tiny
 
 def test_what_a_recipe_does_not_have_is_not_left_out(tiny_recipe: Recipe) -> None:
     rows = [Example("oil", "topic", 1, "things"), Example("oil", "sentiment", 1, "moods")]
-    assert [one.name for one in variants(tiny_recipe, rows)] == [WHOLE, "without things", "without moods"]
+    names = [one.name for one in variants(tiny_recipe, rows)]
+    assert names == [WHOLE, "with adversarial steps", "without things", "without moods"]
+
+
+def test_all_are_taught_but_the_one_without_teachers(tiny_recipe: Recipe) -> None:
+    *taught, alone = variants(tiny_recipe, [Example("oil", "topic", 1, "things")], (Path("large"),))
+    assert {one.teachers for one in taught} == {(Path("large"),)}
+    assert alone.name == "without teachers"
+    assert alone.teachers == ()
+    assert alone.recipe == tiny_recipe
 
 
 def test_the_table_gives_differences_to_the_whole_recipe() -> None:
