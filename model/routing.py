@@ -53,6 +53,8 @@ class Router:
     def route(self, text: str, declared: str = "") -> Route:
         """Where a text goes whose source calls its language `declared`, ISO 639-1 or empty."""
         if self.single:
+            if declared in ("", self._default) and text.isascii():  # nearly all, and nothing could say otherwise
+                return UNMARKED
             language = without_a_guess(text, declared)
             is_foreign = language not in (UNKNOWN, self._default) and bool(self._default)
             return Route(language, DEFAULT, fallback=True) if is_foreign else UNMARKED

@@ -55,32 +55,33 @@ class PartitionCounter:
         """Goes on from `oldest`: what stood before it in `scored` was deleted before it could be counted."""
         self.position = max(self.position, oldest)
 
-    def count(self, offset: int, document: ScoredDocument) -> None:
-        """Counts the record at `offset` of `scored`, once: records below `position` are passed over.
+    def count(self, offset: int, document: ScoredDocument) -> bool:
+        """Counts the record at `offset` of `scored`, once; False where it is not one to be counted.
 
-        Raises `GapError` where `offset` is above `position`: records in between were never seen.
+        Records below `position` are passed over. Raises `GapError` where `offset` is above `position`: records in
+        between were never seen.
         """
         if offset != self.position:
             if offset < self.position:
-                return
+                return False
             raise GapError(f"scored partition {self.partition}: offset {offset} follows {self.position - 1}")
         self.position = offset + 1
         if document.origin <= self.origin:
             self.repeats += 1
-            return
+            return False
         self.origin = document.origin
         if document.watermark > self.watermark:
             self.watermark = document.watermark
         if document.dead or document.published_at is None:
             self.dead += 1
-            return
+            return False
         event = document.published_at.timestamp()
         if (
             document.published_at < self.watermark  # most are not, and the rest of the question costs as much as a sum
             and event < self.watermark.timestamp() - self._lateness_seconds
         ):
             self.late += 1
-            return
+            return False
         self.counted += 1
         minute = int(event // 60)
         topics = self._open.get(minute)
@@ -91,6 +92,7 @@ class PartitionCounter:
             bucket = topics[document.topic] = OpenBucket(document.topic, minute, evidence_limit=self._evidence)
         if bucket.add(offset, document):
             self._changed[minute, document.topic] = bucket
+        return True
 
     def to_write(self, *, caught_up: bool) -> list[WindowRecord]:
         """What changed since the last call, in the order in which it must be written: a checkpoint ends it."""

@@ -5,6 +5,7 @@ The position to go on from is the checkpoint's: what the group commits is for wh
 
 import asyncio
 import logging
+from collections import Counter
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from secrets import token_hex
@@ -64,17 +65,15 @@ class _Partition:
         self.caught_up = False
         self.appended: list[int] = []
         """When the documents counted since were appended to `documents`, milliseconds since the epoch."""
-        self.tally: dict[tuple[str, str], int] = {}
+        self.labels: list[tuple[str, str]] = []
+        """Their topics and sentiments."""
         self.late, self.repeats = counter.late, counter.repeats
 
     def count(self, record: ConsumerRecord) -> None:
         document = read_scored(record)
-        before = self.counter.counted
-        self.counter.count(record.offset, document)
-        if self.counter.counted > before:
+        if self.counter.count(record.offset, document):
             self.appended.append(record.timestamp)
-            key = (document.topic, document.sentiment or "")
-            self.tally[key] = self.tally.get(key, 0) + 1
+            self.labels.append((document.topic, document.sentiment or ""))
 
     def forget(self) -> None:
         """The partition is another worker's: what it reaches is told there."""
@@ -83,13 +82,15 @@ class _Partition:
 
     def measure(self, now_ms: float) -> None:
         """Tells the metrics what has been acknowledged, and begins anew."""
-        metrics.LATENCY_SECONDS.observe_all([max(0.0, now_ms - appended) / 1000 for appended in self.appended])
-        for (topic, sentiment), documents in self.tally.items():
+        # The broker stamps all records of a request alike.
+        for appended, documents in Counter(self.appended).items():
+            metrics.LATENCY_SECONDS.observe_many(max(0.0, now_ms - appended) / 1000, documents)
+        for (topic, sentiment), documents in Counter(self.labels).items():
             metrics.COUNTED.labels(topic, sentiment).inc(documents)
         metrics.LATE.inc(self.counter.late - self.late)
         metrics.REPEATS.inc(self.counter.repeats - self.repeats)
         self.late, self.repeats = self.counter.late, self.counter.repeats
-        self.appended, self.tally = [], {}
+        self.appended, self.labels = [], []
         metrics.WATERMARK.labels(str(self.counter.partition)).set(self.counter.watermark.timestamp())
 
 

@@ -1,4 +1,4 @@
-"""A histogram that takes many values at once. prometheus_client's own costs a microsecond a value."""
+"""A histogram that takes a value many times at once. prometheus_client's own costs a microsecond a time."""
 
 import math
 from bisect import bisect_left
@@ -27,11 +27,11 @@ class BulkHistogram(Collector):
         self._lock = Lock()  # scraped from another thread
         registry.register(self)
 
-    def observe_all(self, values: Sequence[float]) -> None:
+    def observe_many(self, value: float, times: int) -> None:
+        """As if `value` were observed so many times."""
         with self._lock:
-            for value in values:
-                self._counts[bisect_left(self._bounds, value)] += 1
-            self._sum += sum(values)
+            self._counts[bisect_left(self._bounds, value)] += times
+            self._sum += value * times
 
     def describe(self) -> Iterator[HistogramMetricFamily]:
         yield HistogramMetricFamily(self._name, self._documentation)

@@ -13,23 +13,30 @@ class PoisonGuard:
 
     def __init__(self, *, ratio: float, window: int, consecutive: int) -> None:
         self._ratio = ratio
+        self._window = window
         self._consecutive = consecutive
-        self._latest: deque[bool] = deque(maxlen=window)
-        self._dead = 0
+        self._seen = 0
+        self._dead: deque[int] = deque()
+        """Places of the dead among the latest `window`, oldest first; the sound ones cost nothing."""
         self._row = 0
 
-    def observe(self, dead: bool, cause: str = "") -> None:
-        """Takes the next document. Raises `PoisonedInputError` with the last cause where a limit is passed."""
-        if len(self._latest) == self._latest.maxlen:
-            self._dead -= self._latest[0]
-        self._latest.append(dead)
-        self._dead += dead
-        self._row = self._row + 1 if dead else 0
-        full = len(self._latest) == self._latest.maxlen
+    def sound(self, documents: int = 1) -> None:
+        """Takes the next `documents`, which can be processed."""
+        self._seen += documents
+        if documents:
+            self._row = 0
+
+    def dead(self, cause: str) -> None:
+        """Takes the next document, which cannot. Raises `PoisonedInputError` with `cause` where a limit is passed."""
+        self._seen += 1
+        self._row += 1
+        self._dead.append(self._seen)
+        while self._dead[0] <= self._seen - self._window:
+            self._dead.popleft()
         if self._row >= self._consecutive:
             raise self._stop(f"{self._row} documents in a row cannot be processed", cause)
-        if dead and full and self._dead > self._ratio * len(self._latest):
-            raise self._stop(f"{self._dead} of the latest {len(self._latest)} documents cannot be processed", cause)
+        if self._seen >= self._window and len(self._dead) > self._ratio * self._window:
+            raise self._stop(f"{len(self._dead)} of the latest {self._window} documents cannot be processed", cause)
 
     @staticmethod
     def _stop(what: str, cause: str) -> PoisonedInputError:

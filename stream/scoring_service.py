@@ -338,9 +338,7 @@ class _Pipeline:
                 results.append(self._results.get_nowait())
             valid = [result for result in results if result.epoch == self._epoch]
             if scored := [item for result in valid for item in result.scored]:
-                for item in scored:  # only those that will be written: others are scored once more
-                    letter = item.dead_letter
-                    self._guard.observe(letter is not None, f"{letter.error}: {letter.message}" if letter else "")
+                self._observe(scored)  # only those that will be written: others are scored once more
                 await self._append(scored, {p: w for result in valid for p, w in result.watermarks.items()})
             self._in_flight -= sum(result.batches for result in results)
             if not self._in_flight:
@@ -357,6 +355,17 @@ class _Pipeline:
         """
         async with asyncio.timeout(REBALANCE_SESSIONS * self._service.settings.session_timeout_seconds):
             await self._open.wait()
+
+    def _observe(self, scored: Iterable[Scored]) -> None:
+        sound = 0
+        for item in scored:
+            if item.dead_letter is None:
+                sound += 1
+                continue
+            self._guard.sound(sound)
+            sound = 0
+            self._guard.dead(f"{item.dead_letter.error}: {item.dead_letter.message}")
+        self._guard.sound(sound)
 
     async def _append(self, scored: Sequence[Scored], watermarks: dict[int, datetime]) -> None:
         topics = self._service.topics

@@ -277,9 +277,9 @@ TestPromise.settings = EXAMPLES
 class ForgetsOrigins(PartitionCounter):
     """Without rule 3: a record whose origin was seen counts once more."""
 
-    def count(self, offset: int, document: ScoredDocument) -> None:
+    def count(self, offset: int, document: ScoredDocument) -> bool:
         self.origin = -1
-        super().count(offset, document)
+        return super().count(offset, document)
 
 
 class ForgetsOriginsAtRestore(PartitionCounter):

@@ -4,11 +4,13 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from model.classifier import Prediction
 from stream.errors import ModelSickError
 from stream.records import SCHEMA, Document, encode
-from stream.scoring import CANARY, TITLE_CHARACTERS, Received, Scored, Scorer, by_one, text_of
+from stream.scoring import CANARY, DECIMALS, TITLE_CHARACTERS, Received, Scored, Scorer, by_one, rounded, text_of
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 CALM = Prediction("Macro", 0.9, "neutral", (0.1, 0.8, 0.1))
@@ -167,6 +169,14 @@ def test_event_time_is_never_after_the_append() -> None:
     (result,) = score(encode(document(published_at=NOW + timedelta(hours=1))))
     assert result.document.published_at == NOW
     assert result.document.watermark == NOW
+
+
+@given(st.floats(0, 1))
+def test_a_rounded_probability_is_near_and_short(probability: float) -> None:
+    found = rounded(probability)
+    assert abs(found - probability) <= 0.5000001 * 10**-DECIMALS
+    assert found == round(found, DECIMALS)
+    assert 0 <= found <= 1
 
 
 def test_a_title_is_read_before_the_text_and_once() -> None:
