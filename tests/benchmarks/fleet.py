@@ -73,8 +73,8 @@ class Fleet:
         ensure_topics(server.settings, self.topics.all())
         self.workers: list[Process] = []
 
-    def start(self, **options: Any) -> Process:
-        """One more worker; `options` are those of `WorkerOptions` that are not about topics."""
+    def start(self, *, program: str = "tests.benchmarks.worker", **options: Any) -> Process:
+        """One more worker; `options` are those of `WorkerOptions` that are not about topics. `program`: its module."""
         wanted = WorkerOptions(
             broker=self.server.bootstrap_servers,
             prefix=self.prefix,
@@ -82,7 +82,7 @@ class Fleet:
             partitions=self.partitions,
             **options,
         )
-        command = [sys.executable, "-m", "tests.benchmarks.worker", msgspec.json.encode(wanted).decode()]
+        command = [sys.executable, "-m", program, msgspec.json.encode(wanted).decode()]
         log = self._logs / f"{self.prefix}worker-{len(self.workers)}.log"
         self.workers.append(Process(command, log=log))
         return self.workers[-1]

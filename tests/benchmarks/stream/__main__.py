@@ -3,7 +3,8 @@
 Prints Markdown tables, says on stderr how far it is, and writes all numbers with `--json FILE`. `--only` picks parts:
 
 - `pipeline`: the whole way with the real bundle, beside the bare classifier on the same texts;
-- `stubbed`: documents a second of one worker whose classifier costs nothing; `--profile` shows where the time goes;
+- `stubbed`: documents a second of one worker whose classifier costs nothing, beside loops without the promise;
+  `--profile` shows where the worker's time goes;
 - `latency`: from a document's append to the bucket that counts it, at half of the rates measured just before;
 - `growth`: cost by workers, partitions, topics and minutes of open buckets;
 - `memory`: of a bucket.
@@ -62,11 +63,13 @@ def run(options: argparse.Namespace, kafka: EmbeddedKafka, logs: Path, report: R
         capacity["real bundle"] = median(one.pipeline for one in rounds)
         report.add("pipeline", pipeline.table(rounds), [one._asdict() for one in rounds])
     if "stubbed" in options.only:
-        spent = stubbed.measure(
+        turns = stubbed.measure(
             kafka, logs, documents=options.documents, partitions=options.partitions, rounds=options.rounds
         )
-        capacity["stubbed"] = median(one.rate for one in spent)
-        report.add("stubbed", stubbed.table(spent), [one._asdict() for one in spent])
+        capacity["stubbed"] = median(one.worker.rate for one in turns)
+        report.add(
+            "stubbed", stubbed.table(turns), [{n: s._asdict() for n, s in one._asdict().items()} for one in turns]
+        )
     if options.profile:
         found, total = stubbed.profile(kafka, logs, documents=options.documents, partitions=options.partitions)
         report.add("profile", profile_table(found, total), found)
