@@ -12,6 +12,7 @@ import click
 from deploy.errors import InputError
 from ingest.sources.archive import ROLES
 from ingest.sources.tables import SNIFFED_BYTES, Table, check_is_text, open_table
+from model.text import says_nothing
 
 Format = Literal["auto", "lines", "csv", "jsonl", "parquet"]
 TABLES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
@@ -98,10 +99,14 @@ def _read_table(table: Table, name: str, column: str) -> Iterator[str | Unreadab
     index = _text_column(table, name, column)
     for row in table.rows():
         text = row.cells[index] if not row.problem else None
-        if isinstance(text, str) and text.strip():
-            yield text
-        else:
+        if not isinstance(text, str) or not text.strip():
             yield Unreadable(f"{name}, {row.where}", row.problem or "it has no text")
+        else:
+            yield _said(text, f"{name}, {row.where}")
+
+
+def _said(text: str, where: str) -> str | Unreadable:
+    return Unreadable(where, "it holds nothing but links and what cannot be seen") if says_nothing(text) else text
 
 
 def _text_column(table: Table, name: str, column: str) -> int:
@@ -131,10 +136,12 @@ def _read_lines(lines: BinaryIO, name: str, column: str) -> Iterator[str | Unrea
         if not line.strip():
             continue
         seen = True
+        where = f"{name}, line {number}"
         try:
-            yield line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
         except UnicodeDecodeError as error:
-            broken = f"0x{line[error.start]:02X}"
-            yield Unreadable(f"{name}, line {number}", f"it is not valid UTF-8: byte {broken}")
+            yield Unreadable(where, f"it is not valid UTF-8: byte 0x{line[error.start]:02X}")
+        else:
+            yield _said(text, where)
     if not seen:
         raise InputError(f"{name} is empty", fix="give one text a line")

@@ -11,6 +11,7 @@ from ingest.dates import parse_date
 from ingest.errors import FinSentryError, RowError
 from ingest.identity import canonical_url, document_id
 from ingest.settings import IngestSettings
+from model.text import says_nothing
 from stream.records import Document, SourceKind
 
 log = logging.getLogger(__name__)
@@ -140,6 +141,8 @@ class EntryRules:
         text = self._readable(entry.text) or title
         if not text:
             raise RowError("no text")
+        if says_nothing(text) and says_nothing(title):  # a post that is a link alone; the stream would refuse it
+            raise RowError("no text but links and what cannot be seen")
         now = self.clock()
         published = self._published(entry, now)
         url = entry.url.strip() if len(entry.url) <= MAX_URL and canonical_url(entry.url) else ""

@@ -77,6 +77,16 @@ def test_lines_have_no_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert caught.value.exit_code == 2
 
 
+@pytest.mark.parametrize(("name", "place"), [("t.txt", "line 2"), ("t.csv", "row 2")])
+def test_a_link_alone_is_no_text(tmp_path: Path, name: str, place: str) -> None:
+    file = written(tmp_path, name, b"text\nhttps://news.example/a\nHello https://news.example/a\n")
+
+    assert texts(file)[-2:] == [
+        f"{file}, {place}: it holds nothing but links and what cannot be seen",
+        "Hello https://news.example/a",
+    ]
+
+
 def test_a_row_without_text_is_named_and_passed_over(tmp_path: Path) -> None:
     file = written(tmp_path, "t.csv", b"id,text\n1,\n2,Hello\n")
 

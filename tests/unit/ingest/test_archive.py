@@ -126,6 +126,7 @@ def test_days_come_first_where_the_option_says_so(write: Write) -> None:
         ("soon,Bank fails", "year, month and day"),
         ("2020-07-19,", "no text"),
         ('2020-07-19," \n "', "no text"),
+        ("2020-07-19,https://news.example/a www.example.org", "no text but links"),
         ("2026-03-12,Bank fails", "2026-03-12 00:00 UTC is in the future"),
         ("2020-07-19,Bank,fails", "it has 3 cells, the header has 2"),
         ("2020-07-19", "it has 1 cells, the header has 2"),
