@@ -240,7 +240,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
         manifest,
         format=COMPOSED_FORMAT if manifest.heads else FORMAT,
         files=files,
-        version=f"{manifest.version}-{_fingerprint(files, manifest.temperatures)}",
+        version=f"{manifest.version}-{_fingerprint(files, manifest)}",
     )
     measured: dict[str, Any] = msgspec.to_builtins(complete)
     measured["digest"] = digest_of(measured)
@@ -275,9 +275,14 @@ def _files(manifest: Manifest) -> tuple[str, ...]:
     return (*FILES, *(f"{head}/{name}" for head in sorted(manifest.heads) for name in FILES))
 
 
-def _fingerprint(files: dict[str, FileRecord], temperatures: Temperatures) -> str:
-    """8 hex digits that name what a text's probabilities follow from: models, tokenizers, temperatures."""
-    parts = [*(files[name].sha256 for name in sorted(files)), repr((temperatures.topic, temperatures.sentiment))]
+def _fingerprint(files: dict[str, FileRecord], manifest: Manifest) -> str:
+    """8 hex digits that name what a text's probabilities follow from: models, tokenizers, temperatures, lengths."""
+    lengths = (manifest.maximum_length, *(manifest.heads[head].maximum_length for head in sorted(manifest.heads)))
+    parts = [
+        *(files[name].sha256 for name in sorted(files)),
+        repr((manifest.temperatures.topic, manifest.temperatures.sentiment)),
+        repr(lengths),
+    ]
     return hashlib.sha256("".join(parts).encode()).hexdigest()[:8]
 
 

@@ -132,6 +132,19 @@ def test_writing_measures_the_files_and_names_the_model_in_the_version(tiny_bund
     assert Bundle.load(bundle).manifest == written
 
 
+def test_what_changes_an_answer_changes_the_version(tiny_bundle: Bundle, bundle: Path) -> None:
+    manifest = msgspec.structs.replace(tiny_bundle.manifest, version="next")
+    temperatures = msgspec.structs.replace(manifest.temperatures, topic=manifest.temperatures.topic + 0.1)
+    others = (
+        msgspec.structs.replace(manifest, temperatures=temperatures),
+        msgspec.structs.replace(manifest, maximum_length=manifest.maximum_length - 1),
+    )
+    versions = {write_manifest(bundle, one).version for one in (manifest, *others)}
+    assert len(versions) == 3
+    noted = msgspec.structs.replace(manifest, made={"note": "changes nothing"})
+    assert write_manifest(bundle, noted).version in versions
+
+
 def test_a_model_whose_weights_lie_in_other_files_is_refused(tiny_float_bundle: Bundle, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(tiny_float_bundle.folder, tmp_path / "bundle"))
     model = onnx.load(folder / "model.onnx")
