@@ -44,7 +44,12 @@ class Example:
     @property
     def key(self) -> str:
         """Equal for texts that differ only in case, punctuation, URLs and white space: what leaks from set to set."""
-        return _BETWEEN_HAN.sub("", " ".join(_WORD.findall(self.text.casefold())))
+        return key_of(self.text)
+
+
+def key_of(text: str) -> str:
+    """The key of an `Example` with this text, which is clean."""
+    return _BETWEEN_HAN.sub("", " ".join(_WORD.findall(text.casefold())))
 
 
 def read_source(source: Source, path: Path) -> list[Example]:

@@ -218,10 +218,14 @@ def _checks(manifest: Manifest) -> list[str]:
         _row(name, f"{found.passed} of {found.cases}", f"{100 * found.passed / found.cases:.0f} %")
         for name, found in manifest.checklist.items()
     ]
+    learned: list[str] | None = manifest.made.get("checks_that_train")
+    known = "whether texts that train hold any of them is not known" if learned is None else "none of them trained it"
+    if learned:
+        known = f"{len(learned)} of their texts trained it, and prove nothing: {'; '.join(map(repr, learned))}"
     return [
         "## What it understands",
         "",
-        "Small cases in the manner of CheckList (Ribeiro et al. 2020); none of them stands in a text that trains.",
+        f"Small cases in the manner of CheckList (Ribeiro et al. 2020); {known}.",
         "",
         *_header("check", "passed", "rate"),
         *rows,

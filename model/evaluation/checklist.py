@@ -69,10 +69,15 @@ class Result:
         return 1 - len(self.failures) / self.cases
 
 
+def texts_of(checks: Iterable[Check]) -> list[str]:
+    """Every text that the checks ask about, once."""
+    return list(dict.fromkeys(text for check in checks for case in check.cases for text in case[:2] if text))
+
+
 def run_checks(checks: Iterable[Check], classify: Callable[[Sequence[str]], Sequence[Prediction]]) -> list[Result]:
     """Asks `classify` for every text once, together, and says which cases fail."""
     checks = list(checks)
-    texts = list(dict.fromkeys(text for check in checks for case in check.cases for text in case[:2] if text))
+    texts = texts_of(checks)
     said = dict(zip(texts, classify(texts), strict=True))
     return [
         Result(

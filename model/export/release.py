@@ -25,6 +25,7 @@ from model.bundle import (
     write_manifest,
 )
 from model.classifier import Classifier, open_tokenizer
+from model.data.examples import key_of
 from model.data.near_duplicates import SIMILARITY, near_duplicates
 from model.data.recipe import LABELS, Recipe
 from model.data.splits import Splits
@@ -32,7 +33,7 @@ from model.drift import ENOUGH_REFERENCE
 from model.errors import InputError
 from model.evaluation.calibrate import calibrate
 from model.evaluation.card import CARD_FILE, model_card
-from model.evaluation.checklist import run_checks
+from model.evaluation.checklist import run_checks, texts_of
 from model.evaluation.checklists import CHECKLISTS
 from model.evaluation.evaluate import Answers, against, answer, report, scores_without
 from model.export.quantize import quantize
@@ -65,6 +66,9 @@ PARITY = "parity"
 
 NEAR = "near_duplicates_share"
 """In `made`: the share of words from which on a held-out text counts as the near-duplicate of one that trains."""
+
+LEARNED_CASES = "checks_that_train"
+"""In `made`: texts of the checks that stand in one that trains, and are therefore no proof."""
 
 TEXTS_FOR_SCALES = 2048
 """Enough to see the largest activations: of the default bundle's weights int8 lost 0.6 points of macro-F1 on StockTwits
@@ -126,7 +130,8 @@ def release(
         manifest = msgspec.structs.replace(
             manifest,
             without_near_duplicates=scores_without(answers, _near_duplicates(splits)),
-            made=manifest.made | {PARITY: parity, NEAR: SIMILARITY},
+            made=manifest.made
+            | {PARITY: parity, NEAR: SIMILARITY, LEARNED_CASES: learned_cases(manifest.language, splits)},
         )
         manifest = write_manifest(draft, profiled(draft, manifest, splits))
         (draft / CARD_FILE).write_text(model_card(manifest), encoding="utf-8")
@@ -234,6 +239,12 @@ def _without_places(recipe: Recipe) -> dict[str, object]:
 def _near_duplicates(splits: Splits) -> frozenset[str]:
     held_out = (example.key for rows in splits.evaluation.values() for example in rows)
     return near_duplicates(held_out, (example.key for example in splits.train))
+
+
+def learned_cases(language: str, splits: Splits) -> list[str]:
+    """Texts of the language's checks that stand in one that trains."""
+    trains = {example.key for example in splits.train}
+    return [text for text in texts_of(CHECKLISTS.get(language, ())) if key_of(text) in trains]
 
 
 def _scores_of(run: Path, folder: Path, splits: Splits, done: Callable[[int], object]) -> dict[str, Scores]:

@@ -51,6 +51,22 @@ def test_checks_show_what_passed_and_the_worst_stands_where_it_fails() -> None:
     assert not any(line.startswith("- companies") for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        ({"checks_that_train": []}, "none of them trained it."),
+        (
+            {"checks_that_train": ["A beats", "C"]},
+            "2 of their texts trained it, and prove nothing: 'A beats'; 'C'.",
+        ),
+        ({}, "whether texts that train hold any of them is not known."),
+    ],
+)
+def test_cases_that_trained_prove_nothing(made: dict[str, list[str]], said: str) -> None:
+    card = model_card(msgspec.structs.replace(DEFAULT, made=DEFAULT.made | {"checks_that_train": None} | made))
+    assert f"(Ribeiro et al. 2020); {said}" in card
+
+
 def test_every_set_of_the_shipped_bundle_is_in_its_card() -> None:
     card = model_card(DEFAULT)
     for name, found in DEFAULT.metrics.items():

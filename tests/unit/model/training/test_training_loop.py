@@ -16,11 +16,13 @@ from model.bundle import Bundle, DataFingerprint, Manifest, Temperatures, write_
 from model.classifier import Classifier, Prediction
 from model.data.near_duplicates import near_duplicates
 from model.data.recipe import Recipe
-from model.data.splits import LeakError, Splits
+from model.data.splits import Example, LeakError, Splits
 from model.errors import FinSentryError, InputError
+from model.evaluation.checklist import texts_of
+from model.evaluation.checklist_cases import CHECKS
 from model.evaluation.checklists import CHECKLISTS
 from model.evaluation.evaluate import Answers, answer, scores_without
-from model.export.release import losses, profiled, release, require_no_loss, scored
+from model.export.release import learned_cases, losses, profiled, release, require_no_loss, scored
 from model.export.to_onnx import TOLERANCE, ExportError, export, largest_difference
 from model.language import by_script
 from model.settings import ModelSettings
@@ -278,6 +280,14 @@ def test_options_for_published_models_are_not_passed_over(
     arguments = ["export", str(tiny_run), "--data", str(tiny_data), "--out", str(tmp_path / "bundle"), option, value]
     assert cli.run(arguments) == 2
     assert f"{option} goes with --hub" in capsys.readouterr().err
+
+
+def test_checks_that_train_are_told_by_their_texts(tiny_splits: Splits, tiny_float_bundle: Bundle) -> None:
+    assert tiny_float_bundle.manifest.made["checks_that_train"] == []
+    text = texts_of(CHECKS)[7]
+    learned = Example(f"{text.upper()} !", "sentiment", 0)
+    assert learned_cases("en", replace(tiny_splits, train=[*tiny_splits.train, learned])) == [text]
+    assert learned_cases("zh", replace(tiny_splits, train=[learned])) == []
 
 
 def test_another_network_s_export_is_noticed(tiny_run: Path, tmp_path: Path) -> None:
