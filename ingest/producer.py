@@ -103,8 +103,10 @@ class KafkaDocuments:
             self._in_flight += size
 
         def done(_: object) -> None:
-            self._settle(size, None)
-            acknowledged()
+            try:
+                acknowledged()
+            finally:  # before it, `flush` would return with the last one still to be told
+                self._settle(size, None)
 
         try:
             future = self._producer.send(self._topic, key=key, value=value)

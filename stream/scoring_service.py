@@ -343,7 +343,8 @@ class _Pipeline:
             self._in_flight -= sum(result.batches for result in results)
             if not self._in_flight:
                 self._idle.set()
-            if not self._in_flight or monotonic() - self._committed_at >= COMMIT_SECONDS:
+            # One who gives partitions up waits for what is in flight, and perhaps not to its end.
+            if not self._in_flight or not self._open.is_set() or monotonic() - self._committed_at >= COMMIT_SECONDS:
                 await self._commit()
 
     # ---- what they do

@@ -31,6 +31,7 @@ Examples:
 @click.option("--crisis-start", type=click.FloatRange(min=0), help="Seconds until the made-up crisis.")
 @click.option("--crisis-end", type=click.FloatRange(min=0), help="Seconds until it is over.")
 @click.option("--crisis-every", type=click.FloatRange(min=0), help="Seconds from one crisis to the next.")
+@click.option("--seed", type=int, help="What the made-up web publishes follows from it.")
 @with_settings
 def up(
     settings: Settings,
@@ -44,6 +45,7 @@ def up(
     crisis_start: float | None,
     crisis_end: float | None,
     crisis_every: float | None,
+    seed: int | None,
 ) -> int:
     """Run the whole pipeline on this machine until Ctrl-C.
 
@@ -57,8 +59,13 @@ def up(
         raise click.UsageError("--report needs --replay FILE")
     if how != ArchiveOptions() and replay is None:
         raise click.UsageError("--column, --kind, --source, --language and --day-first need --replay FILE")
-    crisis = {"--crisis-start": crisis_start, "--crisis-end": crisis_end, "--crisis-every": crisis_every}
-    given = {name: value for name, value in crisis.items() if value is not None}
+    simulation = {
+        "--crisis-start": crisis_start,
+        "--crisis-end": crisis_end,
+        "--crisis-every": crisis_every,
+        "--seed": seed,
+    }
+    given = {name: value for name, value in simulation.items() if value is not None}
     if given and not simulate:
         raise click.UsageError(f"{next(iter(given))} needs --simulate")
     log_as_command()

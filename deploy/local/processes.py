@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 BOUND = Path(__file__).with_name("bound.py")
@@ -93,16 +94,22 @@ class Process:
             return
 
 
+_given: set[int] = set()
+"""Ports that `free_ports` gave: some seconds pass until somebody listens there, in which they look free."""
+
+
 def free_ports(count: int) -> list[int]:
-    """Ports on 127.0.0.1 that nobody listens on at this moment, all different."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
+    """Ports on 127.0.0.1 that nobody listens on at this moment, none of which this process was given before."""
+    ports: list[int] = []
+    with ExitStack() as bound:
+        while len(ports) < count:
+            one = bound.enter_context(socket.socket())
             one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+            port = one.getsockname()[1]
+            if port not in _given:
+                ports.append(port)
+    _given.update(ports)
+    return ports
 
 
 def port_is_taken(port: int) -> bool:

@@ -16,7 +16,8 @@ from stream.topics import Topics
 from stream.windows import minute_of
 from tests.browser.made_up import Story, bucket, checkpoint
 
-STOP_SECONDS = 5
+STOP_SECONDS = 30
+"""It takes a second; where it never stops that is told, too."""
 
 
 class Writer:
@@ -87,7 +88,7 @@ def resolved(alert: Alert) -> Alert:
 
 
 class ConsoleProcess:
-    """A running console. `url` ends with a slash."""
+    """A running console. `url` ends with a slash; `log` is what it says."""
 
     def __init__(self, broker: BrokerSettings, topics: Topics, log: Path, **settings: object) -> None:
         given = {
@@ -96,6 +97,7 @@ class ConsoleProcess:
             "partitions": topics.windows.partitions,
             "console": {"port": 0, **settings},
         }
+        self.log = log
         with log.open("a") as errors:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.browser.console_process", json.dumps(given)],

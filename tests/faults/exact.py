@@ -1,7 +1,5 @@
 """What must hold of the topics once all documents are counted, whatever happened meanwhile."""
 
-from typing import Any
-
 import msgspec
 
 from stream.broker import BrokerSettings
@@ -10,15 +8,6 @@ from stream.snapshot import read_topic
 from stream.topics import Topics
 from tests.integration.logs import read_windows
 from tests.integration.streaming import counts, offline
-
-SLOW: dict[str, Any] = {"seconds_a_batch": 0.05, "stream": {"batch_documents": 64}}
-"""Some 1,200 documents a second and worker, so that there is work left when something dies."""
-
-
-def slow_for(seconds: float, documents: int, *, workers: int) -> dict[str, Any]:
-    """Options of workers that need at least so long for all documents, as there must be some left at the last fault."""
-    batch: int = SLOW["stream"]["batch_documents"]
-    return SLOW | {"seconds_a_batch": max(SLOW["seconds_a_batch"], seconds * workers * batch / documents)}
 
 
 def require_exact(kafka: BrokerSettings, topics: Topics, total: int, *, dead: int = 0) -> None:

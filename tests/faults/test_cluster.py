@@ -11,9 +11,9 @@ from stream.broker import BrokerSettings
 from stream.topics import Topics, TopicSettings
 from tests.faults.cluster import NODES, Cluster
 from tests.faults.conftest import Scale
-from tests.faults.exact import SLOW, require_exact
+from tests.faults.exact import require_exact
 from tests.integration.logs import wait_until
-from tests.integration.streaming import StartWorker, as_records, documents, publish, wait_for_documents
+from tests.integration.streaming import SLOW, StartWorker, as_records, documents, publish, wait_for_documents
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_each_node_in_turn_is_killed_and_comes_back(
     cluster: Cluster, kafka: BrokerSettings, topics: Topics, start_worker: StartWorker, scale: Scale
 ) -> None:
     random = Random(7)
-    workers = [start_worker(**SLOW) for _ in range(2)]
+    workers = [start_worker(**SLOW | {"seconds_a_batch": 0.2}) for _ in range(2)]  # at work when a node dies
     part = scale.cluster_documents // (2 * scale.node_kills + 1)
     total = part * (2 * scale.node_kills + 1)
     parts = [as_records(documents(total)[begin : begin + part]) for begin in range(total - part, -1, -part)]

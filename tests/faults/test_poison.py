@@ -113,7 +113,7 @@ def test_each_is_named_with_its_position_and_put_back(
     worker = start_worker()
     wait_for_documents(kafka, topics, GOOD + len(poison), seconds=60)
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(15) == 0
+    assert worker.wait(60) == 0
 
     stands_at = {
         record.key.decode(): f"{topics.documents.name}/{record.partition}/{record.offset}"

@@ -22,17 +22,19 @@ def test_partitions_that_are_lost_in_the_middle_of_a_batch_are_scored_by_the_nex
     Mood(seconds_a_batch=0.05).write(mood)
     options = {"mood": str(mood), "stream": {"batch_documents": 64}}
     first = start_worker(**options)
-    publish(kafka, topics, as_records(documents(total)))
+    items = as_records(documents(total))
+    publish(kafka, topics, items[: total // 2])
     wait_for_documents(kafka, topics, 200, seconds=40)
     Mood(seconds_a_batch=5.0).write(mood)  # longer than a rebalance waits for a batch: a third of the session
+    publish(kafka, topics, items[total // 2 :])
     second = start_worker(**options)
     log = tmp_path / "worker-0.log"
     lost = "partitions lost with a batch in flight stage=scoring"
     wait_until(lambda: lost in log.read_text(), seconds=40, what="a batch is in flight when the second one joins")
-    Mood(seconds_a_batch=0.05).write(mood)
     # The first leaves with a batch in flight, too.
     first.send_signal(signal.SIGTERM)
-    assert first.wait(20) == 0
+    assert first.wait(60) == 0
+    Mood(seconds_a_batch=0.05).write(mood)
     wait_for_documents(kafka, topics, total, seconds=60)
     assert second.poll() is None
     require_exact(kafka, topics, total)

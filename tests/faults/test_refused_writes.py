@@ -7,8 +7,8 @@ import pytest
 
 from stream.broker import BrokerSettings, admin_client
 from stream.topics import Topics
-from tests.faults.exact import SLOW, require_exact
-from tests.integration.streaming import StartWorker, as_records, documents, publish, wait_for_documents
+from tests.faults.exact import require_exact
+from tests.integration.streaming import SLOW, StartWorker, as_records, documents, publish, wait_for_documents
 
 
 def take_records_up_to(kafka_settings: BrokerSettings, topic: str, size: int) -> None:
@@ -22,10 +22,12 @@ def test_writes_that_are_refused_for_good_end_the_worker_with_the_cause_and_lose
 ) -> None:
     total = 3000
     worker = start_worker(**SLOW | {"stream": {"batch_documents": 64, "restarts": 3}})
-    publish(kafka, topics, as_records(documents(total)))
+    items = as_records(documents(total))
+    publish(kafka, topics, items[: total // 2])
     wait_for_documents(kafka, topics, 200, seconds=40)
     take_records_up_to(kafka, topics.scored.name, 50)
-    assert worker.wait(40) == 1
+    publish(kafka, topics, items[total // 2 :])  # so that there is something to refuse
+    assert worker.wait(60) == 1
     *_, last, fix = (tmp_path / "worker-0.log").read_text().splitlines()
     assert last.startswith("scoring failed 4 times in a row: "), last
     assert "MessageSizeTooLarge" in last

@@ -67,7 +67,7 @@ def test_a_model_that_stays_sick_ends_the_worker_with_the_cause_and_the_next_one
     wait_for_documents(kafka, topics, 300, seconds=40)
     Mood(sick=True).write(mood)
     publish(kafka, topics, as_records(documents(TOTAL)[TOTAL // 2 :]))  # a worker with nothing left falls not sick
-    assert worker.wait(30) == 1
+    assert worker.wait(60) == 1
     *_, last = log(tmp_path).splitlines()
     assert last.startswith("the classifier fails on every text: RuntimeError: the accelerator does not answer")
     assert list(read_topic(kafka, topics.dead_letters)) == [], "no document is to blame"

@@ -1,9 +1,11 @@
 """Documents into a real broker, workers over them, and what must have become of them."""
 
+import re
 import subprocess
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from time import monotonic, sleep
+from pathlib import Path
+from typing import Any
 
 import kafka
 import msgspec
@@ -14,11 +16,22 @@ from stream.records import Bucket, Checkpoint, Document, ScoredDocument, encode
 from stream.settings import StreamSettings
 from stream.snapshot import TopicReader, furthest, read_topic
 from stream.topics import Topics
+from tests.integration.logs import wait_until
 
 NOW = datetime.now(UTC)
 
 StartWorker = Callable[..., "subprocess.Popen[str]"]
 """Starts a worker with a stub in the place of its classifier; its arguments are the stub worker's options."""
+
+
+SLOW: dict[str, Any] = {"seconds_a_batch": 0.05, "stream": {"batch_documents": 64}}
+"""Some 1,200 documents a second and worker, so that there is work left when something dies."""
+
+
+def slow_for(seconds: float, documents: int, *, workers: int) -> dict[str, Any]:
+    """Options of workers that need at least so long for all documents, as there must be some left at the last fault."""
+    batch: int = SLOW["stream"]["batch_documents"]
+    return SLOW | {"seconds_a_batch": max(SLOW["seconds_a_batch"], seconds * workers * batch / documents)}
 
 
 def documents(count: int, *, text: str = "Shares of a lender fell") -> list[Document]:
@@ -61,13 +74,26 @@ def _accounted(checkpoints: Mapping[int, Checkpoint]) -> int:
 
 def wait_for_documents(broker: BrokerSettings, topics: Topics, total: int, *, seconds: float) -> None:
     """Waits until `total` documents are accounted for; fails the test with how many were."""
-    deadline = monotonic() + seconds
     checkpoints: dict[int, Checkpoint] = {}
     with TopicReader(broker, topics.windows) as reader:
-        while (found := _accounted(checkpoints)) < total:
-            assert monotonic() < deadline, f"after {seconds:.0f} s {found} of {total} documents are accounted for"
-            sleep(0.2)
+
+        def found() -> int:
+            nonlocal checkpoints
             checkpoints = furthest(reader.read(), checkpoints)
+            return _accounted(checkpoints)
+
+        wait_until(lambda: found() >= total, seconds=seconds, what=f"{total} documents are accounted for")
+
+
+def wait_until_it_holds(log: Path, *stages: str) -> None:
+    """Waits until the worker that writes `log` has partitions of each stage: one without any is not missed."""
+
+    def holds() -> bool:
+        said = log.read_text()
+        given = [re.findall(rf"assigned stage={stage} partitions=\[(.*)\]", said) for stage in stages]
+        return all(found and found[-1] for found in given)
+
+    wait_until(holds, seconds=60, what=f"{log.name} holds partitions")
 
 
 def offline(broker: BrokerSettings, topics: Topics) -> dict[tuple[int, str], Bucket]:

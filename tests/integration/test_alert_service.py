@@ -30,7 +30,7 @@ POLICY = AlertSettings(
     drift=DriftSettings(window=""),
     baseline=BaselineSettings(history_days=1),
 )
-STREAM = StreamSettings(lateness_minutes=10, idle_seconds=1, follow_clock=False)
+STREAM = StreamSettings(lateness_minutes=10, idle_seconds=60, follow_clock=False)
 
 
 class Windows:
@@ -103,11 +103,11 @@ def judging(broker: BrokerSettings, topics: Topics) -> Iterator[None]:
     thread = threading.Thread(target=loop.run_until_complete, args=(service.run(stop),))
     thread.start()
     try:
-        assert ready.wait(30)
+        assert ready.wait(60)
         yield
     finally:
         loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive()
         loop.close()
 

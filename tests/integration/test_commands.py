@@ -74,7 +74,7 @@ def test_dump_follows_until_it_is_told_to_stop(finsentry: Finsentry, topics: Top
     finsentry.run("replay", archive)
 
     wait_until(lambda: following.output().count("\n") == 2, seconds=30, what="both documents are dumped")
-    following.stop()
+    following.stop(seconds=60)
 
     assert following.output().count("\n") == 2
     assert following.exit_code == 0

@@ -41,7 +41,7 @@ def letters(
     publish(kafka, topics, [*as_records(GOOD), *as_records(UNREADABLE), (b"k", POISON)])
     wait_for_documents(kafka, topics, 44, seconds=40)
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(15) == 0
+    assert worker.wait(60) == 0
     return listed(finsentry)
 
 

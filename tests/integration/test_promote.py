@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event, Thread
-from time import sleep
 from typing import Any, Self
 
 import msgspec
@@ -66,7 +65,7 @@ def answers(desk: ControlDesk, promotion: Promotion) -> list[Progress]:
     return [progress for progress in found if progress is not None]
 
 
-def wait_for_answers(desk: ControlDesk, promotion: Promotion, *states: str, seconds: float = 30) -> list[Progress]:
+def wait_for_answers(desk: ControlDesk, promotion: Promotion, *states: str, seconds: float = 90) -> list[Progress]:
     """Waits until the workers answered like this, one state a worker."""
     wait_until(
         lambda: Counter(answer.state for answer in answers(desk, promotion)) == Counter(states),
@@ -74,6 +73,16 @@ def wait_for_answers(desk: ControlDesk, promotion: Promotion, *states: str, seco
         what=f"workers answer {states}",
     )
     return answers(desk, promotion)
+
+
+def wait_for_workers(desk: ControlDesk, count: int) -> None:
+    """Waits until so many workers report: what is asked before is not theirs to answer."""
+
+    def there() -> bool:
+        desk.read()
+        return len(desk.table.workers) == count
+
+    wait_until(there, seconds=60, what=f"{count} workers report")
 
 
 def scored_once(kafka: BrokerSettings, topics: Topics) -> list[ScoredDocument]:
@@ -99,32 +108,30 @@ def assert_rightly_named(kept: list[ScoredDocument]) -> None:
 def test_swaps_under_load_lose_nothing_count_nothing_twice_and_name_every_document(
     kafka: BrokerSettings, topics: Topics, start_worker: StartWorker, desk: ControlDesk
 ) -> None:
-    total = 16_000
     slow = {"seconds_a_batch": 0.05, "version": OWN, "stream": {"batch_documents": 32}}
     workers = [start_worker(**slow), start_worker(**slow)]
-    load = Thread(target=publish, args=(kafka, topics, as_records(documents(total))))
-    load.start()
+    wait_for_workers(desk, 2)
+    with Load(kafka, topics) as load:
+        for bundle in (stub_bundle("good-1"), stub_bundle("good-2"), DAMAGED, stub_bundle("good-3")):
+            promotion = make_live(desk, bundle)
+            wait_for_answers(desk, promotion, *["refused" if bundle is DAMAGED else "live"] * 2)
+            if bundle is not DAMAGED:
+                scores = f"{bundle.version} scores"
+                wait_until(lambda: bundle.version in models(kafka, topics), seconds=30, what=scores)  # noqa: B023
 
-    first = make_live(desk, stub_bundle("good-1"))
-    wait_for_answers(desk, first, "live", "live")
-    for bundle in (stub_bundle("good-2"), DAMAGED, stub_bundle("good-3")):
-        promotion = make_live(desk, bundle)
-        wait_for_answers(desk, promotion, *["refused" if bundle is DAMAGED else "live"] * 2)
-        sleep(0.5)
+        failing = make_live(desk, FAILING)
+        taken_back = wait_for_answers(desk, failing, "refused", "refused")
+        assert all("failed in its first batches" in answer.reason for answer in taken_back)
+        assert {heard.report.model for heard in desk.table.workers.values()} == {"good-3"}
 
-    failing = make_live(desk, FAILING)
-    taken_back = wait_for_answers(desk, failing, "refused", "refused")
-    assert all("failed in its first batches" in answer.reason for answer in taken_back)
-    assert {heard.report.model for heard in desk.table.workers.values()} == {"good-3"}
-
-    workers[0].send_signal(signal.SIGKILL)
-    back = roll_back(failing, now())
-    assert back is not None
-    desk.publish(back)
-    wait_for_answers(desk, back, "live")
-    start_worker(**slow)
-    wait_for_answers(desk, back, "live", "live")
-    load.join()
+        workers[0].send_signal(signal.SIGKILL)
+        back = roll_back(failing, now())
+        assert back is not None
+        desk.publish(back)
+        wait_for_answers(desk, back, "live")
+        start_worker(**slow)
+        wait_for_answers(desk, back, "live", "live")
+        total = load.ended()
     wait_for_documents(kafka, topics, total, seconds=120)
 
     buckets, checkpoints = read_windows(kafka, topics)
@@ -191,7 +198,7 @@ def test_a_shadow_scores_beside_the_live_one_and_changes_nothing(
     assert answer.disagreement == compared
     assert compared.documents > 0
     # Independent hashes: topics agree in 1 of 20, sentiments in 1 of 3, uniform numbers differ by a third.
-    assert 0.8 < compared.topics / compared.documents < 1.0
+    assert 0.8 < compared.topics / compared.documents <= 1.0
     assert 0.5 < compared.sentiments / compared.documents < 0.8
     assert 0.2 < compared.negative / compared.documents < 0.45
     kept = scored_once(kafka, topics)
@@ -204,7 +211,8 @@ def test_a_shadow_that_nobody_ends_ends_by_itself_and_one_that_fails_is_refused(
     kafka: BrokerSettings, topics: Topics, start_worker: StartWorker, desk: ControlDesk
 ) -> None:
     worker = start_worker(version=OWN)
-    short = shadow(stub_bundle("good-1"), now(), now() + timedelta(seconds=8))
+    wait_for_workers(desk, 1)
+    short = shadow(stub_bundle("good-1"), now(), now() + timedelta(seconds=12))
     desk.publish(short)
     wait_for_answers(desk, short, "shadowed")
 
@@ -216,14 +224,17 @@ def test_a_shadow_that_nobody_ends_ends_by_itself_and_one_that_fails_is_refused(
     stopped(worker, desk)
 
 
+@pytest.mark.timeout(240)
 def test_the_command_promotes_shadows_takes_back_and_rolls_back(
-    kafka: BrokerSettings, topics: Topics, start_worker: StartWorker, finsentry: Finsentry
+    start_worker: StartWorker, finsentry: Finsentry, desk: ControlDesk
 ) -> None:
     version = Bundle.load(DEFAULT_BUNDLE).manifest.version
     as_stub = ("promote", DEFAULT_BUNDLE, "--json", "--seen-as")
     start_worker(version=OWN)
+    wait_for_workers(desk, 1)
 
     beside = said(finsentry.run(*as_stub, "{}", "--shadow", "--for", "1"), 1)
+    assert [worker["state"] for worker in beside["workers"]] == ["shadowed"]
     assert beside["disagreement"]["documents"] == 0
 
     done = said(finsentry.run(*as_stub, "{}"), 0)
@@ -400,7 +411,7 @@ def said(done: "subprocess.CompletedProcess[str]", code: int) -> Any:
 def stopped(worker: "subprocess.Popen[str]", desk: ControlDesk) -> None:
     """Ends the worker, which takes its report with it."""
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(15) == 0
+    assert worker.wait(60) == 0
     desk.read()
     assert desk.table.workers == {}
 

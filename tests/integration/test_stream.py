@@ -4,7 +4,7 @@ import signal
 from collections import Counter
 from pathlib import Path
 from random import Random
-from time import monotonic, sleep
+from time import sleep
 
 import msgspec
 import pytest
@@ -16,11 +16,13 @@ from stream.topics import Topics
 from tests.integration.logs import read_windows
 from tests.integration.streaming import (
     StartWorker,
+    accounted,
     as_records,
     counts,
     documents,
     offline,
     publish,
+    slow_for,
     wait_for_documents,
 )
 
@@ -31,15 +33,17 @@ def test_workers_killed_at_random_leave_the_windows_of_an_offline_count(
 ) -> None:
     random = Random(11)
     total = 12_000
-    slow = {"seconds_a_batch": 0.02, "stream": {"batch_documents": 64}}
+    slow = slow_for(12.0, total, workers=2)
     workers = [start_worker(**slow), start_worker(**slow)]
     publish(kafka, topics, as_records(documents(total)))
+    wait_for_documents(kafka, topics, 1, seconds=60)
     for _ in range(4):
         sleep(random.uniform(1.0, 3.0))
         victim = random.randrange(2)
         workers[victim].send_signal(signal.SIGKILL)
         workers[victim].wait()
         workers[victim] = start_worker(**slow)
+    assert accounted(kafka, topics) < total, "there was work at every kill"
     wait_for_documents(kafka, topics, total, seconds=100)
 
     buckets, checkpoints = read_windows(kafka, topics)
@@ -60,10 +64,8 @@ def test_a_worker_stops_cleanly_and_the_next_one_goes_on_without_repeating(
     publish(kafka, topics, as_records(documents(500)))
     wait_for_documents(kafka, topics, 500, seconds=40)
     sleep(1.0)  # a commit follows its batch within half a second
-    began = monotonic()
     first.send_signal(signal.SIGTERM)
-    assert first.wait(15) == 0
-    assert monotonic() - began < 10
+    assert first.wait(40) == 0
 
     start_worker()
     publish(kafka, topics, as_records(documents(1000)[500:]))
@@ -107,12 +109,3 @@ def test_input_that_is_all_bad_stops_the_worker_with_the_cause_and_takes_nothing
     assert "DecodeError" in log
     assert "Traceback" not in log
     assert list(read_topic(kafka, topics.dead_letters)) == []
-
-
-def test_a_worker_that_is_killed_is_replaced(kafka: BrokerSettings, topics: Topics, start_worker: StartWorker) -> None:
-    first, _second = start_worker(), start_worker()
-    publish(kafka, topics, as_records(documents(200)))
-    wait_for_documents(kafka, topics, 200, seconds=40)
-    first.send_signal(signal.SIGKILL)
-    publish(kafka, topics, as_records(documents(400)[200:]))
-    wait_for_documents(kafka, topics, 400, seconds=40)

@@ -5,7 +5,6 @@ import re
 import signal
 import urllib.request
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import pytest
@@ -14,7 +13,8 @@ from deploy.local.processes import Process
 from tests.integration.commands import Finsentry, processes_in
 from tests.integration.logs import wait_until
 
-STOPS_WITHIN = 15.0
+STOPS_WITHIN = 60.0
+"""It takes some 5 s; roles that do not stop in 12 s are killed, and that is told."""
 
 
 def address(process: Process, role: str) -> str:
@@ -30,7 +30,9 @@ def get(url: str) -> Any:
 
 @pytest.mark.timeout(900)
 def test_a_made_up_crisis_raises_one_alert_in_its_topic_and_resolves(alone: Finsentry, tmp_path: Path) -> None:
-    process = alone.start("up", "--simulate", "--crisis-start", "35", "--crisis-end", "135")
+    # With this seed, whenever in a minute it begins, the alert comes within 140 s and goes 2 minutes later; other news
+    # may by chance keep it for as long again.
+    process = alone.start("up", "--simulate", "--seed", "27", "--crisis-start", "10", "--crisis-end", "90")
     wait_until(lambda: bool(address(process, "finsentry")), seconds=120, what="up and running")
     page, alertmanager = address(process, "finsentry"), address(process, "alertmanager")
 
@@ -54,12 +56,10 @@ def test_a_made_up_crisis_raises_one_alert_in_its_topic_and_resolves(alone: Fins
     resolved = get(page + "api/state")["resolved"]
     assert {alert["topic"] for alert in resolved} == {"Financials"}
 
-    began = monotonic()
     process.ask_to_stop()
     wait_until(lambda: not process.running, seconds=STOPS_WITHIN, what="everything has stopped")
-    assert monotonic() - began < STOPS_WITHIN
     assert process.exit_code == 0
-    assert "killed" not in process.output(), "a role that stops by itself commits what it did"
+    assert not re.search(r"^(crawl|worker|alerts)\S* .*killed", process.output(), re.MULTILINE), "what they did is kept"
     assert processes_in(tmp_path) == []
 
 

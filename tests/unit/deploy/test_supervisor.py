@@ -77,6 +77,13 @@ def test_a_role_counts_as_started_once_it_is_ready(crew: Crew) -> None:
 
 
 def test_a_role_that_is_never_ready_is_an_error_with_what_it_said_last_and_its_log(crew: Crew, tmp_path: Path) -> None:
+    log = tmp_path / "worker.log"
+    crew.supervisor = Supervisor(
+        crew.told,
+        give_up_after=3,
+        give_up_seconds=60,
+        clock=lambda: 2.0 if log.exists() and "engine" in log.read_text() else 0.0,  # once it has said something
+    )
     plan = crew.plan("worker", f"print('building an engine', flush=True); {WAITS}", lambda: False, seconds=1.0)
     with pytest.raises(LocalServerError) as caught:
         crew.supervisor.start(plan)

@@ -89,6 +89,37 @@ async def begun(consumer: Consumer, admin: Admin | None = None) -> tuple[_Pipeli
     return pipeline, asyncio.ensure_future(pipeline.fetch())
 
 
+def test_what_is_acknowledged_while_partitions_leave_is_committed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though more is in flight than can be waited for: the next owner would score it once more."""
+
+    async def run() -> list[object]:
+        committed: list[object] = []
+        consumer = Consumer(records=0)
+        pipeline = pipeline_over(consumer, Admin())
+
+        async def commit(offsets: object) -> None:
+            committed.append(offsets)
+
+        async def append(*_: object) -> None:
+            pipeline._to_commit[PLACE] = (7, "")
+
+        monkeypatch.setattr(consumer, "commit", commit, raising=False)
+        monkeypatch.setattr(pipeline, "_append", append)
+        monkeypatch.setattr(pipeline, "_observe", lambda _scored: None)
+        await pipeline.assigned({PLACE})
+        pipeline._in_flight = 2
+        pipeline._idle.clear()
+        tasks = [asyncio.ensure_future(work) for work in (pipeline.revoked({PLACE}), pipeline.write())]
+        await asyncio.sleep(0)
+        await pipeline._results.put(_Result(pipeline._epoch, 1, [SimpleNamespace()], {}))  # type: ignore[list-item]
+        await asyncio.sleep(0.1)
+        for task in tasks:
+            task.cancel()
+        return committed
+
+    assert asyncio.run(run()) == [{PLACE: (7, "")}]
+
+
 def test_a_read_that_spans_a_rebalance_takes_nothing_that_is_then_dropped() -> None:
     async def run() -> list[int]:
         consumer = Consumer(records=3)
@@ -198,7 +229,10 @@ def test_few_large_documents_wait_and_not_a_batch_of_them() -> None:
         consumer = Consumer(records=500, value=b"x" * (WAITING_BYTES // 3))
         consumer.most = 1
         _, fetching = await begun(consumer)
-        await asyncio.sleep(0.3)
+        async with asyncio.timeout(30):
+            while consumer.position[PLACE] < 4:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)  # in which it would go on
         fetching.cancel()
         return consumer.position[PLACE]
 
