@@ -51,33 +51,40 @@ async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
 
 
 async def leave_group(consumer: AIOKafkaConsumer) -> None:
-    """Stops a consumer that is a member of a group. Raises `StuckMemberError` where it fails to stop.
+    """Stops a consumer that is a member of a group; where that fails, or nobody hears it, all that is left is ended.
 
-    What is left of it then goes on to send heartbeats and keeps its partitions, so nobody reads them while this process
-    lives: seen when an error was put into `stop`. Where the broker does not hear it, all that is left of it is ended,
-    and the group waits for one session and goes on.
+    The group then waits for one session and goes on. What is left would send heartbeats and keep its partitions, so
+    that nobody reads them while this process lives: seen when an error was put into `stop`, and when the connection to
+    a broker that was killed closed right then. Raises `StuckMemberError` where some of it does not end.
     """
     try:
         async with asyncio.timeout(LEAVE_SECONDS):
             await stop_consumer(consumer)
     except TimeoutError:
         logger.warning("the broker did not hear that a member leaves its group")
-        coordinator, fetcher = consumer._coordinator, consumer._fetcher
-        tasks = [coordinator._coordination_task, coordinator._heartbeat_task, coordinator._commit_refresh_task]
-        await _end([*tasks, fetcher._fetch_task, *fetcher._pending_tasks], consumer._client)
     except Exception as error:
+        logger.warning("a member could not leave its group error=%s: %s", type(error).__name__, error)
+    else:
+        return
+    coordinator, fetcher = consumer._coordinator, consumer._fetcher
+    tasks = [coordinator._coordination_task, coordinator._heartbeat_task, coordinator._commit_refresh_task]
+    if left := await _end([*tasks, fetcher._fetch_task, *fetcher._pending_tasks], consumer._client):
         raise StuckMemberError(
-            f"a consumer cannot leave its group ({type(error).__name__}: {error}), and would keep its partitions",
+            f"a consumer cannot leave its group, and would keep its partitions: {len(left)} of its tasks do not end",
             fix="the worker ends, so that the group takes them away: start it again",
-        ) from error
+        )
 
 
-async def _end(tasks: Iterable[asyncio.Task[None] | None], client: AIOKafkaClient) -> None:
-    """Ends a client's tasks and closes its connections, without a word to the broker."""
+async def _end(tasks: Iterable[asyncio.Task[None] | None], client: AIOKafkaClient) -> set[asyncio.Task[None]]:
+    """Ends a client's tasks and closes its connections, without a word to the broker; returns what does not end."""
     left = {task for task in tasks if task is not None and not task.done()}
     deadline = monotonic() + ABANDON_SECONDS
     while left and monotonic() < deadline:
         for task in left:
             task.cancel()  # some wait for their requests once more, which a second one ends
         _, left = await asyncio.wait(left, timeout=0.05)
-    await client.close()
+    try:
+        await client.close()
+    except Exception as error:  # of a connection that is closed already, as uvloop has it
+        logger.warning("a connection could not be closed error=%s: %s", type(error).__name__, error)
+    return left

@@ -1,0 +1,65 @@
+"""A member of a group is gone afterwards, or the worker is told that it is not."""
+
+import asyncio
+from contextlib import suppress
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from stream import closing
+from stream.closing import leave_group
+from stream.errors import StuckMemberError
+
+
+class Consumer:
+    """As aiokafka's where its broker has just died: `stop` fails halfway, and so does closing its connections."""
+
+    def __init__(self, heartbeat: "asyncio.Task[None]") -> None:
+        self.heartbeat = heartbeat
+        self._coordinator = SimpleNamespace(
+            _coordination_task=None, _heartbeat_task=heartbeat, _commit_refresh_task=None
+        )
+        self._fetcher = SimpleNamespace(_fetch_task=None, _pending_tasks=set())
+        self._client = self
+        self.closed = 0
+
+    async def stop(self) -> None:
+        raise RuntimeError("the handler is closed")
+
+    async def close(self) -> None:
+        self.closed += 1
+        raise RuntimeError("the handler is closed")
+
+
+async def beats() -> None:
+    await asyncio.Event().wait()
+
+
+async def beats_on() -> None:
+    while True:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.5)
+            return
+
+
+def test_what_is_left_of_a_consumer_that_cannot_stop_is_ended() -> None:
+    async def run() -> tuple[bool, int]:
+        consumer: Any = Consumer(asyncio.ensure_future(beats()))
+        await asyncio.sleep(0)
+        await leave_group(consumer)
+        return consumer.heartbeat.cancelled(), consumer.closed
+
+    assert asyncio.run(run()) == (True, 1)
+
+
+def test_one_that_goes_on_sending_heartbeats_ends_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(closing, "ABANDON_SECONDS", 0.1)
+
+    async def run() -> None:
+        consumer: Any = Consumer(asyncio.ensure_future(beats_on()))
+        await asyncio.sleep(0)
+        await leave_group(consumer)
+
+    with pytest.raises(StuckMemberError, match="would keep its partitions: 1 of its tasks do not end"):
+        asyncio.run(run())
