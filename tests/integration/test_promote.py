@@ -141,9 +141,9 @@ def test_swaps_under_load_lose_nothing_count_nothing_twice_and_name_every_docume
     kept = scored_once(kafka, topics)
     assert len(kept) == len({document.id for document in kept}) == total
     assert_rightly_named(kept)
-    models = Counter(document.model for document in kept)
-    assert models.keys() <= {OWN, "good-1", "good-2", "good-3"}
-    assert {"good-1", "good-2", "good-3"} <= models.keys()
+    by_bundle = Counter(document.model for document in kept)
+    assert by_bundle.keys() <= {OWN, "good-1", "good-2", "good-3"}
+    assert {"good-1", "good-2", "good-3"} <= by_bundle.keys()
 
 
 def test_a_worker_that_starts_later_comes_up_with_what_is_live(
