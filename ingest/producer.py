@@ -105,8 +105,10 @@ class KafkaDocuments:
         def done(_: object) -> None:
             try:
                 acknowledged()
-            finally:  # before it, `flush` would return with the last one still to be told
-                self._settle(size, None)
+            except Exception as error:
+                self._settle(size, error)
+                raise
+            self._settle(size, None)  # earlier, `flush` would return with the last one still to be told
 
         try:
             future = self._producer.send(self._topic, key=key, value=value)

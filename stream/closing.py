@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from time import monotonic
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -23,7 +24,7 @@ ABANDON_SECONDS = 1.0
 
 
 async def stop_producer(producer: AIOKafkaProducer) -> None:
-    """Stops the producer; what it could not send within `UNSENT_SECONDS` is given up.
+    """Stops the producer; what it could not send within `UNSENT_SECONDS` is given up, as is all where it cannot stop.
 
     An idempotent producer of aiokafka 0.14 tries for ever, so that its `stop` would wait for a broker that never comes
     back. Nobody misses what is given up: it was not acknowledged, so the one who wrote it does not go on from there.
@@ -33,8 +34,11 @@ async def stop_producer(producer: AIOKafkaProducer) -> None:
             await producer.stop()
     except TimeoutError:
         logger.warning("the broker is away, unsent records are given up")
-        tasks = [producer._sender.sender_task] if producer._sender is not None else []
-        await _end(tasks, producer.client)
+    except Exception as error:
+        logger.warning("a producer could not be stopped error=%s: %s", type(error).__name__, error)
+    else:
+        return
+    await _end([producer._sender.sender_task] if producer._sender is not None else [], producer.client)
 
 
 async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
@@ -44,7 +48,7 @@ async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
     except asyncio.CancelledError:
         # aiokafka 0.14 lets the cancellation of its own fetch tasks out when the broker is away, and then leaves its
         # client open. Only where this task was told to end is the cancellation meant for it.
-        await consumer._client.close()
+        await _close(consumer._client)
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise
@@ -62,17 +66,28 @@ async def leave_group(consumer: AIOKafkaConsumer) -> None:
             await stop_consumer(consumer)
     except TimeoutError:
         logger.warning("the broker did not hear that a member leaves its group")
+    except asyncio.CancelledError:  # whoever waits for it to leave was told to end
+        await _end_member(consumer)
+        raise
     except Exception as error:
         logger.warning("a member could not leave its group error=%s: %s", type(error).__name__, error)
     else:
         return
-    coordinator, fetcher = consumer._coordinator, consumer._fetcher
-    tasks = [coordinator._coordination_task, coordinator._heartbeat_task, coordinator._commit_refresh_task]
-    if left := await _end([*tasks, fetcher._fetch_task, *fetcher._pending_tasks], consumer._client):
+    if left := await _end_member(consumer):
         raise StuckMemberError(
             f"a consumer cannot leave its group, and would keep its partitions: {len(left)} of its tasks do not end",
             fix="the worker ends, so that the group takes them away: start it again",
         )
+
+
+async def _end_member(consumer: AIOKafkaConsumer) -> set[asyncio.Task[None]]:
+    coordinator, fetcher = consumer._coordinator, consumer._fetcher
+    tasks = []
+    if coordinator is not None:  # there is none before the broker was found
+        tasks += [coordinator._coordination_task, coordinator._heartbeat_task, coordinator._commit_refresh_task]
+    if fetcher is not None:
+        tasks += [fetcher._fetch_task, *fetcher._pending_tasks]
+    return await _end(tasks, consumer._client)
 
 
 async def _end(tasks: Iterable[asyncio.Task[None] | None], client: AIOKafkaClient) -> set[asyncio.Task[None]]:
@@ -83,8 +98,18 @@ async def _end(tasks: Iterable[asyncio.Task[None] | None], client: AIOKafkaClien
         for task in left:
             task.cancel()  # some wait for their requests once more, which a second one ends
         _, left = await asyncio.wait(left, timeout=0.05)
+    await _close(client)
+    return left
+
+
+async def _close(client: AIOKafkaClient) -> None:
+    """Closes every connection, though one of them fails to: uvloop refuses what is done to one that is closed."""
     try:
         await client.close()
-    except Exception as error:  # of a connection that is closed already, as uvloop has it
+    except Exception as error:
         logger.warning("a connection could not be closed error=%s: %s", type(error).__name__, error)
-    return left
+        for connection in list(client._conns.values()):
+            if connection._read_task is not None:
+                connection._read_task.cancel()
+            with suppress(Exception):
+                connection.close()

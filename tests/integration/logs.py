@@ -30,19 +30,17 @@ def wait_until(condition: Callable[[], bool], *, seconds: float, what: str) -> N
     A server that does not answer is asked again, and a machine that stood still in between loses a second by it.
     """
     left = seconds
+    why = ""
     while True:
         began = monotonic()
-        if _holds(condition):
-            return
-        assert left > 0, f"after {seconds:.0f} s still not so: {what}"
+        try:
+            if condition():
+                return
+            why = ""
+        except HTTPError:  # an answer
+            raise
+        except (TimeoutError, ConnectionError, URLError) as error:
+            why = f" ({error!r})"
+        assert left > 0, f"after {seconds:.0f} s still not so: {what}{why}"
         sleep(0.2)
         left -= min(monotonic() - began, 1.0)
-
-
-def _holds(condition: Callable[[], bool]) -> bool:
-    try:
-        return condition()
-    except HTTPError:  # an answer
-        raise
-    except (TimeoutError, ConnectionError, URLError):
-        return False

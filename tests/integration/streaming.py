@@ -77,12 +77,15 @@ def wait_for_documents(broker: BrokerSettings, topics: Topics, total: int, *, se
     checkpoints: dict[int, Checkpoint] = {}
     with TopicReader(broker, topics.windows) as reader:
 
-        def found() -> int:
+        def enough() -> bool:
             nonlocal checkpoints
             checkpoints = furthest(reader.read(), checkpoints)
-            return _accounted(checkpoints)
+            return _accounted(checkpoints) >= total
 
-        wait_until(lambda: found() >= total, seconds=seconds, what=f"{total} documents are accounted for")
+        try:
+            wait_until(enough, seconds=seconds, what=f"{total} documents are accounted for")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; {_accounted(checkpoints)} are") from None
 
 
 def wait_until_it_holds(log: Path, *stages: str) -> None:

@@ -66,7 +66,7 @@ def table(found: Sequence[Round]) -> list[str]:
         return f"| {what} | {worker:,.{decimals}f} | {bare:,.{decimals}f} | {ratio:.2f} |"
 
     return [
-        "| classifier stubbed, medians | one worker | bare loops | ratio |",
+        "| classifier stubbed, medians | one worker | bare loops | ratio, median of rounds |",
         "|---|---|---|---|",
         row(f"documents/s (goal {GOAL:,})", lambda spent: spent.rate, 0),
         row("processor µs a document", lambda spent: spent.worker_micros, 1),

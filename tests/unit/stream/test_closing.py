@@ -8,8 +8,18 @@ from typing import Any
 import pytest
 
 from stream import closing
-from stream.closing import leave_group
+from stream.closing import leave_group, stop_producer
 from stream.errors import StuckMemberError
+
+
+class Connection:
+    _read_task = None
+
+    def __init__(self) -> None:
+        self.closed = 0
+
+    def close(self) -> None:
+        self.closed += 1
 
 
 class Consumer:
@@ -22,6 +32,7 @@ class Consumer:
         )
         self._fetcher = SimpleNamespace(_fetch_task=None, _pending_tasks=set())
         self._client = self
+        self._conns = {1: Connection()}
         self.closed = 0
 
     async def stop(self) -> None:
@@ -44,13 +55,48 @@ async def beats_on() -> None:
 
 
 def test_what_is_left_of_a_consumer_that_cannot_stop_is_ended() -> None:
-    async def run() -> tuple[bool, int]:
+    async def run() -> tuple[bool, int, int]:
         consumer: Any = Consumer(asyncio.ensure_future(beats()))
         await asyncio.sleep(0)
         await leave_group(consumer)
-        return consumer.heartbeat.cancelled(), consumer.closed
+        return consumer.heartbeat.cancelled(), consumer.closed, consumer._conns[1].closed
 
-    assert asyncio.run(run()) == (True, 1)
+    assert asyncio.run(run()) == (True, 1, 1)
+
+
+def test_one_whose_broker_was_never_found_has_nothing_to_end() -> None:
+    async def run() -> int:
+        consumer: Any = Consumer(asyncio.ensure_future(beats()))
+        consumer._coordinator = consumer._fetcher = None
+        await leave_group(consumer)
+        return int(consumer.closed)
+
+    assert asyncio.run(run()) == 1
+
+
+def test_who_is_told_to_end_while_a_member_leaves_ends_it_first() -> None:
+    async def run() -> tuple[bool, bool]:
+        consumer: Any = Consumer(asyncio.ensure_future(beats()))
+        consumer.stop = beats
+        leaving = asyncio.ensure_future(leave_group(consumer))
+        await asyncio.sleep(0.01)
+        leaving.cancel()
+        await asyncio.wait({leaving})
+        return leaving.cancelled(), consumer.heartbeat.cancelled()
+
+    assert asyncio.run(run()) == (True, True)
+
+
+def test_a_producer_that_cannot_stop_is_ended_without_an_error_of_its_own() -> None:
+    async def run() -> bool:
+        producer: Any = Consumer(asyncio.ensure_future(beats()))
+        producer._sender = SimpleNamespace(sender_task=producer.heartbeat)
+        producer.client = producer
+        await asyncio.sleep(0)
+        await stop_producer(producer)
+        return bool(producer.heartbeat.cancelled())
+
+    assert asyncio.run(run())
 
 
 def test_one_that_goes_on_sending_heartbeats_ends_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
