@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 
 BOUND = Path(__file__).with_name("bound.py")
@@ -101,7 +100,7 @@ _given: set[int] = set()
 def free_ports(count: int) -> list[int]:
     """Ports on 127.0.0.1 that nobody listens on at this moment, none of which this process was given before."""
     ports: list[int] = []
-    with ExitStack() as bound:
+    with contextlib.ExitStack() as bound:
         while len(ports) < count:
             one = bound.enter_context(socket.socket())
             one.bind(("127.0.0.1", 0))

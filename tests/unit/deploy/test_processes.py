@@ -5,6 +5,9 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
+from deploy.local import processes
 from deploy.local.lock import LockFile, read_held
 from deploy.local.processes import LOG_LIMIT_BYTES, Process, free_ports, port_answers, port_is_taken
 
@@ -105,3 +108,10 @@ def test_one_at_a_time_holds_a_lock_and_says_something(tmp_path: Path) -> None:
     assert read_held(path) is None
     assert other.acquire()
     other.release()
+
+
+def test_no_port_is_given_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of some ten thousand that there are, this many drawn at random would hardly differ."""
+    monkeypatch.setattr(processes, "_given", set())
+    ports = [port for _ in range(1000) for port in free_ports(2)]
+    assert len(set(ports)) == 2000
