@@ -14,6 +14,7 @@ The root stands here because `model` imports none of the other packages. The who
     │   └── TopicMismatchError     stream: a topic exists, but not as the settings ask
     ├── GapError                   stream: offsets of a log were skipped over
     ├── LogLostError               stream: a topic ends before what was read of it
+    ├── ModelHangsError            stream: the classifier does not answer
     ├── ModelSickError             stream: the classifier fails on every text
     ├── PoisonedInputError         stream: too much of the input cannot be processed
     ├── SchemaError                stream: a record is not ours, or of a newer version

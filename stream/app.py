@@ -15,6 +15,7 @@ from faust.app.base import BootStrategy
 from model.classifier import TextClassifier
 from stream.aggregation_service import AggregationService
 from stream.broker import BrokerSettings, ensure_topics
+from stream.classifying import Classifying
 from stream.control_service import ControlService
 from stream.hot_loop import HotLoop, Outcome
 from stream.live_model import LiveModel
@@ -115,10 +116,13 @@ async def _serve(
 ) -> Outcome:
     stop = asyncio.Event()
     outcome = Outcome(on_failure=stop.set)
-    scoring = ScoringService(broker, topics, settings, outcome, live)
+    classifying = Classifying(live, settings)
+    scoring = ScoringService(broker, topics, settings, outcome, classifying)
     aggregation = AggregationService(broker, topics, settings, outcome)
-    control = ControlService(broker, topics, scoring, load, provider=provider)
-    scoring.watch = control.observe
+    control = ControlService(
+        broker, topics, classifying, load, max_text_bytes=settings.max_text_bytes, provider=provider
+    )
+    classifying.watch = control.observe
     for signum in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     with tempfile.TemporaryDirectory(prefix="finsentry-") as folder:

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from stream.records import BundleRef, Progress, Promotion, PromotionMode, WorkerReport, require_known
+from stream.errors import FinSentryError
+from stream.records import BundleRef, Progress, ProgressState, Promotion, PromotionMode, WorkerReport, require_known
 
 HEARTBEAT_SECONDS = 5.0
 """How often a worker repeats its report, so that a dead one can be told from a silent one."""
@@ -92,6 +93,19 @@ def progress_of(report: WorkerReport, promotion: Promotion) -> Progress | None:
     else:
         progress = report.languages.get(promotion.language) if promotion.language else report.live
     return progress if progress is not None and progress.promotion == promotion.id else None
+
+
+def progress(wanted: Promotion, state: ProgressState, reason: str = "") -> Progress:
+    """What a worker reports of a promotion that it has come so far with."""
+    version = wanted.bundle.version if wanted.bundle is not None else ""
+    return Progress(promotion=wanted.id, state=state, version=version, reason=reason)
+
+
+def in_one_line(error: BaseException) -> str:
+    """The reason that a worker reports, with what to do where the error knows it."""
+    if isinstance(error, FinSentryError):
+        return f"{error.message}; {error.fix}" if error.fix else error.message
+    return f"{type(error).__name__}: {error}"
 
 
 def model_of(report: WorkerReport, language: str) -> str:

@@ -9,7 +9,6 @@ import os
 import secrets
 import socket
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,17 +26,25 @@ from model.routing import DEFAULT, close
 from stream import metrics
 from stream.broker import BrokerSettings
 from stream.canary import check_canary
+from stream.classifying import Classifying
 from stream.closing import stop_consumer, stop_producer
-from stream.control import FORGET_SECONDS, HEARTBEAT_SECONDS, ControlTable, candidates, named, worker_key
-from stream.errors import BrokerError, FinSentryError, SchemaError
+from stream.control import (
+    FORGET_SECONDS,
+    HEARTBEAT_SECONDS,
+    ControlTable,
+    candidates,
+    in_one_line,
+    progress,
+    worker_key,
+)
+from stream.errors import BrokerError, SchemaError
 from stream.following import keep_following
 from stream.hot_loop import side_by_side
 from stream.live_model import Batch, Loaded, Slot, Verdict
 from stream.loading import Load
 from stream.records import BundleRef, Progress, ProgressState, Promotion, WorkerReport, encode
 from stream.scoring import Received
-from stream.scoring_service import ScoringService
-from stream.shadow import Shadow
+from stream.shadowing import Shadowing
 from stream.topics import Topics
 from stream.writing import open_producer
 
@@ -65,9 +72,10 @@ class ControlService(Service):
         self,
         broker: BrokerSettings,
         topics: Topics,
-        scoring: ScoringService,
+        classifying: Classifying,
         load: Load[TextClassifier],
         *,
+        max_text_bytes: int,
         provider: str,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -77,8 +85,8 @@ class ControlService(Service):
         """Set once what `control` asked for at the start scores, or was refused."""
         self._broker = broker
         self._topic = topics.control
-        self._scoring = scoring
-        self._model = scoring.live
+        self._classifying = classifying
+        self._model = classifying.live
         self._load = load
         self._provider = provider
         self._now = now
@@ -87,10 +95,7 @@ class ControlService(Service):
         self._read = asyncio.Event()
         self._changed = asyncio.Event()
         self._standings = {key: _Standing() for key in self._model.slots}
-        self._shadow: Shadow | None = None
-        self._shadowing: Progress | None = None
-        self._comparing: asyncio.Future[None] | None = None
-        self._shadow_thread = ThreadPoolExecutor(1, thread_name_prefix="shadow")
+        self._shadowing = Shadowing(self._open, self._model.slots, max_text_bytes=max_text_bytes, now=now)
         self._told: WorkerReport | None = None
         self._told_at = 0.0
         self._shown: dict[str, tuple[str, str]] = {}
@@ -105,16 +110,8 @@ class ControlService(Service):
         """The scoring loop calls this after each batch."""
         for verdict in batch.verdicts:
             self._judged(verdict)
-        shadow = self._shadow
-        if shadow is None or self.should_stop or not (documents := shadow.concerns(batch)):
-            return
-        if self._comparing is not None:
-            shadow.skipped += documents
-            return
-        before = shadow.disagreement.documents  # read now: the thread may be done with it at once
-        loop = asyncio.get_running_loop()
-        self._comparing = loop.run_in_executor(self._shadow_thread, shadow.compare, received, batch, self._now())
-        self._comparing.add_done_callback(partial(self._compared, shadow, before))
+        if not self.should_stop:
+            self._shadowing.observe(received, batch)
 
     def _judged(self, verdict: Verdict) -> None:
         version = verdict.tried.classifier.version
@@ -142,9 +139,7 @@ class ControlService(Service):
             self._work.cancel()
             # A producer that cannot reach its broker would take its time.
             await asyncio.wait({self._work}, timeout=2 * GOODBYE_SECONDS)
-        if self._shadow is not None:
-            self._shadow_thread.submit(close, self._shadow.loaded.classifier)
-        self._shadow_thread.shutdown(wait=False)
+        self._shadowing.stop()
 
     async def _follow(self) -> None:
         await keep_following(STAGE, self._round)
@@ -202,9 +197,6 @@ class ControlService(Service):
         self._told, self._told_at = report, monotonic()
 
     def _report(self) -> WorkerReport:
-        shadowing = self._shadowing
-        if shadowing is not None and self._shadow is not None:
-            shadowing = msgspec.structs.replace(shadowing, disagreement=self._shadow.disagreement)
         return WorkerReport(
             worker=self.worker,
             at=self._now(),
@@ -212,14 +204,14 @@ class ControlService(Service):
             models={key: slot.version for key, slot in self._model.slots.items() if key},
             live=self._told_of(DEFAULT),
             languages={key: told for key in self._standings if key and (told := self._told_of(key)) is not None},
-            shadow=shadowing,
+            shadow=self._shadowing.progress,
         )
 
     def _told_of(self, key: str) -> Progress | None:
-        progress, slot = self._standings[key].progress, self._model.slots.get(key)
-        if progress is not None and progress.state == "live" and slot is not None:
-            return msgspec.structs.replace(progress, on_trial=slot.on_trial)
-        return progress
+        told, slot = self._standings[key].progress, self._model.slots.get(key)
+        if told is not None and told.state == "live" and slot is not None:
+            return msgspec.structs.replace(told, on_trial=slot.on_trial)
+        return told
 
     async def _forget_dead(self, producer: AIOKafkaProducer) -> None:
         """Takes out what killed workers left: each start of a worker has a key of its own."""
@@ -244,7 +236,7 @@ class ControlService(Service):
             for key, wanted in sorted(self._table.live.items()):
                 await self._bring_live(key, wanted)
             self.caught_up.set()
-            await self._bring_shadow(self._table.shadow)
+            await self._shadowing.bring(self._table.shadow)
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS):
                     await self._changed.wait()
@@ -261,7 +253,7 @@ class ControlService(Service):
         if slot is None:
             self._refuse_language(standing, wanted, key)
             return
-        standing.progress = self._progress(wanted, "loading")
+        standing.progress = progress(wanted, "loading")
         for bundle in candidates(wanted):
             if bundle in standing.refused:
                 continue
@@ -271,14 +263,14 @@ class ControlService(Service):
                 return
         running = slot.current.bundle == wanted.bundle
         reason = "" if running else standing.refused.get(wanted.bundle, "")
-        standing.progress = self._progress(wanted, "live" if running else "refused", reason)
+        standing.progress = progress(wanted, "live" if running else "refused", reason)
         self._show_refusals()
 
     def _refuse_language(self, standing: "_Standing", wanted: Promotion, key: str) -> None:
         """A promotion changes a bundle; which languages have one, and so what is detected, the settings say."""
         reason = f"this worker has no bundle for {key}; start it with one as `model.languages.{key}`"
         state: ProgressState = "refused" if wanted.bundle is not None else "live"  # what has none is asked for
-        standing.progress = self._progress(wanted, state, reason if state == "refused" else "")
+        standing.progress = progress(wanted, state, reason if state == "refused" else "")
         self._show_refusals()
 
     def _show_refusals(self) -> None:
@@ -291,7 +283,7 @@ class ControlService(Service):
         try:
             loaded = await asyncio.to_thread(self._open, bundle, key)
         except Exception as error:
-            refused[bundle] = _reason(error)
+            refused[bundle] = in_one_line(error)
             metrics.PROMOTIONS.labels("refused").inc()
             logger.error(
                 "bundle refused, %s scores on version=%s folder=%s language=%s reason=%s",
@@ -306,7 +298,7 @@ class ControlService(Service):
             close(loaded.classifier)
             return False
         before = slot.version
-        await self._scoring.between_batches(partial(slot.swap, loaded))
+        await self._classifying.between_batches(partial(slot.swap, loaded))
         metrics.PROMOTIONS.labels("live").inc()
         self._show_model(key)
         logger.info("bundle scores now version=%s before=%s language=%s", loaded.classifier.version, before, key)
@@ -334,65 +326,6 @@ class ControlService(Service):
         self._shown[key] = (classifier.version, provider)
         metrics.MODEL_INFO.labels(*self._shown[key], key).set(1)
 
-    @staticmethod
-    def _progress(wanted: Promotion, state: ProgressState, reason: str = "") -> Progress:
-        version = wanted.bundle.version if wanted.bundle is not None else ""
-        return Progress(promotion=wanted.id, state=state, version=version, reason=reason)
-
-    # ---- the shadow
-
-    async def _bring_shadow(self, wanted: Promotion | None) -> None:
-        if wanted is None or (wanted.until is not None and wanted.until <= self._now()):
-            self._end_shadow("shadowed")
-            return
-        if self._shadowing is not None and self._shadowing.promotion == wanted.id:
-            return
-        self._end_shadow("shadowed")
-        if wanted.language not in self._model.slots:
-            reason = f"this worker has no bundle for {wanted.language} to compare with"
-            self._shadowing = self._progress(wanted, "refused", reason)
-            return
-        self._shadowing = self._progress(wanted, "loading")
-        try:
-            loaded = await asyncio.to_thread(self._open, wanted.bundle, wanted.language)
-        except Exception as error:
-            self._shadowing = self._progress(wanted, "refused", _reason(error))
-            logger.error("shadow refused version=%s reason=%s", named(wanted), self._shadowing.reason)
-            return
-        self._shadow = Shadow(loaded, max_text_bytes=self._scoring.settings.max_text_bytes, slot=wanted.language)
-        self._shadowing = self._progress(wanted, "shadowing")
-        logger.info("shadow begins version=%s", named(wanted))
-
-    def _compared(self, shadow: Shadow, before: int, done: "asyncio.Future[None]") -> None:
-        self._comparing = None
-        if done.cancelled() or shadow is not self._shadow:
-            return
-        error = done.exception()
-        if error is not None:
-            self._end_shadow("refused", _reason(error))
-            return
-        found = shadow.disagreement
-        metrics.SHADOW_DOCUMENTS.inc(max(0, found.documents - before))
-        if found.documents:
-            metrics.SHADOW_DISAGREEMENT.labels("topic").set(found.topics / found.documents)
-            metrics.SHADOW_DISAGREEMENT.labels("sentiment").set(found.sentiments / found.documents)
-            metrics.SHADOW_NEGATIVE_DIFFERENCE.labels(shadow.loaded.classifier.version).set(
-                found.negative / found.documents
-            )
-
-    def _end_shadow(self, state: ProgressState, reason: str = "") -> None:
-        shadow, self._shadow = self._shadow, None
-        if shadow is None or self._shadowing is None:
-            return
-        # Behind what it is still comparing.
-        self._shadow_thread.submit(close, shadow.loaded.classifier)
-        metrics.SHADOW_DISAGREEMENT.clear()
-        metrics.SHADOW_NEGATIVE_DIFFERENCE.clear()
-        self._shadowing = msgspec.structs.replace(
-            self._shadowing, state=state, reason=reason, disagreement=shadow.disagreement
-        )
-        logger.info("shadow ends version=%s state=%s reason=%s", self._shadowing.version, state, reason)
-
 
 @dataclass(slots=True)
 class _Standing:
@@ -414,10 +347,3 @@ async def _for_ever(work: Callable[[], Awaitable[None]]) -> None:
             metrics.STAGE_ERRORS.labels(STAGE, type(error).__name__).inc()
             logger.exception("beginning again stage=%s", STAGE)
             await asyncio.sleep(HEARTBEAT_SECONDS)
-
-
-def _reason(error: BaseException) -> str:
-    """In one line, with what to do where the error knows it."""
-    if isinstance(error, FinSentryError):
-        return f"{error.message}; {error.fix}" if error.fix else error.message
-    return f"{type(error).__name__}: {error}"

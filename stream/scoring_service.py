@@ -8,35 +8,30 @@ to twice as much a text as one.
 import asyncio
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from time import monotonic
-from typing import TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from model.classifier import Profiled
 from model.language import CANDIDATES, EAST_ASIAN, UNKNOWN
 from stream import metrics
 from stream.broker import BrokerSettings
+from stream.classifying import Classifying
 from stream.closing import leave_group, stop_producer
 from stream.dead_letters import PoisonGuard
-from stream.errors import ModelHangsError, ModelSickError
 from stream.hot_loop import LOST, Assignment, HotLoop, Outcome, log_lost, require_end, side_by_side
-from stream.live_model import Batch, LiveModel
 from stream.records import ScoredDocument, encode
 from stream.scoring import Received, Scored, Scorer
 from stream.settings import StreamSettings
 from stream.topics import Topics
+from stream.waiting import Fetched, Waiting
 from stream.writing import Entry, append, open_producer
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 COMMIT_SECONDS = 0.5
 """A commit is a request of its own: at most two a second cost nothing and bound what a crash scores twice."""
@@ -45,30 +40,11 @@ RESULTS_WAITING = 4
 """Scored batches that wait while one is being written, and are then written together: a classifier that is faster than
 the broker's acknowledgements must not wait for one a batch."""
 
-MODEL_RETRY_SECONDS = 1.0
-
-HANGS_SECONDS = 600.0
-HANGS_SECONDS_A_DOCUMENT = 2.0
-"""A batch that takes longer than either will never be answered."""
-
-WAITING_BYTES = 32 << 20
-"""Of documents that wait for the classifier; no more are fetched beyond. A full batch of headlines has 0.3 MB."""
-
-DRIFT_SECONDS = 15.0
-
 RESTORE_SECONDS = 60.0
 """Some requests: one that is never answered must not hold up the partitions."""
 
 REBALANCE_SESSIONS = 10
 """A rebalance waits for each member that died since the last one, one session at most for each wave of them."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    epoch: int
-    restored: dict[int, datetime | None]
-    """Watermarks of partitions that begin with this batch."""
-    received: list[Received]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,41 +56,8 @@ class _Result:
     watermarks: dict[int, datetime]
 
 
-class _Waiting:
-    """What was fetched and waits for the classifier: at most as much as it is given at once, and not too many bytes."""
-
-    def __init__(self, documents: int) -> None:
-        self._most = documents
-        self._batches: list[_Batch] = []
-        self._bytes = 0
-        self._put, self._taken = asyncio.Event(), asyncio.Event()
-
-    async def room(self) -> int:
-        """How many documents more may wait; returns once it is one or more."""
-        while (
-            room := self._most - sum(len(batch.received) for batch in self._batches)
-        ) <= 0 or self._bytes >= WAITING_BYTES:
-            self._taken.clear()
-            await self._taken.wait()
-        return room
-
-    def put(self, batch: _Batch) -> None:
-        self._batches.append(batch)
-        self._bytes += sum(len(record.value or b"") for record in batch.received)
-        self._put.set()
-
-    async def take(self) -> list[_Batch]:
-        """All that waits, in order; returns once it is one batch or more."""
-        while not self._batches:
-            self._put.clear()
-            await self._put.wait()
-        taken, self._batches, self._bytes = self._batches, [], 0
-        self._taken.set()
-        return taken
-
-
 class ScoringService(HotLoop):
-    """Scores the partitions that the group gives to this worker. The classifier runs in a thread of its own."""
+    """Scores the partitions that the group gives to this worker."""
 
     stage = "scoring"
 
@@ -124,17 +67,10 @@ class ScoringService(HotLoop):
         topics: Topics,
         settings: StreamSettings,
         outcome: Outcome,
-        live: LiveModel,
-        *,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        classifying: Classifying,
     ) -> None:
         super().__init__(broker, topics, settings, outcome)
-        self.live = live
-        """Which classifier scores; changed only `between_batches`."""
-        self.watch: Callable[[list[Received], Batch], None] = lambda _received, _batch: None
-        """Told of every batch that was scored, whatever becomes of it."""
-        self._now = now
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="scoring")
+        self.classifying = classifying
 
     async def round(self) -> None:
         """Opens clients and keeps the three tasks going until one fails or the service stops."""
@@ -157,57 +93,12 @@ class ScoringService(HotLoop):
                 pipeline.classify(),
                 pipeline.write(),
                 self.watch_lag(consumer, pipeline.done, waits=pipeline.waits),
-                self.watch_drift(),
+                self.classifying.watch_drift(),
             )
 
     async def on_stop(self) -> None:
-        """The thread ends with the batch it has."""
-        self._thread.shutdown(wait=False)
-
-    async def watch_drift(self) -> None:
-        """Shows now and then how far each bundle's texts are from what it was made for, until it is cancelled."""
-        while True:
-            metrics.INPUT_DRIFT.clear()  # what another bundle was far from says nothing of this one
-            for key, slot in self.live.slots.items():
-                classifier = slot.current.classifier
-                if isinstance(classifier, Profiled):
-                    for feature, distance in classifier.drift().items():
-                        metrics.INPUT_DRIFT.labels(feature, key).set(distance)
-            await asyncio.sleep(DRIFT_SECONDS)
-
-    async def between_batches(self, work: Callable[[], T]) -> T:
-        """Does `work` in the thread that scores, hence while no batch is being scored."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-
-    async def score(self, scorer: Scorer, received: list[Received]) -> Batch:
-        """Scores in the thread; waits out a sick model. Raises `ModelSickError` once patience is over.
-
-        Raises `ModelHangsError` where the classifier does not answer at all.
-        """
-        loop = asyncio.get_running_loop()
-        began = monotonic()
-        seconds = max(HANGS_SECONDS, HANGS_SECONDS_A_DOCUMENT * len(received))
-        while True:
-            try:
-                async with asyncio.timeout(seconds):
-                    batch = await loop.run_in_executor(self._thread, self.live.score, scorer, received, self._now())
-            except TimeoutError:
-                raise ModelHangsError(
-                    f"the classifier has not answered for {seconds:.0f} seconds",
-                    fix="the worker ends, as nothing else frees its thread: start it again; see the accelerator's log",
-                ) from None
-            except ModelSickError as error:
-                metrics.STAGE_ERRORS.labels(self.stage, type(error).__name__).inc()
-                if monotonic() - began >= self.settings.model_patience_seconds:
-                    raise
-                logger.warning("waiting for the classifier stage=%s error=%s", self.stage, error)
-                await asyncio.sleep(MODEL_RETRY_SECONDS)
-            else:
-                for part in batch.parts.values():
-                    metrics.SCORING_SECONDS.labels(part.model).observe(part.seconds)
-                metrics.BATCH_DOCUMENTS.observe(len(received))
-                self.watch(received, batch)
-                return batch
+        """The thread of the classifier ends with the batch it has."""
+        self.classifying.end()
 
     def scorer(self) -> Scorer:
         """A scorer that knows no partition yet."""
@@ -246,7 +137,7 @@ class _Pipeline:
         self._in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        self._waiting = _Waiting(service.settings.batch_documents)
+        self._waiting = Waiting(service.settings.batch_documents)
         self._results: asyncio.Queue[_Result] = asyncio.Queue(RESULTS_WAITING)
         self.done: dict[TopicPartition, int] = {}
         """The offset below which everything read is acknowledged, by partition of `documents`."""
@@ -316,7 +207,7 @@ class _Pipeline:
             self._in_flight += 1
             self._idle.clear()
             watermarks = {partition: watermark for partition, (_, watermark) in restored.items()}
-            self._waiting.put(_Batch(epoch, watermarks, received))
+            self._waiting.put(Fetched(epoch, watermarks, received))
 
     async def classify(self) -> None:
         while True:
@@ -326,7 +217,7 @@ class _Pipeline:
                 for partition, watermark in batch.restored.items():
                     self._scorer.restore(partition, watermark)
             received = [record for batch in batches for record in batch.received]
-            scored = (await self._service.score(self._scorer, received)).scored if received else []
+            scored = (await self._service.classifying.score(self._scorer, received)).scored if received else []
             partitions = {item.partition for item in scored}
             watermarks = {partition: self._scorer.watermark(partition) for partition in partitions}
             await self._results.put(_Result(epoch, len(taken), scored, watermarks))

@@ -9,9 +9,10 @@ import pytest
 from aiokafka import TopicPartition
 
 from stream.errors import LogLostError
-from stream.scoring_service import WAITING_BYTES, ScoringService, _Pipeline, _Result
+from stream.scoring_service import ScoringService, _Pipeline, _Result
 from stream.settings import StreamSettings
 from stream.topics import Topics, TopicSettings
+from stream.waiting import WAITING_BYTES
 
 PLACE = TopicPartition("finsentry.documents", 0)
 

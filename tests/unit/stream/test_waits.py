@@ -13,14 +13,13 @@ import pytest
 from aiokafka import TopicPartition
 
 from model.classifier import Prediction
-from stream import scoring_service, windows_log, writing
+from stream import classifying, windows_log, writing
 from stream.broker import BrokerSettings
+from stream.classifying import Classifying
 from stream.errors import BrokerError, ModelHangsError
-from stream.hot_loop import Outcome
 from stream.live_model import LiveModel, Loaded
-from stream.scoring_service import ScoringService
+from stream.scoring import Scorer
 from stream.settings import StreamSettings
-from stream.topics import Topics, TopicSettings
 from stream.windows_log import read_to_end
 from stream.writing import Entry, append
 from tests.unit.stream.classifiers import batch
@@ -91,16 +90,15 @@ class Hangs:
 
 
 def test_a_classifier_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scoring_service, "HANGS_SECONDS", 0.1)
-    monkeypatch.setattr(scoring_service, "HANGS_SECONDS_A_DOCUMENT", 0.0)
+    monkeypatch.setattr(classifying, "HANGS_SECONDS", 0.1)
+    monkeypatch.setattr(classifying, "HANGS_SECONDS_A_DOCUMENT", 0.0)
     classifier = Hangs()
 
     async def run() -> None:
-        live = LiveModel(Loaded(None, classifier))
-        service = ScoringService(BrokerSettings(), Topics(TopicSettings()), StreamSettings(), Outcome(), live)
+        asked = Classifying(LiveModel(Loaded(None, classifier)), StreamSettings())
         try:
             async with asyncio.timeout(5):
-                await service.score(service.scorer(), batch("shares fell"))
+                await asked.score(Scorer(topic="", max_text_bytes=1000), batch("shares fell"))
         finally:
             classifier.answers.set()
 

@@ -1,0 +1,95 @@
+"""The classifier of a worker, asked in a thread of its own; what is sick is waited for, and what hangs given up."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from time import monotonic
+from typing import TypeVar
+
+from model.classifier import Profiled
+from stream import metrics
+from stream.errors import ModelHangsError, ModelSickError
+from stream.live_model import Batch, LiveModel
+from stream.scoring import Received, Scorer
+from stream.settings import StreamSettings
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+STAGE = "scoring"
+"""Whose time it is: a thread that waits for its model holds up this stage."""
+
+RETRY_SECONDS = 1.0
+
+HANGS_SECONDS = 600.0
+HANGS_SECONDS_A_DOCUMENT = 2.0
+"""A batch that takes longer than either will never be answered."""
+
+DRIFT_SECONDS = 15.0
+
+
+class Classifying:
+    """One batch after the other, so that a classifier may be changed between two."""
+
+    def __init__(
+        self, live: LiveModel, settings: StreamSettings, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self.live = live
+        """Which classifier scores; changed only `between_batches`."""
+        self.watch: Callable[[list[Received], Batch], None] = lambda _received, _batch: None
+        """Told of every batch that was scored, whatever becomes of it."""
+        self._patience_seconds = settings.model_patience_seconds
+        self._now = now
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="scoring")
+
+    async def score(self, scorer: Scorer, received: list[Received]) -> Batch:
+        """Scores in the thread; waits out a sick model. Raises `ModelSickError` once patience is over.
+
+        Raises `ModelHangsError` where the classifier does not answer at all.
+        """
+        loop = asyncio.get_running_loop()
+        began = monotonic()
+        seconds = max(HANGS_SECONDS, HANGS_SECONDS_A_DOCUMENT * len(received))
+        while True:
+            try:
+                async with asyncio.timeout(seconds):
+                    batch = await loop.run_in_executor(self._thread, self.live.score, scorer, received, self._now())
+            except TimeoutError:
+                raise ModelHangsError(
+                    f"the classifier has not answered for {seconds:.0f} seconds",
+                    fix="the worker ends, as nothing else frees its thread: start it again; see the accelerator's log",
+                ) from None
+            except ModelSickError as error:
+                metrics.STAGE_ERRORS.labels(STAGE, type(error).__name__).inc()
+                if monotonic() - began >= self._patience_seconds:
+                    raise
+                logger.warning("waiting for the classifier stage=%s error=%s", STAGE, error)
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                for part in batch.parts.values():
+                    metrics.SCORING_SECONDS.labels(part.model).observe(part.seconds)
+                metrics.BATCH_DOCUMENTS.observe(len(received))
+                self.watch(received, batch)
+                return batch
+
+    async def between_batches(self, work: Callable[[], T]) -> T:
+        """Does `work` in the thread that scores, hence while no batch is being scored."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def watch_drift(self) -> None:
+        """Shows now and then how far each bundle's texts are from what it was made for, until it is cancelled."""
+        while True:
+            metrics.INPUT_DRIFT.clear()  # what another bundle was far from says nothing of this one
+            for key, slot in self.live.slots.items():
+                classifier = slot.current.classifier
+                if isinstance(classifier, Profiled):
+                    for feature, distance in classifier.drift().items():
+                        metrics.INPUT_DRIFT.labels(feature, key).set(distance)
+            await asyncio.sleep(DRIFT_SECONDS)
+
+    def end(self) -> None:
+        """The thread ends with the batch it has, and nothing waits for it."""
+        self._thread.shutdown(wait=False)
