@@ -43,7 +43,9 @@ class Splits:
     leaks: list[Leak] = field(default_factory=list)
     """What was dropped from training because it is measured on."""
     repeats: dict[str, int] = field(default_factory=dict)
-    """By source, the rows that were dropped because an earlier one has their text and head."""
+    """By source, the rows that were dropped because another one with their text and head stands for them."""
+    disputed: dict[str, int] = field(default_factory=dict)
+    """By source, the texts that were dropped because their rows are at odds about the label."""
 
 
 def load_splits(recipe: Recipe, root: Path) -> Splits:
@@ -58,9 +60,9 @@ def load_splits(recipe: Recipe, root: Path) -> Splits:
     for leak in leaks:
         logger.warning("dropped from training: %s", said(leak))
     unseen = without_leaks(pool, evaluation)
-    kept = without_repeats(unseen)
+    kept, disputed = without_repeats(unseen)
     _require_two_classes_a_head(kept)
-    repeats = Counter(e.source for e in unseen) - Counter(e.source for e in kept)
+    repeats = Counter(e.source for e in unseen) - Counter(e.source for e in [*kept, *disputed])
     calibration = [e for e in kept if share_of(e.key, "calibration") < recipe.training.calibration]
     repeat = {source.name: source.repeat for source in recipe.sources}
     train = [
@@ -70,14 +72,17 @@ def load_splits(recipe: Recipe, root: Path) -> Splits:
         for _ in range(repeat[e.source])
     ]
     logger.info(
-        "data read=%d leaking=%d repeated=%d train=%d calibration=%d",
+        "data read=%d leaking=%d repeated=%d disputed=%d train=%d calibration=%d",
         len(pool),
         len(pool) - len(unseen),
-        len(unseen) - len(kept),
+        repeats.total(),
+        len(disputed),
         len(train),
         len(calibration),
     )
-    splits = Splits(train, calibration, evaluation, fingerprints, leaks, dict(repeats))
+    splits = Splits(
+        train, calibration, evaluation, fingerprints, leaks, dict(repeats), dict(Counter(e.source for e in disputed))
+    )
     require_no_leaks(splits)
     return splits
 
@@ -100,12 +105,22 @@ def without_leaks(pool: Iterable[Example], evaluation: dict[str, list[Example]])
     return [example for example in pool if example.key not in held_out]
 
 
-def without_repeats(pool: Iterable[Example]) -> list[Example]:
-    """The first example of each text and head."""
-    first: dict[tuple[str, Head], Example] = {}
+def without_repeats(pool: Iterable[Example]) -> tuple[list[Example], list[Example]]:
+    """One example of each text and head, with the label of most of its rows; and one of each whose rows are at odds.
+
+    Where no label has more rows than every other, the text teaches nothing but the noise of its labels.
+    """
+    rows: dict[tuple[str, Head], list[Example]] = {}
     for example in pool:
-        first.setdefault((example.key, example.head), example)
-    return list(first.values())
+        rows.setdefault((example.key, example.head), []).append(example)
+    kept, disputed = [], []
+    for alike in rows.values():
+        (label, most), *others = Counter(example.label for example in alike).most_common(2)
+        if others and others[0][1] == most:
+            disputed.append(alike[0])
+        else:
+            kept.append(next(example for example in alike if example.label == label))
+    return kept, disputed
 
 
 def require_no_leaks(splits: Splits) -> None:

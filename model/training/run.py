@@ -45,7 +45,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     leaks: list[Leak] = []
     """What was dropped from training because it is measured on; absent from runs of before this was kept."""
     repeats: dict[str, int] = {}
-    """By source, the rows that were dropped because an earlier one has their text and head."""
+    """By source, the rows that were dropped because another one with their text and head stands for them."""
+    disputed: dict[str, int] = {}
+    """By source, the texts that were dropped because their rows are at odds about the label."""
 
 
 def read_run(run: Path) -> Run:

@@ -120,6 +120,7 @@ def train(
                 losses=[round(loss, 6) for loss in loop.losses],
                 leaks=splits.leaks,
                 repeats=splits.repeats,
+                disputed=splits.disputed,
             )
             (run / RUN_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(done), indent=2))
             write_checkpoint(run, {"asked": asked, "seconds": done.seconds, "loop": loop.state()})

@@ -159,9 +159,14 @@ def test_a_text_held_out_for_one_head_trains_no_other() -> None:
     assert without_leaks([Example("same", "topic", 3)], {"held": [sentiment("Same")]}) == []
 
 
-def test_of_repeats_the_first_counts_and_heads_are_apart() -> None:
-    pool = [sentiment("a", 0), sentiment("A!", 2), Example("a", "topic", 5)]
-    assert without_repeats(pool) == [pool[0], pool[2]]
+def test_of_repeats_the_first_stands_for_all_and_heads_are_apart() -> None:
+    pool = [sentiment("a", 0), sentiment("A!", 0), Example("a", "topic", 5)]
+    assert without_repeats(pool) == ([pool[0], pool[2]], [])
+
+
+def test_a_text_has_the_label_of_most_of_its_rows_and_teaches_nothing_where_they_are_at_odds() -> None:
+    pool = [sentiment("a", 2), sentiment("A!", 0), sentiment("b", 1), sentiment("a.", 0), sentiment("B", 2)]
+    assert without_repeats(pool) == ([pool[1]], [pool[2]])
 
 
 @pytest.fixture
@@ -183,7 +188,7 @@ def test_leaks_and_repeats_are_dropped_apart_and_named(
         Leak("posts", "posts.validation", 2, file, "row 2 (line 3), row 4 (line 5)"),
         Leak("posts", "other.validation", 1, file, "row 4 (line 5)"),
     ]
-    assert splits.repeats == {"posts": 1}
+    assert (splits.repeats, splits.disputed) == ({"posts": 1}, {})
     warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     where = "also in 'posts.validation': row 2 (line 3), row 4 (line 5)"
     assert f"dropped from training: {file}: 2 rows of 'posts', which trains, {where}" in warned

@@ -128,7 +128,7 @@ def test_leaks_that_the_recipe_drops_stand_in_the_run_which_can_be_exported(
     leaking: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     replace(leaking / "recipe.toml", r"\A", 'leaks = "drop"')
-    replace(leaking / "moods.csv", r"\Z", "a repeat,holds\nA repeat!,holds\n")
+    replace(leaking / "moods.csv", r"\Z", "a repeat,holds\nA repeat!,holds\nat odds,holds\nAt odds!,soars\n")
     trained = tmp_path / "run"
     assert run([*training_on(leaking, trained), "--json"]) == 0
     done = json.loads(capsys.readouterr().out)
@@ -139,7 +139,8 @@ def test_leaks_that_the_recipe_drops_stand_in_the_run_which_can_be_exported(
     ]
     assert kept["leaks"][0]["file"] == str(leaking / "moods.csv")
     assert kept["leaks"][0]["first"].startswith("row 2 (line 3), ")
-    assert done["repeats"] == kept["repeats"] == {"moods": 1}
+    assert done["repeats"] == kept["repeats"] == {"moods": 2}
+    assert done["disputed"] == kept["disputed"] == {"moods": 1}
     assert "leaks" not in kept["recipe"]
     out = ["--data", str(leaking), "--out", str(tmp_path / "bundle"), "--precision", "fp32"]
     assert run(["export", str(trained), *out]) == 0
@@ -147,7 +148,7 @@ def test_leaks_that_the_recipe_drops_stand_in_the_run_which_can_be_exported(
 
 def test_a_run_of_before_leaks_were_kept_is_read(tiny_run: Path, tmp_path: Path) -> None:
     older = json.loads((tiny_run / "run.json").read_bytes())
-    del older["leaks"], older["repeats"]
+    del older["leaks"], older["repeats"], older["disputed"]
     (tmp_path / "run.json").write_text(json.dumps(older), encoding="utf-8")
     assert (read_run(tmp_path).leaks, recipe_of(tmp_path).leaks) == ([], "drop")
 
