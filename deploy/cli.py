@@ -8,6 +8,7 @@ from importlib import import_module
 
 import click
 
+from deploy.stopping import end
 from model.errors import FinSentryError
 
 COMMANDS = {
@@ -104,7 +105,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def main() -> None:
     """The entry point of the installed command."""
-    sys.exit(run())
+    end(run())
 
 
 def _drop_output() -> None:

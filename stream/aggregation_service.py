@@ -25,6 +25,9 @@ from stream.writing import Entry, append, open_producer
 
 logger = logging.getLogger(__name__)
 
+RESTORE_SECONDS = 600.0
+"""A million buckets take some 20: nothing is fetched of the others meanwhile."""
+
 CAUGHT_UP_SECONDS = 1.0
 """How often the ends of `documents` are asked for: whoever waits for an idle partition waits far longer."""
 
@@ -36,7 +39,7 @@ class AggregationService(HotLoop):
 
     async def round(self) -> None:
         """Opens clients and counts until something fails or the service stops."""
-        consumer = self.open_consumer("aggregation")
+        consumer = self.open_consumer("aggregation", longest_work=RESTORE_SECONDS)
         producer = open_producer(self.broker, client_id="finsentry-aggregation")
         counting = _Counting(self, consumer, producer)
         async with AsyncExitStack() as clients:

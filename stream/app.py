@@ -122,7 +122,7 @@ async def _serve(
     control = ControlService(
         broker, topics, classifying, load, max_text_bytes=settings.max_text_bytes, provider=provider
     )
-    classifying.watch = control.observe
+    classifying.watch, classifying.judged = control.observe, control.judged
     for signum in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     with tempfile.TemporaryDirectory(prefix="finsentry-") as folder:
@@ -139,6 +139,7 @@ async def _serve(
         announce.cancel()
         # Side by side: where the broker is away, each waits for it as long as it may.
         await asyncio.gather(*(service.stop() for service in (scoring, control, aggregation)))
+        classifying.end()  # after the rounds that ask it
         await app.stop()
     return outcome
 

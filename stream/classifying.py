@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from time import monotonic
 from typing import TypeVar
@@ -11,7 +12,7 @@ from typing import TypeVar
 from model.classifier import Profiled
 from stream import metrics
 from stream.errors import ModelHangsError, ModelSickError
-from stream.live_model import Batch, LiveModel
+from stream.live_model import Batch, LiveModel, Verdict
 from stream.scoring import Received, Scorer
 from stream.settings import StreamSettings
 
@@ -31,6 +32,11 @@ HANGS_SECONDS_A_DOCUMENT = 2.0
 DRIFT_SECONDS = 15.0
 
 
+def answer_seconds(documents: int) -> float:
+    """How long a classifier may take for so many at once."""
+    return max(HANGS_SECONDS, HANGS_SECONDS_A_DOCUMENT * documents)
+
+
 class Classifying:
     """One batch after the other, so that a classifier may be changed between two."""
 
@@ -40,7 +46,9 @@ class Classifying:
         self.live = live
         """Which classifier scores; changed only `between_batches`."""
         self.watch: Callable[[list[Received], Batch], None] = lambda _received, _batch: None
-        """Told of every batch that was scored, whatever becomes of it."""
+        """Told of every batch that was scored and waited for, whatever becomes of it."""
+        self.judged: Callable[[Verdict], None] = lambda _verdict: None
+        """Told how each trial ended, also where nobody waits any more for the batch that ended it."""
         self._patience_seconds = settings.model_patience_seconds
         self._now = now
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="scoring")
@@ -52,11 +60,11 @@ class Classifying:
         """
         loop = asyncio.get_running_loop()
         began = monotonic()
-        seconds = max(HANGS_SECONDS, HANGS_SECONDS_A_DOCUMENT * len(received))
+        seconds = answer_seconds(len(received))
         while True:
             try:
                 async with asyncio.timeout(seconds):
-                    batch = await loop.run_in_executor(self._thread, self.live.score, scorer, received, self._now())
+                    batch = await loop.run_in_executor(self._thread, self._score, loop, scorer, received)
             except TimeoutError:
                 raise ModelHangsError(
                     f"the classifier has not answered for {seconds:.0f} seconds",
@@ -75,6 +83,17 @@ class Classifying:
                 self.watch(received, batch)
                 return batch
 
+    def _score(self, loop: asyncio.AbstractEventLoop, scorer: Scorer, received: list[Received]) -> Batch:
+        batch = self.live.score(scorer, received, self._now())
+        for verdict in batch.verdicts:
+            with suppress(RuntimeError):  # the loop is closed: nobody is left to be told
+                loop.call_soon_threadsafe(self.judged, verdict)
+        return batch
+
+    def longest_seconds(self, documents: int) -> float:
+        """How long `score` may take for so many documents before it raises."""
+        return self._patience_seconds + answer_seconds(documents)
+
     async def between_batches(self, work: Callable[[], T]) -> T:
         """Does `work` in the thread that scores, hence while no batch is being scored."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
@@ -91,5 +110,5 @@ class Classifying:
             await asyncio.sleep(DRIFT_SECONDS)
 
     def end(self) -> None:
-        """The thread ends with the batch it has, and nothing waits for it."""
+        """The thread ends with the batch it has, and nobody here waits for that."""
         self._thread.shutdown(wait=False)

@@ -9,6 +9,7 @@ import os
 import secrets
 import socket
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ from mode import Service
 from model.classifier import Located, TextClassifier
 from model.routing import DEFAULT, close
 from stream import metrics
-from stream.broker import BrokerSettings
+from stream.broker import STALLED_SECONDS, BrokerSettings, silent
 from stream.canary import check_canary
 from stream.classifying import Classifying
 from stream.closing import stop_consumer, stop_producer
@@ -45,6 +46,7 @@ from stream.loading import Load
 from stream.records import BundleRef, Progress, ProgressState, Promotion, WorkerReport, encode
 from stream.scoring import Received
 from stream.shadowing import Shadowing
+from stream.standstill import Standstill
 from stream.topics import Topics
 from stream.writing import open_producer
 
@@ -95,6 +97,8 @@ class ControlService(Service):
         self._read = asyncio.Event()
         self._changed = asyncio.Event()
         self._standings = {key: _Standing() for key in self._model.slots}
+        # Not the loop's own threads, for whose end whoever runs the loop waits: one that loads may hang.
+        self._loading_thread = ThreadPoolExecutor(1, thread_name_prefix="loading")
         self._shadowing = Shadowing(self._open, self._model.slots, max_text_bytes=max_text_bytes, now=now)
         self._told: WorkerReport | None = None
         self._told_at = 0.0
@@ -108,12 +112,11 @@ class ControlService(Service):
 
     def observe(self, received: list[Received], batch: Batch) -> None:
         """The scoring loop calls this after each batch."""
-        for verdict in batch.verdicts:
-            self._judged(verdict)
         if not self.should_stop:
             self._shadowing.observe(received, batch)
 
-    def _judged(self, verdict: Verdict) -> None:
+    def judged(self, verdict: Verdict) -> None:
+        """The scoring loop calls this when the trial of a bundle ends."""
         version = verdict.tried.classifier.version
         if not verdict.reason:
             metrics.PROMOTIONS.labels("settled").inc()
@@ -140,6 +143,7 @@ class ControlService(Service):
             # A producer that cannot reach its broker would take its time.
             await asyncio.wait({self._work}, timeout=2 * GOODBYE_SECONDS)
         self._shadowing.stop()
+        self._loading_thread.shutdown(wait=False)
 
     async def _follow(self) -> None:
         await keep_following(STAGE, self._round)
@@ -162,8 +166,9 @@ class ControlService(Service):
             consumer.assign([place])
             await consumer.seek_to_beginning(place)
             end = (await consumer.end_offsets([place]))[place]
-            table = ControlTable()
-            while await consumer.position(place) < end:
+            table, standstill = ControlTable(), Standstill()
+            while (position := await consumer.position(place)) < end:
+                self._require_motion(standstill, place, position, end)
                 await self._take(consumer, table)
             self._table = table
             self._read.set()
@@ -172,7 +177,9 @@ class ControlService(Service):
             clients.push_async_callback(self._say_goodbye, producer)
             while True:
                 await self._take(consumer, table)
-                await self._tell(producer, await consumer.position(place))
+                position = await consumer.position(place)
+                end = max(end, await self._tell(producer, position))
+                self._require_motion(standstill, place, position, end)
                 metrics.HEARTBEAT.labels(STAGE).set_to_current_time()
 
     async def _take(self, consumer: AIOKafkaConsumer, table: ControlTable) -> None:
@@ -185,16 +192,25 @@ class ControlService(Service):
                     logger.warning("record passed over topic=control offset=%d error=%s", record.offset, error)
                 self._changed.set()
 
-    async def _tell(self, producer: AIOKafkaProducer, position: int) -> None:
+    def _require_motion(self, standstill: Standstill, place: TopicPartition, position: int, end: int) -> None:
+        if standstill.look({place: position}, behind=position < end, now=monotonic()) > STALLED_SECONDS:
+            raise silent(self._broker, fix="fresh clients are tried; see the broker's log")
+
+    async def _tell(self, producer: AIOKafkaProducer, position: int) -> int:
+        """Writes the report where it is due; returns the offset behind it, or 0.
+
+        What is written is read back like any other record, by which a consumer that is given nothing is noticed.
+        """
         since = monotonic() - self._told_at
         report = self._report()
         is_news = self._told is None or report != msgspec.structs.replace(self._told, at=report.at)
         if since < (TELL_SECONDS if is_news else HEARTBEAT_SECONDS):
-            return
+            return 0
         sent = await producer.send_and_wait(self._topic.name, encode(report), key=worker_key(self.worker), partition=0)
         if sent.offset < position:
             raise BrokerError(f"topic {self._topic.name} was made anew")
         self._told, self._told_at = report, monotonic()
+        return int(sent.offset) + 1
 
     def _report(self) -> WorkerReport:
         return WorkerReport(
@@ -281,7 +297,7 @@ class ControlService(Service):
         """Loads, checks and swaps; False, with the reason kept, where that fails, or where it is wanted no longer."""
         refused = self._standings[key].refused
         try:
-            loaded = await asyncio.to_thread(self._open, bundle, key)
+            loaded = await self._open(bundle, key)
         except Exception as error:
             refused[bundle] = in_one_line(error)
             metrics.PROMOTIONS.labels("refused").inc()
@@ -308,7 +324,10 @@ class ControlService(Service):
         standing = self._table.live.get(key)
         return standing is None or standing.id != wanted.id
 
-    def _open(self, bundle: BundleRef | None, key: str) -> Loaded:
+    async def _open(self, bundle: BundleRef | None, key: str) -> Loaded:
+        return await asyncio.get_running_loop().run_in_executor(self._loading_thread, self._load_and_check, bundle, key)
+
+    def _load_and_check(self, bundle: BundleRef | None, key: str) -> Loaded:
         classifier = self._load(bundle, key)
         try:
             check_canary(classifier)

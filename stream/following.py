@@ -16,11 +16,12 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from stream import metrics
-from stream.broker import BrokerSettings
+from stream.broker import STALLED_SECONDS, BrokerSettings, silent
 from stream.closing import stop_consumer
 from stream.control import ControlTable
 from stream.errors import BrokerError, SchemaError
 from stream.records import Alert, WindowRecord, require_known
+from stream.standstill import Standstill
 from stream.topics import Topics
 from stream.windows_log import decode_window
 
@@ -75,6 +76,8 @@ class Follower:
         self.document_ends: dict[int, int] = {}
         """Where each partition of `documents` ended some seconds ago: what workers have still to do, dead or alive."""
         self._probed_at = monotonic()
+        self._standstill = Standstill()
+        self._broker = broker
         self.consumer = AIOKafkaConsumer(
             **broker.client_options(),
             client_id=f"finsentry-{role}",
@@ -140,17 +143,19 @@ class Follower:
         return Read(entry, datetime.fromtimestamp(record.timestamp / 1000, UTC)) if entry is not None else None
 
     async def _probe(self) -> None:
-        """Sees now and then whether the broker still answers, and measures the lag."""
+        """Sees now and then whether the broker still answers and gives what stands there, and measures the lag."""
         if monotonic() - self._probed_at < PROBE_SECONDS:
             return
         ends = await self._ends()
-        for place in self._places:
-            position = await self.consumer.position(place)
+        positions = {place: await self.consumer.position(place) for place in self._places}
+        for place, position in positions.items():
             if ends[place] < position:
                 raise BrokerError(f"topic {place.topic} was made anew")
             if place.topic == self._topics.windows.name:
                 metrics.LAG.labels(self._role, str(place.partition)).set(ends[place] - position)
         self._probed_at = monotonic()
+        if self._standstill.look(positions, behind=positions != ends, now=self._probed_at) > STALLED_SECONDS:
+            raise silent(self._broker, fix="fresh clients are tried; see the broker's log")
 
     async def _ends(self) -> dict[TopicPartition, int]:
         ends: dict[TopicPartition, int] = await asyncio.wait_for(

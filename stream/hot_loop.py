@@ -28,6 +28,7 @@ from stream.errors import (
     StuckMemberError,
 )
 from stream.settings import StreamSettings
+from stream.standstill import Standstill
 from stream.topics import Topics
 
 logger = logging.getLogger(__name__)
@@ -37,11 +38,14 @@ BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 LAG_SECONDS = 2.0
 
+SPARE_SECONDS = 60.0
+"""For what else a loop does between two fetches: the client must not think it dead before its own limits do."""
+
 POSITION_SECONDS = 1.0
 """A consumer that knows where it is says so at once."""
 
 TURN_SECONDS = 120.0
-"""Far longer than a client takes to go round the partitions that it has records of."""
+"""Far longer than a broker takes to answer a fetch for a partition while it answers those for others."""
 
 WELL_SECONDS = 300.0
 """A round that lived so long was well, whether or not there was anything to do."""
@@ -122,14 +126,14 @@ class HotLoop(Service):
         It asks the broker for the ends: what the consumer knows of them is old when fetching pauses. Raises
         `BrokerError` where records stand there and none comes for `STALLED_SECONDS`, though the loop `waits` for some:
         a consumer was seen to fetch nothing more after its broker was killed twice, and fresh clients go on. While
-        others come, a partition may wait for its turn, and is given `TURN_SECONDS` in which they move.
+        others come, one of which nothing is fetched is given `TURN_SECONDS` in which they move; one whose records the
+        client holds only waits for its turn, which with many partitions and a slow model takes minutes.
         """
         measured: set[TopicPartition] = set()
         before: dict[TopicPartition, int] = {}
-        moved = monotonic()
-        """When one last moved, or there was nothing to move for."""
+        standstill = Standstill()
         passed_over: dict[TopicPartition, float] = {}
-        """For how many seconds others have moved, and this one has not."""
+        """For how many seconds others have moved, and nothing of this one was fetched."""
         try:
             while True:
                 places = set(consumer.assignment())
@@ -145,10 +149,13 @@ class HotLoop(Service):
                 standing = [place for place in held if place not in moving]
                 lags = await asyncio.gather(*(_behind(consumer, place, ends[place]) for place in standing))
                 behind = [place for place, lag in zip(standing, lags, strict=True) if lag]
-                if moving or not behind or not waits():
-                    moved = monotonic()
-                passed_over = {place: passed_over.get(place, 0.0) + LAG_SECONDS * bool(moving) for place in behind}
-                if monotonic() - moved > STALLED_SECONDS:
+                stands_for = standstill.look(held, behind=bool(behind) and waits(), now=monotonic())
+                passed_over = {
+                    place: passed_over.get(place, 0.0) + LAG_SECONDS * bool(moving)
+                    for place in behind
+                    if not _holds(consumer, place)
+                }
+                if stands_for > STALLED_SECONDS:
                     raise silent(self.broker, fix="fresh clients are tried; see the broker's log")
                 for place, seconds in passed_over.items():
                     if seconds > TURN_SECONDS:
@@ -220,8 +227,12 @@ class HotLoop(Service):
         logger.error("stage gives up stage=%s cause=%s", self.stage, self._outcome.cause)
         self._outcome.on_failure()
 
-    def open_consumer(self, group: str, **options: object) -> AIOKafkaConsumer:
-        """A consumer of the stage's group that never commits by itself and begins at the oldest record."""
+    def open_consumer(self, group: str, *, longest_work: float) -> AIOKafkaConsumer:
+        """A consumer of the stage's group that never commits by itself and begins at the oldest record.
+
+        `longest_work`: for how many seconds a healthy loop may ask for nothing. Beyond that the group takes its
+        partitions away, and what it was at would be dropped and begun anew, again and again.
+        """
         session_ms = int(self.settings.session_timeout_seconds * 1000)
         return AIOKafkaConsumer(
             **self.broker.client_options(),
@@ -232,9 +243,8 @@ class HotLoop(Service):
             session_timeout_ms=session_ms,
             heartbeat_interval_ms=session_ms // 3,
             # A slow model must not cost the partitions: heartbeats say that the worker lives.
-            max_poll_interval_ms=int(10 * 60_000 + self.settings.model_patience_seconds * 1000),
+            max_poll_interval_ms=int(1000 * (longest_work + SPARE_SECONDS)),
             fetch_max_wait_ms=FETCH_MAX_WAIT_MS,
-            **options,
         )
 
 
@@ -294,6 +304,11 @@ def log_lost(place: TopicPartition, found: str, position: int, reader: str) -> L
         fix="the broker lost its end, or the topic was made anew. Restore it, or begin anew with all topics and"
         " groups under a new topics.prefix; `finsentry archive` keeps scored documents",
     )
+
+
+def _holds(consumer: AIOKafkaConsumer, place: TopicPartition) -> bool:
+    """Whether records of the partition were fetched and wait in the client for their turn."""
+    return consumer._fetcher is not None and place in consumer._fetcher._records
 
 
 async def _behind(consumer: AIOKafkaConsumer, place: TopicPartition, end: int) -> bool:

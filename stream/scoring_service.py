@@ -74,7 +74,9 @@ class ScoringService(HotLoop):
 
     async def round(self) -> None:
         """Opens clients and keeps the three tasks going until one fails or the service stops."""
-        consumer = self.open_consumer("scoring")
+        consumer = self.open_consumer(
+            "scoring", longest_work=self.classifying.longest_seconds(self.settings.batch_documents)
+        )
         producer = open_producer(
             self.broker, client_id="finsentry-scoring", max_record_bytes=self.topics.max_document_bytes
         )
@@ -95,10 +97,6 @@ class ScoringService(HotLoop):
                 self.watch_lag(consumer, pipeline.done, waits=pipeline.waits),
                 self.classifying.watch_drift(),
             )
-
-    async def on_stop(self) -> None:
-        """The thread of the classifier ends with the batch it has."""
-        self.classifying.end()
 
     def scorer(self) -> Scorer:
         """A scorer that knows no partition yet."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Container
+from collections.abc import Awaitable, Callable, Container
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
@@ -19,7 +19,7 @@ from stream.shadow import Shadow
 
 logger = logging.getLogger(__name__)
 
-Open = Callable[[BundleRef | None, str], Loaded]
+Open = Callable[[BundleRef | None, str], Awaitable[Loaded]]
 
 
 class Shadowing:
@@ -77,7 +77,7 @@ class Shadowing:
             return
         self._told = progress(wanted, "loading")
         try:
-            loaded = await asyncio.to_thread(self._open, wanted.bundle, wanted.language)
+            loaded = await self._open(wanted.bundle, wanted.language)
         except Exception as error:
             self._told = progress(wanted, "refused", in_one_line(error))
             logger.error("shadow refused version=%s reason=%s", named(wanted), self._told.reason)

@@ -39,8 +39,8 @@ async def read_to_end(broker: BrokerSettings, places: Collection[TopicPartition]
         auto_offset_reset="earliest",
         fetch_max_wait_ms=100,
     )
-    await consumer.start()
     try:
+        await consumer.start()
         consumer.assign(places)
         ends = await consumer.end_offsets(places)
         starts = await consumer.beginning_offsets(places)

@@ -1,14 +1,11 @@
 """`finsentry worker`: scores documents and counts them into windows."""
 
-import os
-import sys
-from contextlib import closing
-
 import click
 
 from deploy.commands.options import with_settings
 from deploy.logs import log_as_role
 from deploy.settings import Settings
+from deploy.stopping import closing_in_time
 
 
 @click.command()
@@ -25,7 +22,6 @@ def worker(settings: Settings) -> None:
     """
     from deploy.local.broker import open_broker
     from stream.app import run_worker
-    from stream.errors import ModelHangsError
     from stream.loading import bundle_loader, load_live
     from stream.roles import RoleServer
     from stream.topics import Topics
@@ -33,20 +29,13 @@ def worker(settings: Settings) -> None:
     log_as_role()
     server = RoleServer("worker", settings.metrics.worker, host=settings.metrics.host)
     load = bundle_loader(settings.model)
-    with closing(load_live(settings.model, load)) as live:
-        try:
-            with open_broker(settings) as broker:
-                run_worker(
-                    broker,
-                    Topics(settings.topics),
-                    settings.stream,
-                    live,
-                    server,
-                    load=load,
-                    provider=settings.model.provider,
-                )
-        except ModelHangsError as error:
-            # Closing it, and Python's own end, would wait for its threads for ever.
-            sys.stderr.write(f"{error}\n")
-            sys.stderr.flush()
-            os._exit(error.exit_code)
+    with closing_in_time(load_live(settings.model, load)) as live, open_broker(settings) as broker:
+        run_worker(
+            broker,
+            Topics(settings.topics),
+            settings.stream,
+            live,
+            server,
+            load=load,
+            provider=settings.model.provider,
+        )

@@ -7,12 +7,16 @@ from collections.abc import Sequence
 import pytest
 
 from model.classifier import Prediction
-from stream import classifying
+from stream import classifying, hot_loop
+from stream.broker import BrokerSettings
 from stream.classifying import Classifying
 from stream.errors import ModelSickError
+from stream.hot_loop import Outcome
 from stream.live_model import LiveModel
 from stream.scoring import Scorer
+from stream.scoring_service import ScoringService
 from stream.settings import StreamSettings
+from stream.topics import Topics, TopicSettings
 from tests.unit.stream.classifiers import Known, batch, loaded, on_everything
 
 
@@ -80,3 +84,42 @@ def test_nothing_is_changed_while_a_batch_is_scored() -> None:
         one.end()
 
     asyncio.run(run())
+
+
+def test_how_a_trial_ended_is_told_though_nobody_waits_for_its_batch_any_more() -> None:
+    """Otherwise `control` would go on calling a bundle live that was taken back."""
+
+    async def run() -> None:
+        slow, live = Slow(), LiveModel(loaded(Known(2)), trial_batches=1)
+        live.default.swap(loaded(slow))
+        one, told = Classifying(live, StreamSettings()), asyncio.Event()
+        one.judged = lambda verdict: told.set() if verdict.tried.classifier is slow else None
+        scoring = asyncio.ensure_future(one.score(scorer(), batch("a")))
+        await asyncio.to_thread(slow.asked.wait, 10)
+        scoring.cancel()
+        slow.may.set()
+        async with asyncio.timeout(10):
+            await told.wait()
+        one.end()
+
+    asyncio.run(run())
+
+
+def test_the_group_waits_for_longer_than_a_classifier_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it took the partitions away in the middle of a batch, which was dropped and begun anew, for ever."""
+    given: dict[str, int] = {}
+
+    def consumer(**options: int) -> object:
+        given.update(options)
+        raise InterruptedError
+
+    monkeypatch.setattr(hot_loop, "AIOKafkaConsumer", consumer)
+    settings = StreamSettings(batch_documents=2000)
+    one = Classifying(LiveModel(loaded(Known(1))), settings)
+    service = ScoringService(
+        BrokerSettings(bootstrap_servers="127.0.0.1:9"), Topics(TopicSettings()), settings, Outcome(), one
+    )
+    with pytest.raises(InterruptedError):
+        asyncio.run(service.round())
+    assert one.longest_seconds(2000) == 2000 * classifying.HANGS_SECONDS_A_DOCUMENT + settings.model_patience_seconds
+    assert given["max_poll_interval_ms"] > 1000 * one.longest_seconds(2000)

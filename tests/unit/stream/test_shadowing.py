@@ -29,7 +29,7 @@ class Clock:
 
 
 def shadowing(classifier: Known, clock: Clock | None = None) -> Shadowing:
-    def open_bundle(_bundle: BundleRef | None, _language: str) -> Loaded:
+    async def open_bundle(_bundle: BundleRef | None, _language: str) -> Loaded:
         return loaded(classifier)
 
     return Shadowing(open_bundle, {""}, max_text_bytes=1000, now=clock or Clock())
@@ -132,7 +132,7 @@ def test_one_that_fails_on_everything_ends_with_the_reason() -> None:
     [(msgspec.structs.replace(WANTED, language="zh"), "no bundle for zh"), (WANTED, "FileNotFoundError: gone")],
 )
 def test_one_that_cannot_begin_says_why(wanted: Promotion, reason: str) -> None:
-    def missing(_bundle: BundleRef | None, _language: str) -> Loaded:
+    async def missing(_bundle: BundleRef | None, _language: str) -> Loaded:
         raise FileNotFoundError("gone")
 
     async def test() -> None:

@@ -4,7 +4,7 @@ import asyncio
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,18 +13,22 @@ import pytest
 from aiokafka import TopicPartition
 
 from model.classifier import Prediction
-from stream import classifying, windows_log, writing
+from stream import classifying, control_service, following, windows_log, writing
 from stream.broker import BrokerSettings
 from stream.classifying import Classifying
+from stream.control_service import ControlService
 from stream.errors import BrokerError, ModelHangsError
+from stream.following import Follower
 from stream.live_model import LiveModel, Loaded
 from stream.scoring import Scorer
 from stream.settings import StreamSettings
+from stream.topics import Topics, TopicSettings
 from stream.windows_log import read_to_end
 from stream.writing import Entry, append
 from tests.unit.stream.classifiers import batch
 
-PLACE = TopicPartition("finsentry.windows", 0)
+ONE_PARTITION = Topics(TopicSettings(partitions=1))
+PLACE = TopicPartition(ONE_PARTITION.windows.name, 0)
 
 
 async def never(*_: Any, **__: Any) -> Any:
@@ -50,11 +54,11 @@ class Silent:
     def assign(self, _places: object) -> None: ...
     async def seek_to_beginning(self, *_places: object) -> None: ...
 
-    async def beginning_offsets(self, _places: object) -> dict[TopicPartition, int]:
-        return {PLACE: 0}
+    async def beginning_offsets(self, places: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(places, 0)
 
-    async def end_offsets(self, _places: object) -> dict[TopicPartition, int]:
-        return {PLACE: 5}
+    async def end_offsets(self, places: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(places, 5)
 
     async def getmany(self, *_: object, **__: object) -> dict[TopicPartition, list[Any]]:
         await asyncio.sleep(0.01)
@@ -76,6 +80,65 @@ def test_restoring_from_a_broker_that_gives_nothing_fails(knows: bool, monkeypat
 
     with pytest.raises(BrokerError, match="given nothing"):
         asyncio.run(read())
+
+
+def test_a_role_that_is_given_nothing_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fetch task of aiokafka that has ended was seen to leave the judge and the console deaf for ever."""
+    monkeypatch.setattr(following, "STALLED_SECONDS", 0.1)
+    monkeypatch.setattr(following, "PROBE_SECONDS", 0.01)
+    monkeypatch.setattr(following, "AIOKafkaConsumer", lambda **_: Silent(knows=True))
+
+    async def follow() -> None:
+        async with asyncio.timeout(10):
+            async with Follower(BrokerSettings(bootstrap_servers="127.0.0.1:9"), ONE_PARTITION, role="alerts") as log:
+                async for _ in log.load():
+                    pass
+
+    with pytest.raises(BrokerError, match="given nothing"):
+        asyncio.run(follow())
+
+
+class Unread:
+    """A producer whose records nobody is given."""
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+
+    async def send_and_wait(self, *_: object, **__: object) -> SimpleNamespace:
+        return SimpleNamespace(offset=5)
+
+
+class Emptied(Silent):
+    """As long as nothing is written the consumer has read all there is."""
+
+    async def end_offsets(self, places: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(places, 0)
+
+
+@pytest.mark.parametrize("consumer", [Silent(knows=True), Emptied(knows=True)])
+def test_a_worker_that_is_not_given_what_it_wrote_itself_begins_anew(
+    consumer: Silent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise it would never hear of a promotion again, and nothing would say so."""
+    monkeypatch.setattr(control_service, "STALLED_SECONDS", 0.1)
+    monkeypatch.setattr(control_service, "AIOKafkaConsumer", lambda **_: consumer)
+    monkeypatch.setattr(control_service, "open_producer", lambda *_, **__: Unread())
+
+    async def run() -> None:
+        classifying = Classifying(LiveModel(Loaded(None, Hangs())), StreamSettings())
+        service = ControlService(
+            BrokerSettings(bootstrap_servers="127.0.0.1:9"),
+            ONE_PARTITION,
+            classifying,
+            lambda *_: Hangs(),
+            max_text_bytes=1000,
+            provider="cpu",
+        )
+        async with asyncio.timeout(10):
+            await service._round()
+
+    with pytest.raises(BrokerError, match="given nothing"):
+        asyncio.run(run())
 
 
 class Hangs:
@@ -107,11 +170,14 @@ def test_a_classifier_that_does_not_answer_is_given_up(monkeypatch: pytest.Monke
 
 
 HANGS = """
-import threading
+import sys, threading
 from concurrent.futures import ThreadPoolExecutor
 import stream.app, stream.loading
 from stream.errors import ModelHangsError
-from deploy.cli import run
+import deploy.stopping
+from deploy.cli import main
+
+ends = sys.argv.pop()
 
 class Live:
     pool = ThreadPoolExecutor(1)
@@ -120,17 +186,20 @@ class Live:
 
 def hang(*_, **__):
     Live.pool.submit(threading.Event().wait)
-    raise ModelHangsError("the classifier has not answered for 600 seconds", fix="start it again")
+    if ends == "gives up":
+        raise ModelHangsError("the classifier has not answered for 600 seconds", fix="start it again")
 
 stream.app.run_worker = hang
 stream.loading.load_live = lambda *_: Live()
-raise SystemExit(run(["worker"]))
+deploy.stopping.CLOSE_SECONDS = deploy.stopping.END_SECONDS = 0.5
+main()
 """
 
 
-def test_a_worker_whose_classifier_hangs_ends_with_the_cause(checkout: Path) -> None:
+@pytest.mark.parametrize(("ends", "code"), [("gives up", 1), ("is told to stop", 0)])
+def test_a_worker_whose_classifier_hangs_ends_and_says_why(ends: str, code: int, checkout: Path) -> None:
     found = subprocess.run(
-        [sys.executable, "-c", HANGS],
+        [sys.executable, "-c", HANGS, "worker", ends],
         cwd=checkout,
         timeout=60,
         capture_output=True,
@@ -138,6 +207,6 @@ def test_a_worker_whose_classifier_hangs_ends_with_the_cause(checkout: Path) -> 
         env={"PATH": "/usr/bin:/bin", "FINSENTRY_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:9"},
         check=False,
     )
-    assert found.returncode == 1
-    assert "the classifier has not answered for 600 seconds" in found.stderr
-    assert "start it again" in found.stderr
+    assert found.returncode == code
+    assert "what scores does not end, and is left as it is" in found.stderr
+    assert ("the classifier has not answered for 600 seconds\n  start it again" in found.stderr) == (code == 1)
