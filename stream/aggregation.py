@@ -29,6 +29,8 @@ class PartitionCounter:
         self._lateness_seconds = lateness.total_seconds()
         self._evidence = evidence
         self._open: dict[int, dict[str, OpenBucket]] = {}  # minute -> topic -> bucket
+        self.open_buckets = 0
+        """How many are held in memory: kept, as adding up 14 days of minutes takes longer than a flush may."""
         self._changed: dict[tuple[int, str], OpenBucket] = {}
         self._closes_before = -(2**62)
         """Minutes below this one are closed: every document of theirs that may still come is late."""
@@ -41,13 +43,14 @@ class PartitionCounter:
                 self.counted, self.late = record.counted, record.late
                 self.dead, self.repeats = record.dead, record.repeats
                 for minute in self._close_minutes():
-                    del self._open[minute]
+                    self._forget(minute)
             return
         minute = minute_of(record.minute)
         if minute < self._closes_before:
             return
         topics = self._open.setdefault(minute, {})
         known = topics.get(record.topic)
+        self.open_buckets += known is None
         if known is None or record.applied > known.applied:
             topics[record.topic] = OpenBucket.from_record(record, minute, evidence_limit=self._evidence)
 
@@ -64,7 +67,10 @@ class PartitionCounter:
         if offset != self.position:
             if offset < self.position:
                 return False
-            raise GapError(f"scored partition {self.partition}: offset {offset} follows {self.position - 1}")
+            raise GapError(
+                f"scored partition {self.partition}: offset {offset} follows {self.position - 1}",
+                fix="the partition is read anew from its last checkpoint; look why records are missing there",
+            )
         self.position = offset + 1
         if document.origin <= self.origin:
             self.repeats += 1
@@ -90,6 +96,7 @@ class PartitionCounter:
         bucket = topics.get(document.topic)
         if bucket is None:
             bucket = topics[document.topic] = OpenBucket(document.topic, minute, evidence_limit=self._evidence)
+            self.open_buckets += 1
         if bucket.add(offset, document):
             self._changed[minute, document.topic] = bucket
         return True
@@ -110,7 +117,7 @@ class PartitionCounter:
         ]
         self._changed.clear()
         for minute in closing:
-            del self._open[minute]
+            self._forget(minute)
         return records
 
     def checkpoint(self, *, caught_up: bool) -> Checkpoint:
@@ -127,10 +134,8 @@ class PartitionCounter:
             repeats=self.repeats,
         )
 
-    @property
-    def open_buckets(self) -> int:
-        """How many buckets are held in memory."""
-        return sum(len(topics) for topics in self._open.values())
+    def _forget(self, minute: int) -> None:
+        self.open_buckets -= len(self._open.pop(minute))
 
     def _close_minutes(self) -> list[int]:
         """Moves the limit of closed minutes to the watermark; returns the minutes held that are now below it."""

@@ -119,6 +119,12 @@ def shelves(folder: Path) -> dict[int, Shelf]:
     return {number: Shelf(part.last + 1, _origin_of(folder / part.name)) for number, part in latest.items()}
 
 
+def remove_unfinished(folder: Path) -> None:
+    """Removes what writers that were killed had begun. For who alone writes there."""
+    for path in folder.glob(f"day=*/{UNFINISHED}*"):
+        path.unlink(missing_ok=True)
+
+
 def without_repeats(entries: Iterable[Entry], origin: int) -> tuple[list[Entry], int]:
     """The documents among one partition's records, each once, and the highest origin of all; dead ones left out.
 

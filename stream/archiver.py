@@ -16,7 +16,7 @@ import kafka
 import kafka.errors
 from kafka.structs import OffsetAndMetadata
 
-from stream.archive import Entry, Shelf, shelves, write_parts
+from stream.archive import Entry, Shelf, remove_unfinished, shelves, write_parts
 from stream.broker import STALLED_SECONDS, BrokerSettings, silent, unreachable
 from stream.errors import FinSentryError, InputError
 from stream.records import read_scored
@@ -52,6 +52,7 @@ class Archiver:
         self._folder = folder
         self._rows = rows
         self._shelves = shelves(folder)
+        remove_unfinished(folder)
         self._pending: dict[int, list[Entry]] = {}
         self._read: dict[int, int] = {}
         """By partition: the next offset that was not read yet."""
@@ -123,11 +124,7 @@ class Archiver:
             if shelf is None:
                 shelf = Shelf(oldest[place], -1)
             elif shelf.position > ends[place]:
-                raise InputError(
-                    f"{self._folder} holds partition {place.partition} up to offset {shelf.position - 1}, but the topic"
-                    f" {self._topic.name} ends at {ends[place]}: it was made anew",
-                    fix="archive it into another folder",
-                )
+                raise self._made_anew(place.partition, shelf.position, f"ends at {ends[place]}")
             if shelf.position < oldest[place]:
                 _warn_of_expired(place.partition, shelf.position, oldest[place])
                 shelf = shelf._replace(position=oldest[place])
@@ -137,6 +134,9 @@ class Archiver:
 
     def _take(self) -> None:
         for place, records in self._consumer.poll(POLL_MS).items():
+            if records[0].offset < self._read[place.partition]:
+                # A consumer whose place is gone begins at the oldest record without a word.
+                raise self._made_anew(place.partition, self._read[place.partition], f"goes on at {records[0].offset}")
             pending = self._pending.setdefault(place.partition, [])
             for record in records:
                 pending.append(_entry(record))
@@ -163,6 +163,13 @@ class Archiver:
             moved[place] = OffsetAndMetadata(position, "", -1)
         if moved:
             self._consumer.commit(moved)
+
+    def _made_anew(self, partition: int, position: int, found: str) -> InputError:
+        return InputError(
+            f"{self._folder} holds partition {partition} up to offset {position - 1}, but the topic"
+            f" {self._topic.name} {found}: it was made anew",
+            fix="archive it into another folder",
+        )
 
     def _behind(self, ends: dict[Any, int]) -> int:
         return sum(max(0, ends[place] - self._read[place.partition]) for place in self._places)

@@ -29,6 +29,11 @@ HANGS_SECONDS = 600.0
 HANGS_SECONDS_A_DOCUMENT = 2.0
 """A batch that takes longer than either will never be answered."""
 
+SICK = (
+    "no document is to blame and none was lost: mend the bundle or its accelerator (`finsentry doctor` looks), or put"
+    " back the bundle before it (`finsentry promote --rollback`), and start the worker again"
+)
+
 DRIFT_SECONDS = 15.0
 
 
@@ -73,8 +78,8 @@ class Classifying:
             except ModelSickError as error:
                 metrics.STAGE_ERRORS.labels(STAGE, type(error).__name__).inc()
                 if monotonic() - began >= self._patience_seconds:
-                    raise
-                logger.warning("waiting for the classifier stage=%s error=%s", STAGE, error)
+                    raise ModelSickError(error.message, fix=SICK) from error
+                logger.warning("waiting for the classifier stage=%s error=%s", STAGE, error.message)
                 await asyncio.sleep(RETRY_SECONDS)
             else:
                 for part in batch.parts.values():

@@ -23,7 +23,7 @@ class Scale:
 
 SHORT = Scale(
     documents=15_000,
-    kills=6,
+    kills=4,
     broker_kills=2,
     cluster_documents=6_000,
     node_kills=2,

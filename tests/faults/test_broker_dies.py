@@ -47,10 +47,12 @@ def test_the_broker_is_killed_and_comes_back(
     slow = slow_for(12.0 * scale.broker_kills, scale.documents, workers=2)
     workers = [start_worker(**slow) for _ in range(2)]
     publish(kafka, topics, as_records(documents(scale.documents)))
-    wait_for_documents(kafka, topics, 1, seconds=60)
+    counted = 0
     for _ in range(scale.broker_kills):
+        wait_for_documents(kafka, topics, counted + 1, seconds=60)  # the workers are over the time before
         sleep(random.uniform(1.0, 4.0))
-        assert accounted(kafka, topics) < scale.documents, "it is killed while there is work"
+        counted = accounted(kafka, topics)
+        assert counted < scale.documents, "it is killed while there is work"
         embedded_kafka.kill()
         sleep(random.uniform(0.0, 3.0))
         embedded_kafka.launch()

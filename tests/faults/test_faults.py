@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from time import monotonic, sleep
+from typing import Any
 
 import msgspec
 import pytest
@@ -40,36 +41,60 @@ Late = Callable[[BrokerSettings, Topics], bool]
 
 TAKEN_OVER_SECONDS = 10.0
 
+A_FAULT_SECONDS = 10.0
+"""A session, until the group misses a worker that was killed, and what it takes to share the partitions anew."""
+
 SESSION_SECONDS = 6.0
 """`stream.session_timeout_seconds`: how long the group waits for a member that is silent."""
 
 
 @pytest.mark.timeout(900)
 def test_workers_that_are_killed_leave_and_join(
-    kafka: BrokerSettings, topics: Topics, start_worker: StartWorker, scale: Scale
+    kafka: BrokerSettings, topics: Topics, start_worker: StartWorker, scale: Scale, tmp_path: Path
 ) -> None:
     random = Random(23)
-    slow = slow_for(2.5 * scale.kills, scale.documents, workers=3)
+    slow = slow_for(2 * A_FAULT_SECONDS * scale.kills, scale.documents, workers=3)
     workers = [start_worker(**slow) for _ in range(3)]
+    logs = [tmp_path / f"worker-{place}.log" for place in range(3)]
     published: list[tuple[bytes, bytes]] = []
     for place, record in enumerate(as_records(documents(scale.documents))):
         published += [record, (b"k%d" % place, b"{")] if place % POISON_EVERY == 0 else [record]
     dead = len(published) - scale.documents
     publish(kafka, topics, published)
-    wait_for_documents(kafka, topics, 1, seconds=60)
+    started, counted = 3, 0
+
+    def leave(place: int) -> None:
+        workers[place].send_signal(signal.SIGTERM)
+        assert workers[place].wait(60) == 0
+
+    def join(place: int, **options: Any) -> None:
+        nonlocal started
+        workers[place] = start_worker(**options)
+        logs[place] = tmp_path / f"worker-{started}.log"
+        started += 1
+
     for kill in range(scale.kills):
-        sleep(random.uniform(0.5, 3.0))
+        # A group that is still at the fault before does nothing that a fault could spoil.
+        wait_for_documents(kafka, topics, counted + 1, seconds=60)
         place = random.randrange(3)
-        if kill % 4 == 3:
-            workers[place].send_signal(signal.SIGTERM)
-            # One that has only begun to start does not listen yet, and holds nothing either.
-            assert workers[place].wait(60) in (0, -signal.SIGTERM)
-        else:
-            workers[place].kill()
-            workers[place].wait()
-        workers[place] = start_worker(**slow)
+        wait_until_it_holds(logs[place], "scoring", "aggregation")
+        sleep(random.uniform(0.0, 1.0))
+        counted = accounted(kafka, topics)
+        workers[place].kill()
+        workers[place].wait()
+        join(place, **slow)
+        if kill % 3 == 2:
+            wait_for_documents(kafka, topics, counted + 1, seconds=60)
+            place = random.randrange(3)
+            wait_until_it_holds(logs[place], "scoring", "aggregation")
+            leave(place)
+            join(place, **slow)
     assert accounted(kafka, topics) < len(published), "there was work at every kill"
-    wait_for_documents(kafka, topics, len(published), seconds=60 + 3 * scale.kills + scale.documents / 500)
+    for place in range(3):
+        wait_until_it_holds(logs[place], "scoring", "aggregation")
+        leave(place)
+        join(place)
+    wait_for_documents(kafka, topics, len(published), seconds=90 + scale.documents / 500)
     assert [worker.poll() for worker in workers] == [None] * 3, "the last ones live"
     require_exact(kafka, topics, scale.documents, dead=dead)
 

@@ -68,8 +68,9 @@ def test_a_model_that_stays_sick_ends_the_worker_with_the_cause_and_the_next_one
     Mood(sick=True).write(mood)
     publish(kafka, topics, as_records(documents(TOTAL)[TOTAL // 2 :]))  # a worker with nothing left falls not sick
     assert worker.wait(60) == 1
-    *_, last = log(tmp_path).splitlines()
-    assert last.startswith("the classifier fails on every text: RuntimeError: the accelerator does not answer")
+    *_, cause, fix = log(tmp_path).splitlines()
+    assert cause.startswith("the classifier fails on every text: RuntimeError: the accelerator does not answer")
+    assert "finsentry promote --rollback" in fix
     assert list(read_topic(kafka, topics.dead_letters)) == [], "no document is to blame"
     start_worker()
     wait_for_documents(kafka, topics, TOTAL, seconds=40)

@@ -10,7 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.archive import SCHEMA, UNFINISHED, Entry, Part, Shelf, parts_in, read_archive, shelves, write_parts
+from stream.archive import (
+    SCHEMA,
+    UNFINISHED,
+    Entry,
+    Part,
+    Shelf,
+    parts_in,
+    read_archive,
+    remove_unfinished,
+    shelves,
+    write_parts,
+)
 from stream.errors import InputError
 from tests.unit.stream.histories import START, scored_log
 
@@ -105,6 +116,14 @@ def test_what_is_no_archive_is_named(tmp_path: Path) -> None:
         list(read_archive(tmp_path))
     with pytest.raises(InputError, match="not a file of an archive"):
         shelves(tmp_path)
+
+
+def test_what_a_killed_writer_had_begun_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    write_parts(tmp_path, 0, entries(6, 12), NOWHERE, 12)
+    whole = set(tmp_path.rglob("*"))
+    (tmp_path / parts_in(tmp_path)[0].name).with_name(f"{UNFINISHED}0-12-20.parquet").write_bytes(b"PAR1")
+    remove_unfinished(tmp_path)
+    assert set(tmp_path.rglob("*")) == whole
 
 
 def test_two_archives_in_one_folder_are_not_mixed(tmp_path: Path) -> None:

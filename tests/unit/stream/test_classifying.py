@@ -52,8 +52,9 @@ def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
         async with asyncio.timeout(10):
             await one.score(scorer(), batch("a"))
 
-    with pytest.raises(ModelSickError, match="bundle-1 cannot"):
+    with pytest.raises(ModelSickError, match="bundle-1 cannot") as ended:
         asyncio.run(run())
+    assert "finsentry promote --rollback" in ended.value.fix
 
 
 class Slow(Known):

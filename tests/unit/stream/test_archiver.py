@@ -1,0 +1,75 @@
+"""The archiver's shell over a consumer that tells strange things."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import kafka
+import pytest
+
+from stream.archive import read_archive
+from stream.archiver import Archiver
+from stream.broker import BrokerSettings
+from stream.errors import InputError
+from stream.records import ScoredDocument, encode
+from stream.topics import Topics, TopicSettings
+
+TOPICS = Topics(TopicSettings(partitions=1))
+PLACE = kafka.TopicPartition(TOPICS.scored.name, 0)
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+
+class Consumer:
+    """Gives stretches of offsets one after the other, and says that the topic ends behind the last."""
+
+    def __init__(self, *stretches: range) -> None:
+        self._stretches = list(stretches)
+        self._end = stretches[-1].stop
+
+    def assign(self, _places: object) -> None: ...
+    def seek(self, _place: object, _offset: int) -> None: ...
+    def commit(self, _offsets: object) -> None: ...
+    def close(self) -> None: ...
+
+    def beginning_offsets(self, places: Iterable[Any]) -> dict[Any, int]:
+        return dict.fromkeys(places, 0)
+
+    def end_offsets(self, places: Iterable[Any]) -> dict[Any, int]:
+        return dict.fromkeys(places, self._end)
+
+    def poll(self, _milliseconds: int) -> dict[Any, list[Any]]:
+        if not self._stretches:
+            return {}
+        return {PLACE: [record(offset) for offset in self._stretches.pop(0)]}
+
+
+def record(offset: int) -> SimpleNamespace:
+    document = ScoredDocument(
+        origin=offset, watermark=NOW, id=str(offset), story=str(offset), published_at=NOW, topic="Macro"
+    )
+    value = encode(document)
+    milliseconds = int(NOW.timestamp() * 1000)
+    return SimpleNamespace(topic=PLACE.topic, partition=0, offset=offset, timestamp=milliseconds, value=value)
+
+
+def archive(folder: Path, consumer: Consumer, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(kafka, "KafkaConsumer", lambda **_: consumer)
+    with Archiver(BrokerSettings(bootstrap_servers="127.0.0.1:9"), TOPICS, folder, rows=10) as archiver:
+        return archiver.run(follow=False, every_seconds=60, stopped=lambda: False).documents
+
+
+def test_it_goes_on_where_the_folder_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert archive(tmp_path, Consumer(range(30)), monkeypatch) == 30
+    assert archive(tmp_path, Consumer(range(30, 50)), monkeypatch) == 20
+    assert [entry.offset for entry in read_archive(tmp_path)] == list(range(50))
+
+
+def test_a_topic_that_is_made_anew_meanwhile_is_not_taken_for_the_one_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its documents would be dropped as repeats until it is longer than the old one, and files overlap from then on."""
+    with pytest.raises(InputError, match=r"up to offset 29, but the topic .* goes on at 0: it was made anew"):
+        archive(tmp_path, Consumer(range(30), range(20), range(20, 50)), monkeypatch)
+    assert [entry.offset for entry in read_archive(tmp_path)] == list(range(30))
