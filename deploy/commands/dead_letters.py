@@ -135,7 +135,7 @@ def resubmit(
     """Put documents back where they came from, to be scored and counted once more as if they were new.
 
     Mend the cause first: what still cannot be processed comes back as a new letter, and many in a row stop a worker. A
-    document whose event time is older than stream.lateness_minutes counts as late.
+    document whose event time is older than stream.lateness_minutes counts as late. Run one such command at a time.
 
     \b
     Example:
