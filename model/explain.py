@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 from model.classifier import Prediction, TextClassifier
 from model.errors import InputError
 from model.labels import SENTIMENTS, Sentiment
+from model.text import says_nothing
 
 MOST_WORDS = 512
 """Each costs a prediction. An encoder of BERT's kind reads no more tokens: this bounds a classifier that does not say
@@ -74,13 +75,13 @@ class Explanation:
 
 
 def explain(classifier: TextClassifier, text: str, toward: Sentiment = "negative") -> Explanation:
-    """Asks the classifier once with each word left out. Raises `InputError` for a text without a word.
+    """Asks the classifier once with each word left out. Raises `InputError` for a text without a word that is read.
 
     Where a language writes no spaces, the classifier's own tokens are the words, or single characters. What it does
     not read is cut off first: else words from behind the end would move up into the place of one that is left out.
     """
     spans, cut = _read_words(classifier, text)
-    if not spans:
+    if not spans or says_nothing(text):
         raise InputError("there is no word to explain", fix="give a headline or a sentence")
     read = text[: spans[-1][1]] if cut else text
     without = [f"{read[:start]}{read[end:]}" for start, end in spans]

@@ -6,10 +6,15 @@ import unicodedata
 
 # Chinese goes on right after a link, without a space.
 _URL = re.compile(r"(?:https?://|www\.)[^\s\u3000-\u30ff\u3400-\u9fff\uff00-\uffef]+", re.IGNORECASE)
-_SPACE = re.compile(r"[\s\u200b-\u200d\ufeff]+")
+# Box drawing and blocks rule off what follows, and say no more than a line break.
+_SPACE = re.compile(r"[\s\u200b-\u200d\u2500-\u259f\ufeff]+")
 # Pictographs, dingbats and arrows: what people mean a mood by. Joiners and skin tones are dropped with the variation
-# selectors; two regional indicators (a flag) become two words, which does no harm.
-_EMOJI = re.compile(r"[\u2190-\u21ff\u2300-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]")
+# selectors; two regional indicators (a flag) become two words, which does no harm. Three geometric shapes alike rule
+# off too and are spelt once, since thirty names would fill all that is read. Two stay two, and pictographs as many as
+# they are: so they stand in texts that train, and three such shapes do not.
+_EMOJI = re.compile(
+    r"([\u25a0-\u25ff])(?:(?:\s*\1){2,})?|[\u2190-\u21ff\u2300-\u24ff\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]"
+)
 # Nor are soft hyphens and marks of direction read, and they must not fill what is kept of a text.
 _UNSEEN = re.compile(
     r"[\u00ad\u061c\u200e\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]"
@@ -23,6 +28,7 @@ _LEAVES_SOMETHING = re.compile(r"(?![hHwW&])[\w!-~]|(?i:(?!https?://|www\.|.{0,7
 def clean(text: str) -> str:
     """`text` with HTML entities decoded, URLs removed, emoji spelt out as their Unicode names, white space collapsed.
 
+    Lines drawn of box characters and blocks are white space, and three or more of one geometric shape are one.
     Cashtags and handles stay: the tokeniser splits `$TSLA` into `$` and its pieces, and "a stock is named" is a hint
     that both heads use. Lone surrogates, which no tokeniser takes, become `?`.
     """
@@ -41,4 +47,4 @@ def says_nothing(text: str) -> bool:
 
 
 def _spell(match: re.Match[str]) -> str:
-    return f" {unicodedata.name(match[0], '').lower().replace('-', ' ')} "
+    return f" {unicodedata.name(match[0][0], '').lower().replace('-', ' ')} "

@@ -35,6 +35,8 @@ class Drift(NamedTuple):
     """By feature; None where that cannot be said."""
     reason: str = ""
     """Why it cannot."""
+    fix: str = ""
+    """What to do about that."""
 
 
 @click.command()
@@ -60,7 +62,7 @@ def drift(settings: Settings, file: Path, form: "Format", column: str, as_json: 
       finsentry drift headlines.csv
     """
     from deploy.texts import Readable, read_texts
-    from model.classifier import ENOUGH_TEXTS, Classifier
+    from model.classifier import Classifier
     from model.routing import RoutedClassifier
 
     log_as_command()
@@ -83,7 +85,8 @@ def drift(settings: Settings, file: Path, form: "Format", column: str, as_json: 
     readable.report()
     if all(one.stability_index is None for one in drifts):
         reasons = "; ".join(one.reason for one in drifts) or "there are no texts"
-        raise InputError(reasons, fix=f"give {ENOUGH_TEXTS:,} or more")
+        fixes = dict.fromkeys(one.fix for one in drifts) or [_more_texts()]
+        raise InputError(reasons, fix="; ".join(fixes))
     if as_json:
         click.echo(
             json.dumps(
@@ -96,18 +99,29 @@ def drift(settings: Settings, file: Path, form: "Format", column: str, as_json: 
 
 
 def _drift(key: str, classifier: "Classifier", texts: int) -> Drift:
+    from model.classifier import ENOUGH_TEXTS
     from model.drift import ENOUGH_REFERENCE
 
     if distances := classifier.drift():
         return Drift(key, classifier.version, texts, distances)
     reference = classifier.bundle.manifest.reference
     if reference is None:
-        reason = f"{classifier.version} does not say what texts it was made for; export it again"
+        reason, fix = f"{classifier.version} does not say what texts it was made for", "export the bundle again"
     elif reference.texts < ENOUGH_REFERENCE:
         reason = f"{classifier.version} was made for {reference.texts:,} texts, which are too few to tell"
+        fix = "give training.calibration more rows, train and export again"
+    elif texts < ENOUGH_TEXTS:
+        reason, fix = f"{texts:,} texts are too few to tell", _more_texts()
     else:
-        reason = f"{texts:,} texts are too few to tell"
-    return Drift(key, classifier.version, texts, None, reason)
+        reason = f"{classifier.version} says nothing of its texts that is counted now"
+        fix = "export the bundle again"
+    return Drift(key, classifier.version, texts, None, reason, fix)
+
+
+def _more_texts() -> str:
+    from model.classifier import ENOUGH_TEXTS
+
+    return f"give {ENOUGH_TEXTS:,} or more"
 
 
 def _show(drift: Drift, default: str, *, alone: bool) -> None:
@@ -115,7 +129,7 @@ def _show(drift: Drift, default: str, *, alone: bool) -> None:
         who = drift.language or f"{default} and what has no bundle"
         click.echo(f"{who}: {drift.texts:,} texts, {drift.model}")
     if drift.stability_index is None:
-        click.echo(drift.reason)
+        click.echo(f"{drift.reason}: {drift.fix}")
         return
     for name, distance in sorted(drift.stability_index.items(), key=lambda item: -item[1]):
         said = "far from what the bundle knows" if distance > FAR else "moved" if distance > MOVED else "as known"

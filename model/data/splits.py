@@ -18,6 +18,7 @@ __all__ = [
     "Example",
     "LeakError",
     "Splits",
+    "digest_of",
     "fingerprint",
     "load_evaluation",
     "load_splits",
@@ -46,6 +47,8 @@ class Splits:
     """By source, the rows that were dropped because another one with their text and head stands for them."""
     disputed: dict[str, int] = field(default_factory=dict)
     """By source, the texts that were dropped because their rows are at odds about the label."""
+    rows: str | None = None
+    """`digest_of` what `load_splits` kept of the files, whatever part of that a caller trains on."""
 
 
 def load_splits(recipe: Recipe, root: Path) -> Splits:
@@ -81,7 +84,14 @@ def load_splits(recipe: Recipe, root: Path) -> Splits:
         len(calibration),
     )
     splits = Splits(
-        train, calibration, evaluation, fingerprints, leaks, dict(repeats), dict(Counter(e.source for e in disputed))
+        train,
+        calibration,
+        evaluation,
+        fingerprints,
+        leaks,
+        repeats=dict(repeats),
+        disputed=dict(Counter(example.source for example in disputed)),
+        rows=digest_of(train, calibration),
     )
     require_no_leaks(splits)
     return splits
@@ -134,6 +144,19 @@ def require_no_leaks(splits: Splits) -> None:
                     f"{name}: {example.text[:80]!r} also stands in what trains",
                     fix="Split with `model.data.splits.load_splits`, which refuses such texts or drops them.",
                 )
+
+
+def digest_of(train: Iterable[Example], calibration: Iterable[Example]) -> str:
+    """16 hex digits of the rows that train and that temper, in order and with their repeats.
+
+    Fingerprints are of whole files: they stay the same where another version keeps other rows of them.
+    """
+    digest = hashlib.sha256()
+    for name, rows in (("train", train), ("calibration", calibration)):
+        digest.update(f"{name}\n".encode())
+        for example in rows:
+            digest.update(f"{example.head}\t{example.label}\t{example.key}\n".encode())
+    return digest.hexdigest()[:16]
 
 
 def share_of(key: str, purpose: str) -> float:

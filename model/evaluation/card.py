@@ -152,6 +152,12 @@ def _lost(manifest: Manifest) -> list[str]:
     if manifest.lost is None:
         return []
     lines = ["## What is lost against float32", ""]
+    for head in ("topic", "sentiment"):
+        in_float32 = head in manifest.heads and manifest.heads[head].precision == "fp32"
+        if not in_float32 and not any(name.endswith(f"/{head}") for name in manifest.metrics):
+            lines += [f"No held-out text has a {head}: what is lost there was not measured.", ""]
+    if not manifest.metrics:
+        return lines[:-1]
     if not manifest.lost:
         return [*lines, "No set loses more than half a point of macro-F1."]
     rows = (
@@ -218,10 +224,13 @@ def _checks(manifest: Manifest) -> list[str]:
         _row(name, f"{found.passed} of {found.cases}", f"{100 * found.passed / found.cases:.0f} %")
         for name, found in manifest.checklist.items()
     ]
-    learned: list[str] | None = manifest.made.get("checks_that_train")
-    known = "whether texts that train hold any of them is not known" if learned is None else "none of them trained it"
-    if learned:
-        known = f"{len(learned)} of their texts trained it, and prove nothing: {'; '.join(map(repr, learned))}"
+    learned: list[str] | None = manifest.made.get("checks_that_nearly_train")
+    known = "none of their texts stands, or nearly stands, in what trains"
+    if learned is None:
+        known = "whether their texts stand, or nearly stand, in what trains is not known"
+    elif learned:
+        texts = "; ".join(map(repr, learned))
+        known = f"{len(learned)} of their texts stand, or nearly stand, in what trains, and prove nothing: {texts}"
     return [
         "## What it understands",
         "",

@@ -1,4 +1,7 @@
-"""The texts of the checklist, made from small tables. Ours; none of them may ever train."""
+"""The texts of the checklist, made from small tables. Ours; neither they nor near-duplicates of them may ever train.
+
+Each release looks for both (`model.export.release.learned_cases`), and its card says what it found.
+"""
 
 from collections.abc import Iterable, Sequence
 from itertools import product
@@ -103,14 +106,14 @@ GOOD_AND_BAD = (
     ("Utility lifts dividend for tenth straight year", "Utility scraps dividend to save cash"),
     ("Quarterly profit doubles on record sales", "Quarterly profit collapses as sales slump"),
     ("Oil discovery set to double group's output", "Oil spill forces group to shut platform"),
-    ("Bank passes stress test with ease", "Bank fails stress test and halts withdrawals"),
+    ("Lender comes through stress test unscathed", "Bank fails stress test and halts withdrawals"),
     ("Rupee strengthens to one-year high", "Rupee crashes to record low"),
     ("Volunteers rescue all passengers from sinking ferry", "Dozens die as ferry sinks in storm"),
     ("Miner lifts gold reserves after rich find", "Miner halts gold output after deadly tunnel collapse"),
     ("Shares soar 40% in first day of trading after IPO", "Shares sink below offer price in dismal IPO"),
     ("Court clears lender of all fraud charges", "Court convicts lender's chief of fraud"),
     ("Shareholders cheer generous takeover offer", "Takeover collapses as buyer walks away"),
-    ("Economy grows faster than expected", "Economy shrinks for third quarter in a row"),
+    ("Economy grows faster than expected", "Economy contracts for third quarter running"),
     ("Stocks rally for fifth day to all-time high", "Stocks plunge in worst day since 2008"),
     ("Leaders sign peace accord, ending years of war", "Peace talks collapse as troops cross border"),
     ("Star executive returns to lead turnaround", "Chief executive resigns amid accounting scandal"),
@@ -135,7 +138,7 @@ BAD_NEWS_OF_NO_MARKET = (
 PLAIN_FACTS = (
     "Court to hear appeal on Monday",
     "Parliament to vote on budget next week",
-    "Company to hold annual meeting in May",
+    "Annual meeting of shareholders to take place in May",
     "Central bank publishes minutes of its June meeting",
     "Ministry names members of advisory panel",
     "Bank moves its head office to another floor",

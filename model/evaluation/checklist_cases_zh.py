@@ -1,4 +1,4 @@
-"""The checklist's texts in Chinese: the same questions as in English. Ours; none of them may ever train."""
+"""The checklist's texts in Chinese: the same questions as in English. Ours; they may train as little."""
 
 from model.evaluation.checklist import Check
 from model.evaluation.checklist_cases import filled, pairs, said, swapped

@@ -143,6 +143,11 @@ def doubts(manifest: Manifest, splits: Splits, recipe: Recipe) -> list[str]:
     for name, seen in manifest.data.items():
         kept[seen.sha256] = max(kept.get(seen.sha256, 0.0), _share(name, then))
     found = []
+    if composed := manifest.made.get("composed"):
+        found.append(
+            f"what trained {composed['model']}, which answers for the {composed['head']}, is not known: it may have"
+            " seen any of these sets"
+        )
     for name, seen in splits.fingerprints.items():
         before = manifest.data.get(name)
         if seen.sha256 not in kept:

@@ -49,15 +49,25 @@ def topic_leaks(sets: Iterable[ByTopic]) -> list[TopicLeak]:
 def _leak(topic: str, confusion: Confusion) -> TopicLeak:
     texts, hits = int(confusion.sum()), int(confusion[NEGATIVE, NEGATIVE])
     negative, called = int(confusion[NEGATIVE].sum()), int(confusion[:, NEGATIVE].sum())
-    # Two shares of the same texts: only those count that one has and the other has not (McNemar 1947).
     missed, invented = negative - hits, called - hits
-    variance = missed + invented - (invented - missed) ** 2 / texts
     return TopicLeak(
         topic,
         confusion.tolist(),
         texts,
         negative / texts,
         called / texts,
-        1.96 * math.sqrt(variance) / texts,
+        _margin(missed, invented, texts),
         hits / negative if negative else None,
     )
+
+
+def _margin(missed: int, invented: int, texts: int) -> float:
+    """Half of the 95 % interval of the difference of two shares of the same texts.
+
+    Only those count that one share has and the other has not. By Agresti and Min (2005, "Simple improved confidence
+    intervals for comparing matched proportions") half a text is added to each of the four cells first: else three texts
+    that all err to one side would leave no doubt at all.
+    """
+    missed_more, invented_more, more = missed + 0.5, invented + 0.5, texts + 2
+    variance = missed_more + invented_more - (invented_more - missed_more) ** 2 / more
+    return 1.96 * math.sqrt(variance) / more

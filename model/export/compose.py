@@ -92,7 +92,7 @@ def compose(
             made = manifest.made | {FLOAT32: manifest.made[FLOAT32] | msgspec.to_builtins(in_float32)}
             manifest = msgspec.structs.replace(manifest, lost=(manifest.lost or {}) | lost, made=made)
             if not allow_loss:
-                require_no_loss(manifest)
+                require_no_loss(msgspec.structs.replace(manifest, lost=lost))
         manifest = write_manifest(draft, profiled(draft, manifest, splits))
         (draft / CARD_FILE).write_text(model_card(manifest), encoding="utf-8")
         (folder / model.head).mkdir(parents=True, exist_ok=True)

@@ -34,7 +34,7 @@ class HubHead:
     """A published classifier and which of its classes are which of ours."""
 
     def __init__(self, folder: Path, head: Head, labels: Mapping[str, str]) -> None:
-        """`labels`: the model's names to ours; may be empty where they are the same but for case.
+        """`labels`: the model's names to ours; without those that are the same but for case.
 
         Raises `InputError` where `folder` holds no such model, or one of our labels has not exactly one of its own.
         """
@@ -87,12 +87,15 @@ class HubHead:
 def label_order(theirs: Mapping[int, str], head: Head, labels: Mapping[str, str]) -> list[int]:
     """For each of our labels of `head`, the index of the model's class. Raises `InputError` naming what is amiss.
 
-    `theirs` are the model's classes; `labels` maps their names to ours, and needs none for names that are the same.
+    `theirs` are the model's classes; `labels` maps their names to ours, and needs none for names that are the same but
+    for case.
     """
     indices = {name.casefold(): int(index) for index, name in theirs.items()}
     listed = ", ".join(theirs.values())
     found: dict[str, int] = {}
-    for name, ours in {**{n: n for n in LABELS[head] if not labels}, **labels}.items():
+    free = indices.keys() - {name.casefold() for name in labels}
+    same = [ours for ours in LABELS[head] if not labels or (ours not in labels.values() and ours.casefold() in free)]
+    for name, ours in {**dict(zip(same, same, strict=True)), **labels}.items():
         if ours not in LABELS[head]:
             raise InputError(
                 f"--labels: {ours!r} is not a {head}", fix=f"Ours are {', '.join(map(repr, LABELS[head]))}."

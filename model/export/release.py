@@ -46,6 +46,7 @@ from model.text import clean
 from model.training.network import TwoHeads
 from model.training.run import Run, read_run, recipe_of
 from model.training.soup import average, require_alike
+from model.training.tokenizer_file import read_tokenizer
 
 logger = logging.getLogger(__name__)
 
@@ -67,8 +68,8 @@ PARITY = "parity"
 NEAR = "near_duplicates_share"
 """In `made`: the share of words from which on a held-out text counts as the near-duplicate of one that trains."""
 
-LEARNED_CASES = "checks_that_train"
-"""In `made`: texts of the checks that stand in one that trains, and are therefore no proof."""
+LEARNED_CASES = "checks_that_nearly_train"
+"""In `made`: texts of the checks that stand, or nearly stand, in what trains, and are therefore no proof."""
 
 TEXTS_FOR_SCALES = 2048
 """Enough to see the largest activations: of the default bundle's weights int8 lost 0.6 points of macro-F1 on StockTwits
@@ -90,8 +91,9 @@ def release(
     Of several runs the weights are averaged, and each is measured by itself, which shows how much hangs on the seed.
     An int8 or fp16 bundle is measured beside its float32 original; both stand in the manifest. Calls `done` with how
     many texts more are measured, of `texts_to_measure`. Raises `InputError` where `runs` are not what `require_alike`
-    asks, or `splits` not what they were trained on, and `ExportError` where the exported model computes something else,
-    or loses what `require_no_loss` refuses and `allow_loss` does not say that this is wanted.
+    asks, or `splits` not what they were trained on or nothing by which a loss would show, and `ExportError` where the
+    exported model computes something else, or loses what `require_no_loss` refuses and `allow_loss` does not say that
+    this is wanted.
     """
     if require_alike(runs)[0].data != splits.fingerprints:
         raise InputError(
@@ -99,6 +101,10 @@ def release(
             fix="Give the data it was trained on, or train again.",
         )
     _require_both_heads(runs[0], splits)
+    for run in runs:
+        read_tokenizer(run / TOKENIZER_FILE)  # what is opened later is a copy, and its name a temporary folder's
+    if precision != "fp32" and not allow_loss:
+        _require_held_out(runs[0], splits, precision)
     with tempfile.TemporaryDirectory(dir=_made(folder.parent)) as scratch:
         draft = Path(scratch) / precision
         run = runs[0]
@@ -150,6 +156,17 @@ def _require_both_heads(run: Path, splits: Splits) -> None:
             raise InputError(
                 f"{run}: no source of its recipe trained the {head}, so what it would say of that is chance",
                 fix=f"Add a source with the head {head} and train again.",
+            )
+
+
+def _require_held_out(run: Path, splits: Splits, precision: Precision) -> None:
+    """Raises `InputError` where nothing held out has a label of a head: what that loses would be let through unseen."""
+    for head in LABELS:
+        if not any(example.head == head for rows in splits.evaluation.values() for example in rows):
+            raise InputError(
+                f"{run}: its recipe holds out no text that has a {head}, so nothing would say what {precision} loses",
+                fix="Give a source with that head `evaluation` or `holdout` and train again, export with"
+                " --precision fp32, or accept a loss that nobody knows with --allow-loss.",
             )
 
 
@@ -242,9 +259,10 @@ def _near_duplicates(splits: Splits) -> frozenset[str]:
 
 
 def learned_cases(language: str, splits: Splits) -> list[str]:
-    """Texts of the language's checks that stand in one that trains."""
-    trains = {example.key for example in splits.train}
-    return [text for text in texts_of(CHECKLISTS.get(language, ())) if key_of(text) in trains]
+    """Texts of the language's checks that are one that trains, or a near-duplicate of one."""
+    keys = {text: key_of(text) for text in texts_of(CHECKLISTS.get(language, ()))}
+    near = near_duplicates(keys.values(), (example.key for example in splits.train))
+    return [text for text, key in keys.items() if key in near]
 
 
 def _scores_of(run: Path, folder: Path, splits: Splits, done: Callable[[int], object]) -> dict[str, Scores]:

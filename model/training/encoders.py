@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tokenizers import Tokenizer
 from torch import nn
 from transformers import PreTrainedModel
 
@@ -38,6 +39,17 @@ def require_length(config: Any, maximum_length: int) -> None:
         raise InputError(
             f"training.maximum_length: {maximum_length} tokens, but the encoder reads {longest(config)} at most",
             fix=f"Set it to {longest(config)} or less.",
+        )
+
+
+def require_rows(encoder: PreTrainedModel, tokenizer: Tokenizer, where: object) -> None:
+    """Raises `InputError` where the tokenizer that stands at `where` has pieces of which the encoder knows nothing."""
+    pieces = 1 + max(tokenizer.get_vocab().values(), default=-1)
+    rows = encoder.get_input_embeddings().num_embeddings
+    if pieces > rows:
+        raise InputError(
+            f"{where}: its tokenizer has {pieces:,} word pieces, but its encoder an embedding of {rows:,} rows",
+            fix="Take the tokenizer that was saved with the encoder, or add rows: model.resize_token_embeddings.",
         )
 
 

@@ -28,6 +28,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     recipe: dict[str, object]
     data: dict[str, DataFingerprint]
+    rows: str | None = None
+    """`Splits.rows`, which tells versions apart that keep other rows; None in runs of before this was kept."""
     trained_on: int
     """Texts of an epoch, the repeats of small sets included."""
     seconds: float

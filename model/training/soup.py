@@ -26,11 +26,13 @@ def require_alike(runs: Sequence[Path]) -> list[Run]:
     """What `runs` say of themselves. Raises `InputError` where they differ in more than their seeds, or not in these.
 
     The data's fingerprints are of whole files, whatever part of them is held out: of two recipes with other shares the
-    one trains what the other holds out, and their mean would be measured on it. The same seed twice is one training.
+    one trains what the other holds out, and their mean would be measured on it. So may two versions that keep other
+    rows of the same files; runs of before their digest was kept say nothing of it. The same seed twice is one training.
     """
     trained, recipes = [read_run(run) for run in runs], [recipe_of(run) for run in runs]
     said = [recipe.model_dump(mode="json", exclude={"seed"}) for recipe in recipes]
     seeds: dict[int, Path] = {}
+    known = next((place for place, one in enumerate(trained) if one.rows), 0)
     for run, one, recipe, content in zip(runs, trained, recipes, said, strict=True):
         if one.taught != trained[0].taught:
             raise InputError(f"{run}: had other teachers than {runs[0]}", fix="Average runs of the same teachers.")
@@ -40,6 +42,12 @@ def require_alike(runs: Sequence[Path]) -> list[Run]:
             raise InputError(
                 f"{run}: was trained by another recipe than {runs[0]}: {different[0]}",
                 fix="Average runs that differ in nothing but their seed, or what one holds out may train another.",
+            )
+        if one.rows and one.rows != trained[known].rows:
+            raise InputError(
+                f"{run}: was trained on other rows of the same files than {runs[known]}"
+                f" (digest {one.rows}, there {trained[known].rows})",
+                fix="Average runs of one version of FinSentry: train one of them again.",
             )
         if len(one.losses) != len(trained[0].losses):
             raise InputError(

@@ -10,16 +10,16 @@ their answers to give: where all are such, the pupil begins as ever.
 import logging
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from model.bundle import DataFingerprint
 from model.classifier import softmax
 from model.data.recipe import Encoder, Recipe
+from model.data.splits import Splits
 from model.errors import InputError
 from model.evaluation.metrics import Probabilities
 from model.nested import changes
@@ -37,13 +37,13 @@ COMMIT = re.compile("[0-9a-f]{40}")
 class Teachers:
     """Runs that learned from the data that the pupil learns from, and how much their answers count."""
 
-    def __init__(self, runs: Sequence[Path], recipe: Recipe, data: Mapping[str, DataFingerprint]) -> None:
+    def __init__(self, runs: Sequence[Path], recipe: Recipe, splits: Splits) -> None:
         """Raises `InputError` where a run may know what is to be measured on, or is one that stands there already."""
         trained = [read_run(run) for run in runs]
         recipes = [recipe_of(run) for run in runs]
         seen: list[tuple[Recipe, Taught | None, list[dict[str, object]]]] = []
         for run, one, theirs in zip(runs, trained, recipes, strict=True):
-            _require_same_data(run, one, data, theirs, recipe)
+            _require_same_data(run, one, splits, theirs, recipe)
             training = (theirs, one.taught, one.averaged)
             if training in seen:
                 raise InputError(f"{run}: is the same training as an earlier one", fix="Give each run once.")
@@ -103,15 +103,18 @@ def _same(theirs: Encoder, ours: Encoder) -> bool:
     return one == other
 
 
-def _require_same_data(
-    run: Path, trained: Run, data: Mapping[str, DataFingerprint], theirs: Recipe, ours: Recipe
-) -> None:
-    if trained.data != data:
+def _require_same_data(run: Path, trained: Run, splits: Splits, theirs: Recipe, ours: Recipe) -> None:
+    if trained.data != splits.fingerprints:
         raise InputError(f"{run}: was trained on other data", fix="Give teachers that learned from the same.")
     if different := changes(_divided_by(theirs), _divided_by(ours)):
         raise InputError(
             f"{run}: what trains and what is measured on was divided in another way: {different[0]}",
             fix="Give teachers whose recipes have the sources and the share for calibration that this one has.",
+        )
+    if trained.rows and splits.rows and trained.rows != splits.rows:  # runs of before it was kept have none
+        raise InputError(
+            f"{run}: was trained on other rows of the same files (digest {trained.rows}, now {splits.rows})",
+            fix="Train the teacher again with this version of FinSentry.",
         )
 
 

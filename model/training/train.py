@@ -25,14 +25,14 @@ from model.nested import changes
 from model.training.charts import open_charts
 from model.training.checkpoint import CHECKPOINT_FILE, State, read_checkpoint, write_checkpoint
 from model.training.device import choose_device, choose_precision
-from model.training.encoders import require_length
+from model.training.encoders import require_length, require_rows
 from model.training.loop import RECENT, Loop, Progress
 from model.training.lora import adapt
 from model.training.network import TwoHeads
 from model.training.run import RUN_FILE, Run, read_run
 from model.training.step import IGNORED, Row
 from model.training.teachers import Teachers
-from model.training.tokenizer_file import open_tokenizer, write_tokenizer
+from model.training.tokenizer_file import open_tokenizer, read_tokenizer, write_tokenizer
 from model.training.trained import TrainedNetwork
 from model.training.vocabulary import cut_embeddings, cut_vocabulary
 
@@ -72,7 +72,7 @@ def train(
     started = clock()
     device = choose_device(recipe.training)
     precision = choose_precision(recipe.training, device)
-    taught = Teachers(teachers, recipe, splits.fingerprints) if teachers else None
+    taught = Teachers(teachers, recipe, splits) if teachers else None
     if taught:
         recipe = taught.pupils_recipe()
     asked = {
@@ -82,7 +82,7 @@ def train(
         "precision": precision,
         "taught": msgspec.to_builtins(taught.taught) if taught else None,
     }
-    state = _state_to_resume(run, recipe, asked) if resume else None
+    state = _state_to_resume(run, recipe, asked, splits.rows) if resume else None
     if state is None:
         _require_nothing_to_lose(run, resume=resume)
     torch.manual_seed(recipe.seed)
@@ -111,6 +111,7 @@ def train(
             done = Run(
                 recipe=_told(recipe, commit_of(folder)),
                 data=splits.fingerprints,
+                rows=splits.rows,
                 trained_on=len(rows),
                 seconds=round(before + clock() - started, 1),
                 torch=str(torch.__version__),
@@ -123,7 +124,7 @@ def train(
                 disputed=splits.disputed,
             )
             (run / RUN_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(done), indent=2))
-            write_checkpoint(run, {"asked": asked, "seconds": done.seconds, "loop": loop.state()})
+            write_checkpoint(run, {"asked": asked, "rows": splits.rows, "seconds": done.seconds, "loop": loop.state()})
         if charts:
             for name, found in evaluate(TrainedNetwork(network, tokenizer), splits.evaluation).items():
                 charts.draw(f"accuracy/{name}", found.scores.accuracy, loop.step)
@@ -148,17 +149,19 @@ def _require_nothing_to_lose(run: Path, *, resume: bool) -> None:
             )
 
 
-def _state_to_resume(run: Path, recipe: Recipe, asked: Mapping[str, object]) -> State | None:
+def _state_to_resume(run: Path, recipe: Recipe, asked: Mapping[str, object], rows: str | None) -> State | None:
+    """What `run` holds of a training that was asked for the same, of the same `Splits.rows`."""
     state = read_checkpoint(run)
     if state is None:
         return None
     # Keys that recipes have got since have their defaults.
     known = parse_recipe(state["asked"]["recipe"], run / CHECKPOINT_FILE)
     then = {**state["asked"], "recipe": _decisive(known), "order of sources": _order(known)}
-    if different := changes(then, {**asked, "order of sources": _order(recipe)}):
+    then["rows that train"] = state.get("rows", rows)  # checkpoints of before it was kept have none
+    if different := changes(then, {**asked, "order of sources": _order(recipe), "rows that train": rows}):
         raise InputError(
             f"{run / CHECKPOINT_FILE}: is of another training: {different[0]}",
-            fix="Give the recipe and data that it began with, or train into another folder.",
+            fix="Give the recipe, data and version that it began with, or train into another folder.",
         )
     return state
 
@@ -169,8 +172,9 @@ def _prepared(recipe: Recipe, folder: Path, draft: Path, texts: Sequence[str], t
     Where it asks for a part of the vocabulary, the tokenizer that stands in `draft` is cut as the network is.
     """
     network = TwoHeads.pretrained(folder, recipe.encoder.layers)
+    whole = read_tokenizer(draft / TOKENIZER_FILE)
+    require_rows(network.encoder, whole, folder)
     if recipe.encoder.vocabulary is not None:
-        whole = Tokenizer.from_file(str(draft / TOKENIZER_FILE))
         tokenizer, kept = cut_vocabulary(whole, texts, recipe.encoder.vocabulary)
         cut_embeddings(network.encoder, kept)
         tokenizer.save(str(draft / TOKENIZER_FILE))

@@ -1,15 +1,17 @@
 """`finsentry drift`, run: how far a file's texts are from what each bundle was made for."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from deploy import cli
 from model import classifier
-from model.bundle import DEFAULT_BUNDLE, Bundle
-from model.drift import Profile
+from model.bundle import DEFAULT_BUNDLE, Bundle, write_manifest
+from model.drift import Profile, Reference
 from model.sample_texts import sample_texts
 
 FEATURES = {"topics", "sentiments", "confidence", "lengths", "unknown"}
@@ -54,6 +56,34 @@ def test_fewer_texts_than_tell_anything_are_refused(tmp_path: Path, capsys: pyte
     said = capsys.readouterr().err
     assert "20 texts are too few to tell" in said
     assert "give 1,000 or more" in said
+
+
+@pytest.mark.usefixtures("few_are_enough")
+@pytest.mark.parametrize(
+    ("texts", "counts", "why", "fix"),
+    [
+        (75, {}, "was made for 75 texts, which are too few to tell", "give training.calibration more rows, train and"),
+        (900, {"topics": [900]}, "says nothing of its texts that is counted now", "export the bundle again"),
+    ],
+)
+def test_where_more_texts_would_not_help_they_are_not_asked_for(
+    texts: int,
+    counts: dict[str, list[int]],
+    why: str,
+    fix: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    bundle = Path(shutil.copytree(DEFAULT_BUNDLE, tmp_path / "bundle"))
+    manifest = Bundle.load(bundle).manifest
+    write_manifest(bundle, msgspec.structs.replace(manifest, reference=Reference(texts=texts, counts=counts)))
+    monkeypatch.setenv("FINSENTRY_MODEL__BUNDLE", str(bundle))
+    assert cli.run(["drift", lines_of(tmp_path, sample_texts(250))]) == 2
+    said = capsys.readouterr().err
+    assert why in said
+    assert fix in said
+    assert "or more" not in said
 
 
 @pytest.mark.usefixtures("few_are_enough")

@@ -42,8 +42,9 @@ def test_the_weights_of_another_sentiment_are_its_own() -> None:
 
 
 def test_a_text_without_a_word_is_an_error() -> None:
-    with pytest.raises(InputError, match="no word"):
-        explain(Additive(), " \n ")
+    for text in (" \n ", "https://a.b/c", "www.a.b https://a.b/c", "\u200b \u00ad", "══════"):
+        with pytest.raises(InputError, match="no word"):
+            explain(Additive(), text)
 
 
 def test_a_text_without_end_costs_no_more_than_its_first_words() -> None:

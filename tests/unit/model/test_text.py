@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from model.text import clean, says_nothing
 
 LINKS = ("https://t.co/a", "www.a.b", "ht&#116;p://a", "WW&#87;.a")
-PARTS = (*LINKS, "&nbsp;", "&#10;", "&amp;", " ", "\u00ad", "\u200b", "\ufe0f", "$", "①")
+PARTS = (*LINKS, "&nbsp;", "&#10;", "&amp;", " ", "\u00ad", "\u200b", "\ufe0f", "$", "①", "═", "▬")
 """What leaves nothing, and a little that does."""
 
 
@@ -22,6 +22,16 @@ PARTS = (*LINKS, "&nbsp;", "&#10;", "&amp;", " ", "\u00ad", "\u200b", "\ufe0f", 
         ("$TSLA @elon #stocks 5%", "$TSLA @elon #stocks 5%"),
         ("to the moon🚀🚀", "to the moon rocket rocket"),
         ("up ⬆️ down 📉", "up upwards black arrow down chart with downwards trend"),
+        (f"{'═' * 30}\nBank halts withdrawals\n{'─' * 40} {'█' * 20}", "Bank halts withdrawals"),
+        ("Profit│loss", "Profit loss"),
+        ("═" * 30, ""),
+        ("▬▬▬▬ Bank halts withdrawals ● ● ●", "black rectangle Bank halts withdrawals black circle"),
+        (
+            "◆◆ ▲ up ▲△▲",
+            "black diamond black diamond black up pointing triangle up"
+            " black up pointing triangle white up pointing triangle black up pointing triangle",
+        ),
+        ("to the moon🚀🚀🚀🚀", "to the moon rocket rocket rocket rocket"),
         ("café in Zürich: 中国 — “yes”", "café in Zürich: 中国 — “yes”"),
         ("broken \ud83d half", "broken ? half"),
         (f"a &#{'1' * 4400}; number without end", "a \ufffd number without end"),

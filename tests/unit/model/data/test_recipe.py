@@ -103,5 +103,6 @@ def test_a_missing_recipe_is_named(tmp_path: Path) -> None:
 def test_an_encoder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no encoder here"):
         Encoder(folder=tmp_path).locate()
-    with pytest.raises(InputError, match="not_a_package is not installed"):
-        Encoder(package="not_a_package").locate()
+    for package in ("not_a_package", "not_a_package.part", "json.not_a_part", ".part", ""):
+        with pytest.raises(InputError, match=rf"encoder\.package: {package} is not installed\n.*Install what holds it"):
+            Encoder(package=package).locate()

@@ -11,6 +11,7 @@ from model.data.splits import (
     Example,
     LeakError,
     Splits,
+    digest_of,
     fingerprint,
     load_evaluation,
     load_splits,
@@ -296,6 +297,25 @@ def test_shares_are_even_and_differ_by_purpose() -> None:
 def test_a_fingerprint_changes_with_any_text_or_label() -> None:
     prints = {fingerprint([e]).sha256 for e in (sentiment("a", 0), sentiment("a", 1), sentiment("b", 0))}
     assert len(prints) == 3
+
+
+def test_the_digest_is_of_the_rows_that_are_kept(tmp_path: Path) -> None:
+    """Which the fingerprint of the whole file says nothing of."""
+    one, other = sentiment("Oil falls"), sentiment("Oil rises", 2)
+    digests = [
+        digest_of([one, other], []),
+        digest_of([other, one], []),
+        digest_of([one], [other]),
+        digest_of([one, one, other], []),
+        digest_of([one, sentiment("Oil rises", 1)], []),
+        digest_of([one, Example("Oil rises", "topic", 2)], []),
+    ]
+    assert len(set(digests)) == len(digests)
+    assert digest_of([sentiment("OIL falls!"), other], []) == digests[0]
+    rows = [(f"text {number}", number % 2) for number in range(40)]
+    write(tmp_path / "posts.csv", *rows)
+    splits, twice = (load_splits(recipe(source(repeat=count)), tmp_path) for count in (1, 2))
+    assert splits.rows == digest_of(splits.train, splits.calibration) != twice.rows
 
 
 def test_the_default_recipe_reads_the_labelled_sets_without_leaks() -> None:

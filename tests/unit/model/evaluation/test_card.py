@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from model.bundle import DEFAULT_BUNDLE, MANIFEST_FILE, ByTopic, Loss, Passed, Scores, read_manifest
+from model.bundle import DEFAULT_BUNDLE, MANIFEST_FILE, ByTopic, HeadModel, Loss, Passed, Scores, read_manifest
 from model.evaluation.card import model_card
 
 
@@ -54,16 +54,16 @@ def test_checks_show_what_passed_and_the_worst_stands_where_it_fails() -> None:
 @pytest.mark.parametrize(
     ("made", "said"),
     [
-        ({"checks_that_train": []}, "none of them trained it."),
+        ({"checks_that_nearly_train": []}, "none of their texts stands, or nearly stands, in what trains."),
         (
-            {"checks_that_train": ["A beats", "C"]},
-            "2 of their texts trained it, and prove nothing: 'A beats'; 'C'.",
+            {"checks_that_nearly_train": ["A beats", "C"]},
+            "2 of their texts stand, or nearly stand, in what trains, and prove nothing: 'A beats'; 'C'.",
         ),
-        ({}, "whether texts that train hold any of them is not known."),
+        ({"checks_that_train": []}, "whether their texts stand, or nearly stand, in what trains is not known."),
     ],
 )
 def test_cases_that_trained_prove_nothing(made: dict[str, list[str]], said: str) -> None:
-    card = model_card(msgspec.structs.replace(DEFAULT, made=DEFAULT.made | {"checks_that_train": None} | made))
+    card = model_card(msgspec.structs.replace(DEFAULT, made=DEFAULT.made | {"checks_that_nearly_train": None} | made))
     assert f"(Ribeiro et al. 2020); {said}" in card
 
 
@@ -80,6 +80,20 @@ def test_each_set_that_int8_loses_on_is_listed_with_its_interval() -> None:
     assert "| `news/topic` | 2,000 | 1.2 | -0.4 to 3.0 |" in model_card(lossy).splitlines()
     assert "No set loses more than half a point" in model_card(msgspec.structs.replace(lossy, lost={}))
     assert "lost against float32" not in model_card(msgspec.structs.replace(lossy, lost=None)), "nobody looked"
+
+
+def test_of_what_was_not_measured_nothing_is_said_to_be_kept() -> None:
+    one = msgspec.structs.replace(DEFAULT, metrics={"news/topic": scores(0.9, 0.8)}, lost={})
+    unknown = "No held-out text has a sentiment: what is lost there was not measured."
+    assert unknown in model_card(one).splitlines()
+    assert "No set loses" in model_card(one)
+    assert unknown not in model_card(DEFAULT)
+    none = model_card(msgspec.structs.replace(one, metrics={}))
+    assert unknown in none
+    assert unknown.replace("sentiment", "topic") in none
+    assert "No set loses" not in none
+    second = {"sentiment": HeadModel(precision="fp32", maximum_length=96)}
+    assert unknown not in model_card(msgspec.structs.replace(one, heads=second)), "it is in float32"
 
 
 def test_how_good_it_is_on_texts_unlike_those_that_trained_stands_in_the_card() -> None:
@@ -109,8 +123,8 @@ def test_what_is_called_negative_stands_beside_what_is_topic_by_topic() -> None:
     )
     lines = model_card(msgspec.structs.replace(DEFAULT, by_topic={"a": posts, "b": news})).splitlines()
     # 7 of 30 negative ones among 200 texts, and none besides: a share of 15 %, and 3.5 % called so.
-    assert "| Politics | 200 | 15% | 4% | -11.5 ± 4.4 | 23% | 7 / 5 / 18 | 0 / 90 / 0 | 0 / 0 / 80 |" in lines
-    assert r"| Fed \| Central Banks | 9 | 0% | 11% | +11.1 ± 20.5 |  | 0 / 0 / 0 | 1 / 8 / 0 | 0 / 0 / 0 |" in lines
+    assert "| Politics | 200 | 15% | 4% | -11.5 ± 4.5 | 23% | 7 / 5 / 18 | 0 / 90 / 0 | 0 / 0 / 80 |" in lines
+    assert r"| Fed \| Central Banks | 9 | 0% | 11% | +11.1 ± 24.6 |  | 0 / 0 / 0 | 1 / 8 / 0 | 0 / 0 / 0 |" in lines
     assert any("All 209 held-out texts" in line and "a label for 3 of them" in line for line in lines)
 
 

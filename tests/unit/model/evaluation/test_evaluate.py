@@ -135,6 +135,14 @@ def test_data_that_changed_since_the_bundle_was_made_is_doubted(
     assert doubts(tiny_bundle.manifest, tiny_splits, tiny_recipe) == []
 
 
+def test_what_the_second_model_of_a_composed_bundle_has_seen_is_doubted(
+    tiny_bundle: Bundle, tiny_splits: Splits, tiny_recipe: Recipe
+) -> None:
+    made = tiny_bundle.manifest.made | {"composed": {"model": "a/finbert", "head": "sentiment"}}
+    (doubt,) = doubts(msgspec.structs.replace(tiny_bundle.manifest, made=made), tiny_splits, tiny_recipe)
+    assert doubt.startswith("what trained a/finbert, which answers for the sentiment, is not known: it may have seen")
+
+
 def test_a_set_that_it_was_not_made_with_is_doubted(
     tiny_bundle: Bundle, tiny_splits: Splits, tiny_recipe: Recipe
 ) -> None:

@@ -148,9 +148,9 @@ def test_leaks_that_the_recipe_drops_stand_in_the_run_which_can_be_exported(
 
 def test_a_run_of_before_leaks_were_kept_is_read(tiny_run: Path, tmp_path: Path) -> None:
     older = json.loads((tiny_run / "run.json").read_bytes())
-    del older["leaks"], older["repeats"], older["disputed"]
+    del older["leaks"], older["repeats"], older["disputed"], older["rows"]
     (tmp_path / "run.json").write_text(json.dumps(older), encoding="utf-8")
-    assert (read_run(tmp_path).leaks, recipe_of(tmp_path).leaks) == ([], "drop")
+    assert (read_run(tmp_path).leaks, read_run(tmp_path).rows, recipe_of(tmp_path).leaks) == ([], None, "drop")
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json"])
@@ -179,6 +179,8 @@ def test_a_bundle_of_other_labels_is_not_compared(
         ("run.json", lambda path: path.write_text("{}"), "run.json: no training run"),
         ("run.json", lambda path: replace(path, '"epochs"', '"rounds"'), "run.json: training.rounds: Extra inputs"),
         ("model.safetensors", lambda path: path.write_bytes(path.read_bytes()[:900]), "model.safetensors: cannot be"),
+        ("tokenizer.json", lambda path: path.write_bytes(path.read_bytes()[:90]), "tokenizer.json: not a tokenizer: "),
+        ("tokenizer.json", lambda path: path.unlink(), "tokenizer.json: not a tokenizer: No such file"),
     ],
 )
 def test_a_damaged_run_is_not_exported(

@@ -263,6 +263,23 @@ def test_what_the_base_says_of_its_own_head_stays_and_a_set_that_is_gone_goes(
         assert "training never saw" not in card
 
 
+def test_what_the_base_lost_already_does_not_stand_in_its_way(
+    finbert: Path, tiny_bundle: Bundle, tiny_splits: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody accepted it; asked is what the published model loses."""
+    before = {"things.holdout/topic": Loss(value=0.02, low=0.01, high=0.03)}
+    base = Bundle(tiny_bundle.folder, msgspec.structs.replace(tiny_bundle.manifest, lost=before))
+    head, origin = HubHead(finbert, "sentiment", {}), Origin(finbert, "a/b")
+    new: dict[str, Loss] = {}
+    monkeypatch.setattr("model.export.compose.losses", lambda *_: new)
+    assert compose(base, head, origin, tmp_path / "bundle", "int8", tiny_splits).manifest.lost == before
+    new["moods.holdout/sentiment"] = Loss(value=0.03, low=0.02, high=0.04)
+    with pytest.raises(ExportError, match=r": moods\.holdout/sentiment by 3\.0 \(2\.0 to 4\.0\)\n"):
+        compose(base, head, origin, tmp_path / "bundle", "int8", tiny_splits)
+    allowed = compose(base, head, origin, tmp_path / "bundle", "int8", tiny_splits, allow_loss=True)
+    assert allowed.manifest.lost == before | new
+
+
 def test_int8_without_data_is_refused(finbert: Path, tiny_bundle: Bundle, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"int8 without held-out texts .*\n.*--precision fp32"):
         compose(
@@ -303,13 +320,19 @@ def test_classes_without_names_are_named_by_hand() -> None:
     assert label_order({0: "Neutral", 1: "POSITIVE", 2: "negative"}, "sentiment", {}) == [2, 0, 1]
 
 
+def test_classes_that_are_called_as_ours_need_not_be_named_beside_one_that_is_not() -> None:
+    assert label_order({0: "Neutral", 1: "bullish", 2: "negative"}, "sentiment", {"bullish": "positive"}) == [2, 0, 1]
+    turned = {"NEGATIVE": "positive", "positive": "negative"}
+    assert label_order(dict(enumerate(CLASSES)), "sentiment", turned) == [0, 2, 1]
+
+
 @pytest.mark.parametrize(
     ("theirs", "given", "said"),
     [
         (("a", "b", "c"), {}, r"no class 'negative', but a, b, c\n.*--labels THEIRS=OURS"),
         (("negative", "positive"), {}, r"no class 'neutral', but negative, positive"),
         (CLASSES, {"positive": "good"}, r"'good' is not a sentiment\n.*'negative', 'neutral', 'positive'"),
-        (CLASSES, {"positive": "positive"}, r"no class of the model .* is 'negative'"),
+        (CLASSES, {"positive": "negative"}, r"no class of the model .* is 'positive'"),
         (("a", "b"), {"a": "negative", "b": "positive"}, r"no class of the model \(a, b\) is 'neutral'"),
         (CLASSES, {"positive": "positive", "neutral": "positive"}, r"two classes are called 'positive'"),
         (("a", "b", "c", "d"), {"a": "negative", "b": "neutral", "c": "positive"}, r"has 4 classes .* 3 are named"),
@@ -348,6 +371,7 @@ def test_a_damaged_model_is_named(finbert: Path, tmp_path: Path) -> None:
         (["--out", "x"], "give either runs or --hub"),
         (["run", "--hub", "a/b", "--out", "x"], "give either runs or --hub"),
         (["run", "--out", "x"], "give --data"),
+        (["--hub", ".", "--revision", "main", "--out", "x"], "--revision is of a model on the hub, and . is a folder"),
         (["--hub", ".", "--labels", "a", "--out", "x"], "'a' is not of the form THEIRS=OURS"),
     ],
 )

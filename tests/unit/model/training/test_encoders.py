@@ -10,7 +10,8 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
-from model.data.recipe import Lora, Recipe, Training
+from model.bundle import TOKENIZER_FILE
+from model.data.recipe import Encoder, Lora, Recipe, Training
 from model.errors import InputError
 from model.export.quantize import quantize
 from model.export.to_onnx import TOLERANCE, export, largest_difference
@@ -19,7 +20,7 @@ from model.training.loop import Loop
 from model.training.lora import adapt, merged
 from model.training.network import TwoHeads
 from model.training.step import Row
-from model.training.tokenizer_file import write_tokenizer
+from model.training.tokenizer_file import open_tokenizer, write_tokenizer
 from model.training.train import train
 from tests.unit.model.training.test_resuming import changed
 
@@ -161,6 +162,33 @@ def test_a_vocabulary_becomes_a_fast_tokenizer(tmp_path: Path) -> None:
 def test_a_tokenizer_file_is_taken_as_it_is(tiny_encoder: Path, tmp_path: Path) -> None:
     write_tokenizer(tiny_encoder, tmp_path)
     assert (tmp_path / "tokenizer.json").read_bytes() == (tiny_encoder / "tokenizer.json").read_bytes()
+
+
+@pytest.mark.parametrize("vocabulary", [None, 12])
+def test_a_damaged_tokenizer_is_named(
+    tiny_encoder: Path, tiny_recipe: Recipe, tiny_splits: Any, tmp_path: Path, vocabulary: int | None
+) -> None:
+    model = Path(shutil.copytree(tiny_encoder, tmp_path / "model"))
+    (model / TOKENIZER_FILE).write_bytes((model / TOKENIZER_FILE).read_bytes()[:90])
+    recipe = tiny_recipe.model_copy(update={"encoder": Encoder(folder=model, vocabulary=vocabulary)})
+    with pytest.raises(InputError, match=rf"{model}/tokenizer\.json: not a tokenizer: .*\n.*Save the encoder's"):
+        train(recipe, tiny_splits, tmp_path / "run")
+    with pytest.raises(InputError, match=rf"{model}/tokenizer\.json: not a tokenizer"):
+        open_tokenizer(model, 16)
+
+
+@pytest.mark.parametrize("vocabulary", [None, 12])
+def test_a_tokenizer_with_more_pieces_than_the_embedding_has_rows_is_refused(
+    tiny_encoder: Path, tiny_recipe: Recipe, tiny_splits: Any, tmp_path: Path, vocabulary: int | None
+) -> None:
+    model = Path(shutil.copytree(tiny_encoder, tmp_path / "model"))
+    tokenizer = Tokenizer.from_file(str(model / TOKENIZER_FILE))
+    rows = tokenizer.get_vocab_size()
+    tokenizer.add_tokens(["platinum", "copper"])
+    tokenizer.save(str(model / TOKENIZER_FILE))
+    recipe = tiny_recipe.model_copy(update={"encoder": Encoder(folder=model, vocabulary=vocabulary)})
+    with pytest.raises(InputError, match=rf"{model}: its tokenizer has {rows + 2} word pieces, .* of {rows} rows"):
+        train(recipe, tiny_splits, tmp_path / "run")
 
 
 def test_a_model_without_a_fast_tokenizer_is_refused(tiny_encoder: Path, tmp_path: Path) -> None:

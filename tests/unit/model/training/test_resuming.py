@@ -4,11 +4,13 @@ import json
 import logging
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 from deploy.cli import INTERRUPTED, run
@@ -127,6 +129,22 @@ def test_sources_in_another_order_are_another_training(interrupted: Path, short:
     turned = short.model_copy(update={"sources": short.sources[::-1]})
     with pytest.raises(InputError, match=r"another training: order of sources: things, moods -> moods, things"):
         train(turned, tiny_splits, interrupted, resume=True)
+
+
+def test_other_rows_of_the_same_files_are_another_training(
+    undisturbed: Path, interrupted: Path, short: Recipe, tiny_splits: Splits
+) -> None:
+    """Another version keeps other rows, or gives one another label; a checkpoint of before this was kept goes on."""
+    other = replace(tiny_splits, rows="0" * 16)
+    with pytest.raises(
+        InputError, match=rf"another training: rows that train: {tiny_splits.rows} -> 0+\n.*and version"
+    ):
+        train(short, other, interrupted, resume=True)
+    state = torch.load(interrupted / CHECKPOINT_FILE, weights_only=True)
+    del state["rows"]
+    torch.save(state, interrupted / CHECKPOINT_FILE)
+    assert train(short, tiny_splits, interrupted, resume=True).rows == tiny_splits.rows
+    assert_same_weights(interrupted, undisturbed)
 
 
 def test_the_tokenizer_of_a_resumed_run_is_at_no_moment_another_one(

@@ -111,6 +111,18 @@ def test_runs_of_other_data_are_not_mixed(tiny_run: Path, other_run: Path, tmp_p
         average([tiny_run, other_run], tmp_path / "mean")
 
 
+def test_runs_of_other_rows_of_the_same_files_are_not_mixed(tiny_run: Path, twin: Path, tmp_path: Path) -> None:
+    """Another version keeps other rows of the same files; one of before this was kept says nothing of it."""
+    older = Path(shutil.copytree(twin, tmp_path / "older"))
+    said_otherwise(older, lambda said: (said.pop("rows"), said["recipe"].update(seed=3)))
+    said_otherwise(twin, lambda said: said.update(rows="0" * 16))
+    with pytest.raises(
+        InputError, match=r"twin: was trained on other rows of the same files than .*\n.*train one of them"
+    ):
+        average([older, tiny_run, twin], tmp_path / "mean")
+    average([older, tiny_run], tmp_path / "mean")
+
+
 def test_another_network_is_named(tiny_run: Path, other_run: Path, tmp_path: Path) -> None:
     weights = load_file(other_run / WEIGHTS_FILE)
     weights.popitem()

@@ -87,7 +87,7 @@ def test_what_a_teacher_answered_is_asked_once(
 ) -> None:
     teacher = Path(shutil.copytree(tiny_run, tmp_path / "teacher", ignore=shutil.ignore_patterns("answers-*")))
     texts = [example.text for example in tiny_splits.train[:5]]
-    teachers = Teachers([teacher], tiny_recipe, tiny_splits.fingerprints)
+    teachers = Teachers([teacher], tiny_recipe, tiny_splits)
     first = teachers.answers(texts, torch.device("cpu"))
     with monkeypatch.context() as patch:
         patch.setattr(TrainedNetwork, "logits", None)
@@ -116,6 +116,21 @@ def test_a_teacher_of_another_division_may_know_what_is_measured_on(
         train(tiny_recipe, tiny_splits, tmp_path / "pupil", teachers=[strange])
 
 
+def test_a_teacher_of_other_rows_of_the_same_files_is_refused(
+    tiny_run: Path, tiny_recipe: Recipe, tiny_splits: Splits, tmp_path: Path
+) -> None:
+    """Another version keeps other rows of the same files."""
+    strange = Path(shutil.copytree(tiny_run, tmp_path / "strange"))
+    said_otherwise(strange, lambda said: said.update(rows="0" * 16))
+    with pytest.raises(
+        InputError, match=r"strange: was trained on other rows of the same files.*\n.*Train the teacher"
+    ):
+        Teachers([tiny_run, strange], tiny_recipe, tiny_splits)
+    said_otherwise(strange, lambda said: said.pop("rows"))
+    said_otherwise(strange, lambda said: said["recipe"].update(seed=2))
+    Teachers([tiny_run, strange], tiny_recipe, tiny_splits)
+
+
 @pytest.fixture
 def second_run(tiny_recipe: Recipe, tiny_splits: Splits, tmp_path: Path) -> Path:
     """The same training as `tiny_run`, but for its seed."""
@@ -141,12 +156,11 @@ def test_a_training_is_not_resumed_with_other_teachers(
 def test_two_runs_of_one_recipe_are_two_teachers_where_others_taught_them(
     tiny_run: Path, second_run: Path, tiny_recipe: Recipe, tiny_splits: Splits, tmp_path: Path
 ) -> None:
-    data = tiny_splits.fingerprints
     with pytest.raises(InputError, match="the same training as an earlier one"):
-        Teachers([tiny_run, Path(shutil.copytree(tiny_run, tmp_path / "copy"))], tiny_recipe, data)
+        Teachers([tiny_run, Path(shutil.copytree(tiny_run, tmp_path / "copy"))], tiny_recipe, tiny_splits)
     taught = Path(shutil.copytree(tiny_run, tmp_path / "taught"))
     said_otherwise(taught, lambda said: said.update(taught={"weight": 0.5, "by": [{"name": "other"}]}))
-    assert len(Teachers([tiny_run, taught], tiny_recipe, data).taught.by) == 2
+    assert len(Teachers([tiny_run, taught], tiny_recipe, tiny_splits).taught.by) == 2
 
 
 def test_a_pupil_of_fewer_layers_begins_at_the_first_of_its_teacher_s(
@@ -165,7 +179,7 @@ def test_a_pupil_of_fewer_layers_begins_at_the_first_of_its_teacher_s(
     assert {name for name in teacher if ".layer.1." in name} == teacher.keys() - pupil.keys()
     for name, weights in pupil.items():
         np.testing.assert_allclose(teacher[name], weights, atol=1e-6)
-    deeper = Teachers([tmp_path / "pupil"], with_layers(2), tiny_splits.fingerprints)
+    deeper = Teachers([tmp_path / "pupil"], with_layers(2), tiny_splits)
     assert not deeper.taught.begins_at_mean, "a teacher has no layers to give that it has not"
 
 
@@ -177,14 +191,14 @@ def test_a_teacher_of_another_commit_of_the_hub_is_of_another_encoder(
     hub = {"folder": None, "hub": "owner/model", "revision": "a" * 40}
     said_otherwise(teacher, lambda said: said["recipe"]["encoder"].update(hub))
     ours = tiny_recipe.model_copy(update={"encoder": Encoder(hub="owner/model", revision=pinned)})
-    assert Teachers([teacher], ours, tiny_splits.fingerprints).taught.begins_at_mean == alike
+    assert Teachers([teacher], ours, tiny_splits).taught.begins_at_mean == alike
 
 
 def test_an_encoder_is_the_same_however_its_folder_is_spelt(
     tiny_run: Path, tiny_encoder: Path, tiny_recipe: Recipe, tiny_splits: Splits
 ) -> None:
     spelt = tiny_recipe.model_copy(update={"encoder": Encoder(folder=tiny_encoder / ".." / tiny_encoder.name)})
-    assert Teachers([tiny_run], spelt, tiny_splits.fingerprints).taught.begins_at_mean
+    assert Teachers([tiny_run], spelt, tiny_splits).taught.begins_at_mean
 
 
 def test_the_command_takes_teachers(

@@ -12,12 +12,13 @@ import pytest
 import torch
 
 from deploy import cli
-from model.bundle import Bundle, DataFingerprint, Manifest, Temperatures, write_manifest
+from model.bundle import Bundle, DataFingerprint, Manifest, Precision, Temperatures, write_manifest
 from model.classifier import Classifier, Prediction
 from model.data.near_duplicates import near_duplicates
 from model.data.recipe import Recipe
 from model.data.splits import Example, LeakError, Splits
 from model.errors import FinSentryError, InputError
+from model.evaluation.card import CARD_FILE
 from model.evaluation.checklist import texts_of
 from model.evaluation.checklist_cases import CHECKS
 from model.evaluation.checklists import CHECKLISTS
@@ -210,6 +211,21 @@ def test_a_loss_ends_the_command_unless_it_is_allowed(
     assert manifest.lost.keys() == manifest.metrics.keys(), "what was let through is told"
 
 
+def test_without_held_out_texts_of_a_head_nothing_is_quantised_unless_that_is_wanted(
+    tiny_run: Path, tiny_splits: Splits, tmp_path: Path
+) -> None:
+    evaluation = {name: rows for name, rows in tiny_splits.evaluation.items() if name.startswith("moods")}
+    half, bundle = replace(tiny_splits, evaluation=evaluation), tmp_path / "bundle"
+    unmeasurable: tuple[Precision, ...] = ("int8", "fp16")
+    for precision in unmeasurable:
+        with pytest.raises(InputError, match=rf"no text that has a topic, .* what {precision} loses\n.*--allow-loss"):
+            release([tiny_run], half, bundle, precision)
+    assert not bundle.exists()
+    assert release([tiny_run], half, bundle, "fp32").manifest.lost is None
+    release([tiny_run], half, bundle, "int8", allow_loss=True)
+    assert "what is lost there was not measured" in (bundle / CARD_FILE).read_text(encoding="utf-8")
+
+
 def test_a_run_with_cut_weights_is_named(tiny_run: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
     weights = run / "model.safetensors"
@@ -283,10 +299,12 @@ def test_options_for_published_models_are_not_passed_over(
 
 
 def test_checks_that_train_are_told_by_their_texts(tiny_splits: Splits, tiny_float_bundle: Bundle) -> None:
-    assert tiny_float_bundle.manifest.made["checks_that_train"] == []
-    text = texts_of(CHECKS)[7]
+    assert tiny_float_bundle.manifest.made["checks_that_nearly_train"] == []
+    text = texts_of(CHECKS)[-1]
     learned = Example(f"{text.upper()} !", "sentiment", 0)
     assert learned_cases("en", replace(tiny_splits, train=[*tiny_splits.train, learned])) == [text]
+    nearly = Example(f"{text} again", "sentiment", 0)
+    assert learned_cases("en", replace(tiny_splits, train=[nearly])) == [text]
     assert learned_cases("zh", replace(tiny_splits, train=[learned])) == []
 
 
