@@ -53,7 +53,7 @@ def test_workers_that_are_killed_leave_and_join(
     kafka: BrokerSettings, topics: Topics, start_worker: StartWorker, scale: Scale, tmp_path: Path
 ) -> None:
     random = Random(23)
-    slow = slow_for(2 * A_FAULT_SECONDS * scale.kills, scale.documents, workers=3)
+    slow = slow_for(4 * A_FAULT_SECONDS * scale.kills, scale.documents, workers=3)
     workers = [start_worker(**slow) for _ in range(3)]
     logs = [tmp_path / f"worker-{place}.log" for place in range(3)]
     published: list[tuple[bytes, bytes]] = []
