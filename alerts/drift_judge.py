@@ -45,6 +45,10 @@ class DriftJudge(EventJudge):
 
     def go_on(self, table: WindowTable, t: int, evaluated: list[Lane]) -> Iterator[Alert]:  # noqa: ARG002
         lane, baseline, cusum = self._lane, self._baseline, self._cusum
+        if lane is None and self.standing is not None:  # told by a run whose settings were others
+            alert = episode.withdrawn(self.standing.alert, "the judge of drift is switched off", t)
+            self.ended(alert, t)
+            yield alert
         if lane is None or baseline is None:
             return
         if self.standing is not None and (

@@ -102,6 +102,13 @@ def ended(alert: Alert, verdict: Verdict, t: int) -> Alert:
     )
 
 
+def withdrawn(alert: Alert, why: str, t: int) -> Alert:
+    """The alert at an end that no verdict brought, `t`: the numbers are those that were told last."""
+    at = moment_of(t)
+    reason = f"{alert.topic}: over, for {why}. It was: {alert.reason}"
+    return replace(alert, state="resolved", evaluated_at=at, ended_at=at, reason=reason)
+
+
 def finally_judged(verdict: Verdict) -> str:
     """What the verdict at the start became once its minutes were closed."""
     word = "confirmed" if verdict.fires else "not confirmed"

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 
+from alerts import episode
 from alerts.episode import Episode
 from alerts.lane import Lane
 from alerts.told import Told
@@ -15,7 +16,8 @@ class EventJudge(ABC):
     """Watches one topic for one kind of event. At each moment `begin`, `observe` and `go_on` are called in this order.
 
     After a restart, at moments that were judged before, `relive` takes the place of `begin` and `go_on`: what was told
-    stands, while `observe` brings the state up to date.
+    stands, while `observe` brings the state up to date. What another run told of later moments is taken up when they
+    come, with `adopt`, for whoever tells of a beginning must tell of its end.
     """
 
     name: str
@@ -74,6 +76,18 @@ class EventJudge(ABC):
                 break
             self.ended(self.standing.alert, minute_of(ended_at))
             self.relive_begin(table, t)
+
+    def adopt(self, table: WindowTable, t: int) -> Iterator[Alert]:
+        """Lets an alert of another run stand that began by `t`; where one stands already, tells that the other ended.
+
+        This run may judge that moment otherwise, since documents came in between, or another service told of the same
+        event a moment later.
+        """
+        self.relive_begin(table, t)
+        while self._past and minute_of(self._past[0].started_at) <= t:
+            alert = self._past.popleft()
+            if alert.state == "firing":
+                yield episode.withdrawn(alert, "the event was told twice, and the other alert goes on", t)
 
     def started(self, alert: Alert, lane: Lane, table: WindowTable, t: int) -> None:  # noqa: ARG002
         """From now on the alert stands; `t` is now, the alert may have begun before."""

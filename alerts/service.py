@@ -98,6 +98,8 @@ class AlertService:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Judges until `stop` is set."""
+        # A role that never comes into its loop is stuck too. Not in every round: those that fail are no progress.
+        metrics.HEARTBEAT.labels(STAGE).set_to_current_time()
         judging = asyncio.ensure_future(keep_following(STAGE, lambda: _Round(self).run()))
         stopped = asyncio.ensure_future(stop.wait())
         await asyncio.wait({judging, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -174,6 +176,7 @@ class _Round:
         async for _share, records in log.load():
             for record in records:
                 state.put(*record)
+            metrics.HEARTBEAT.labels(STAGE).set_to_current_time()  # a long past may take minutes
         state.loaded()
         state.observe_ends(log.document_ends)
         return state
@@ -221,21 +224,24 @@ class _Round:
         return None if self._is_new else watermark
 
     async def _tell(self, producer: AIOKafkaProducer, state: WindowsState, told: list[Alert]) -> None:
-        """Writes what is new, and returns when it is acknowledged."""
-        news = []
+        """Writes what is new, and returns when it is acknowledged. It counts only then: a new round tells it again."""
+        news, begun = [], []
         for alert in told:
             known = state.alerts.get(alert.id)
+            if known is None:
+                begun.append(alert)
             if alert != known:
                 news.append(alert)
                 state.alerts[alert.id] = alert
-            if known is None:
-                metrics.ALERTS_STARTED.labels(alert.topic, alert.judge, alert.severity).inc()
-            logger.info(
-                "alert id=%s state=%s severity=%s reason=%s", alert.id, alert.state, alert.severity, alert.reason
-            )
         entries = [Entry(alert.id.encode(), encode(alert)) for alert in news]
         if entries:
             await append(producer, self._service.topics.alerts.name, 0, entries)
+        for alert in begun:
+            metrics.ALERTS_STARTED.labels(alert.topic, alert.judge, alert.severity).inc()
+        for alert in news:
+            logger.info(
+                "alert id=%s state=%s severity=%s reason=%s", alert.id, alert.state, alert.severity, alert.reason
+            )
 
     def _show(self, state: WindowsState) -> None:
         judge, gauges = self._judge, self._service.gauges

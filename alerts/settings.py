@@ -1,6 +1,7 @@
 """What counts as alarming: the policy of the judge. Section `alerts`."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -139,6 +140,14 @@ class AlertSettings(BaseModel):
         if self.drift.window and self.drift.window not in self.windows:
             known = ", ".join(self.windows)
             raise ValueError(f'drift.window = "{self.drift.window}" is none of the windows ({known})')
+        return self
+
+    @model_validator(mode="after")
+    def _bars_stand_in_order(self) -> Self:
+        bars = ("resolve_lift", self.resolve_lift), ("lift", self.lift), ("critical_lift", self.critical_lift)
+        for (low, below), (high, above) in pairwise(bars):
+            if below > above:
+                raise ValueError(f"{low} = {below:g} is above {high} = {above:g}: no bar stands below a lower one")
         return self
 
     def alpha(self, window: WindowSettings) -> float:

@@ -77,8 +77,9 @@ class SpikeJudge(EventJudge):
             return
         lane, settings = spike.lane, self._settings
         if spike.calm >= settings.resolve_after:
-            assert lane.newest is not None, "a standing alert has its window evaluated at every step"
-            alert = episode.ended(spike.alert, lane.newest, t)
+            # Nobody watched the window of an alert that is adopted at this moment, and few stories are not judged.
+            last = lane.newest or lane.describe(table, t // lane.step * lane.step)
+            alert = episode.ended(spike.alert, last, t)
             self.ended(alert, t)
             yield alert
         elif lane in evaluated and lane.verdict is not None and lane.verdict.fires:

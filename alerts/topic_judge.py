@@ -27,8 +27,10 @@ class TopicJudge:
     def decide(self, table: WindowTable, t: int, evaluated: list[Lane]) -> Iterator[Alert]:
         """What there is to tell after these lanes were evaluated at the moment `t`."""
         for judge in self.judges:
+            yield from judge.adopt(table, t)
             yield from judge.begin(table, t, evaluated)
             judge.observe(t, evaluated)
+            judge.relive_end(table, t)  # of what was adopted: its end may have been told too
             yield from judge.go_on(table, t, evaluated)
 
     def relive(self, table: WindowTable, t: int, evaluated: list[Lane]) -> None:

@@ -20,6 +20,7 @@ from stream.control_service import ControlService
 from stream.hot_loop import HotLoop, Outcome
 from stream.live_model import LiveModel
 from stream.loading import Load
+from stream.metrics import begin_counting
 from stream.roles import RoleServer
 from stream.scoring_service import ScoringService
 from stream.settings import StreamSettings
@@ -76,6 +77,7 @@ def run_worker(
     `live` begins with the classifiers of the settings; what `control` asks for is opened by `load` and takes its place.
     Raises `BrokerError` where Kafka cannot be reached at the start, and what ended a loop that cannot go on.
     """
+    begin_counting()
     ensure_topics(broker, topics.all())
     server.start()
     try:

@@ -134,6 +134,7 @@ class ControlService(Service):
 
     async def on_started(self) -> None:
         """Begins to follow."""
+        metrics.HEARTBEAT.labels(STAGE).set_to_current_time()
         self._work = asyncio.ensure_future(side_by_side(_for_ever(self._follow), _for_ever(self._act)))
 
     async def on_stop(self) -> None:

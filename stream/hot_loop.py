@@ -177,6 +177,7 @@ class HotLoop(Service):
 
     @Service.task
     async def _run(self) -> None:
+        self.alive()  # one that never comes to its loop must be missed too
         while not self.should_stop:
             began = monotonic()
             try:

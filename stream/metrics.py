@@ -4,8 +4,11 @@ Labels are bounded: stages, topics of the classifier, windows, severities, sourc
 error classes. Never a URL, a ticker or a story.
 """
 
+from itertools import product
+
 from prometheus_client import Counter, Gauge, Histogram
 
+from model.labels import SENTIMENTS, TOPICS
 from stream.bulk_histogram import BulkHistogram
 
 LATENCY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
@@ -91,3 +94,12 @@ ALERTS_STARTED = Counter("finsentry_alerts_started", "Alerts that began.", ["top
 JUDGED = Gauge("finsentry_judged_timestamp_seconds", "The moment of event time that was judged last.")
 EVALUATIONS = Counter("finsentry_evaluations", "Windows judged.")
 HEARTBEAT = Gauge("finsentry_heartbeat_timestamp_seconds", "When the role last went round its loop.", ["role"])
+
+
+def begin_counting() -> None:
+    """Shows 0 counted documents of each kind: Prometheus sees no increase in a series whose first value it meets.
+
+    A document without a sentiment is counted under an empty one.
+    """
+    for labels in product(TOPICS, (*SENTIMENTS, "")):
+        COUNTED.labels(*labels)

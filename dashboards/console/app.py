@@ -24,7 +24,7 @@ from dashboards.console.live import Asked, Pages, events
 from dashboards.console.render import HERE, render_document, render_explanation, render_sign_in
 from dashboards.console.security import COOKIE, Guard, same, session_of
 from dashboards.console.settings import ConsoleSettings
-from model.errors import FinSentryError
+from model.errors import BundleError, FinSentryError, InputError
 
 Explain = Callable[[Question], Explained]
 """Which words of a text made it negative; may take a second, and is called in a thread."""
@@ -110,7 +110,9 @@ class Console:
             found = await asyncio.get_running_loop().run_in_executor(self._thread, self._explain, question)
         except FinSentryError as error:
             page = render_explanation(text, None, longest=LONGEST_TEXT, problem=str(error))
-            return HTMLResponse(page, HTTPStatus.SERVICE_UNAVAILABLE)
+            # A bundle is what we gave; all other input is the reader's.
+            theirs = isinstance(error, InputError) and not isinstance(error, BundleError)
+            return HTMLResponse(page, HTTPStatus.UNPROCESSABLE_ENTITY if theirs else HTTPStatus.SERVICE_UNAVAILABLE)
         finally:
             self._asked_why -= 1
         return HTMLResponse(render_explanation(text, found, longest=LONGEST_TEXT))

@@ -61,6 +61,8 @@ class Feed:
 
     async def run(self) -> NoReturn:
         """Reads for ever; trouble with the broker is shown and tried again."""
+        # A role that never comes into its loop is stuck too.
+        metrics.HEARTBEAT.labels(ROLE).set_to_current_time()
         await keep_following(ROLE, self._follow, lost=lambda error: self._board.connect("lost", _said(error)))
 
     async def _follow(self) -> NoReturn:
@@ -73,6 +75,7 @@ class Feed:
             async for share, records in log.load():
                 self._board.connect("loading", f"reading, {share:.0%}")
                 self._put(state, records)
+                metrics.HEARTBEAT.labels(ROLE).set_to_current_time()
             state.observe_ends(log.document_ends, self._now())
             state.loaded(self._now())
             self._board.replace(state)

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime
 from time import monotonic
 from typing import NamedTuple
 
 import msgspec
 
 from dashboards.console.board import Board
-from dashboards.console.render import Page, render_page
+from dashboards.console.render import Page, open_topic, render_page
 from dashboards.console.settings import ConsoleSettings
 from dashboards.console.view import TopicView, View, build_topic_view, build_view
 
@@ -29,7 +30,7 @@ UNHURRIED = Pace()
 RETRY_MILLISECONDS = 2000
 
 PAGES_KEPT = 256
-"""More than the windows times the topics: whoever asks for made-up topics cannot fill the memory."""
+"""Of one window, and more than there are topics: whoever asks for made-up topics cannot fill the memory."""
 
 
 class Asked(NamedTuple):
@@ -39,10 +40,15 @@ class Asked(NamedTuple):
     topic: str = ""
 
 
-class _Made(NamedTuple):
+class _Look(NamedTuple):
+    """The board as it was at a time of the clock, and what was made of it."""
+
     at: float
+    now: datetime
     version: int
-    page: Page
+    view: View
+    pages: dict[str, Page]
+    """By the opened topic."""
 
 
 class Pages:
@@ -60,26 +66,43 @@ class Pages:
         self.settings = settings
         self.pace = pace
         self._clock = clock
-        self._made: dict[Asked, _Made] = {}
+        self._looks: dict[str, _Look] = {}
+        """By window."""
 
     def view(self, asked: Asked) -> tuple[View, TopicView | None]:
-        """The view as of now."""
-        board = self.board
-        now = board.now()
-        view = build_view(board.state, board.connection, asked.window, self.settings, now)
-        return view, build_topic_view(board.state, view, asked.topic, now) if asked.topic else None
+        """The view, which may be an interval old."""
+        look = self._look(asked.window)
+        return look.view, self._opened(look, asked.topic)
 
     def page(self, asked: Asked) -> tuple[Page, int]:
         """The page and the board's version that it shows, which may be an interval old."""
-        made = self._made.get(asked)
-        if made is None or self._clock() - made.at >= self.pace.interval:
-            if len(self._made) >= PAGES_KEPT:
-                self._made.clear()
-            version = self.board.version
-            view, topic = self.view(asked)
-            made = _Made(self._clock(), version, render_page(view, topic, asked.topic))
-            self._made[asked] = made
-        return made.page, made.version
+        look = self._look(asked.window)
+        return self._page(look, asked.topic), look.version
+
+    def _look(self, window: str) -> _Look:
+        """One for all who ask for this window within an interval, whatever topic they open."""
+        look = self._looks.get(window)
+        if look is None or self._clock() - look.at >= self.pace.interval:
+            board = self.board
+            now, version = board.now(), board.version
+            view = build_view(board.state, board.connection, window, self.settings, now)
+            look = self._looks[window] = _Look(self._clock(), now, version, view, {})
+        return look
+
+    def _opened(self, look: _Look, topic: str) -> TopicView | None:
+        return build_topic_view(self.board.state, look.view, topic, look.now) if topic else None
+
+    def _page(self, look: _Look, topic: str) -> Page:
+        page = look.pages.get(topic)
+        if page is None:
+            if topic:  # most of a page is the same whichever is opened
+                page = open_topic(self._page(look, ""), look.view, self._opened(look, topic), topic)
+            else:
+                page = render_page(look.view, None)
+            if len(look.pages) >= PAGES_KEPT:
+                look.pages.clear()
+            look.pages[topic] = page
+        return page
 
 
 def event(page: Page, fragments: dict[str, str]) -> str:

@@ -1,6 +1,6 @@
 """The view as HTML: the whole page, or the fragments of it that a live page replaces. Everything is escaped."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -18,6 +18,9 @@ HERE = Path(__file__).parent
 
 FRAGMENTS = ("banner", "status", "windows", "pipeline", "alerts", "topics", "headlines", "resolved", "detail")
 """Templates that are also the ids of the elements they fill."""
+
+OF_THE_TOPIC = ("windows", "detail")
+"""Those that depend on which topic is opened."""
 
 Mood = Literal["critical", "warning", "calm", "waiting", "lost"]
 
@@ -63,15 +66,19 @@ def _templates() -> Environment:
 
 def render_page(view: View, topic: TopicView | None, wanted: str = "") -> Page:
     """The fragments for `view` with `topic` opened; `wanted` names the topic that was asked for."""
-    values = {
-        "view": view,
-        "topic": topic,
-        "wanted": wanted,
-        "mood": mood_of(view),
-        "scale": charts.common_scale(view.topics),
-    }
-    fragments = {name: _templates().get_template(f"{name}.html").render(values) for name in FRAGMENTS}
-    return Page(title_of(view), mood_of(view), fragments)
+    mood = mood_of(view)
+    values = {"view": view, "mood": mood, "scale": charts.common_scale(view.topics), "topic": topic, "wanted": wanted}
+    return Page(title_of(view), mood, {name: _render(name, values) for name in FRAGMENTS})
+
+
+def open_topic(page: Page, view: View, topic: TopicView | None, wanted: str) -> Page:
+    """The page of `view` without a topic, with this one opened: what does not depend on it is not rendered again."""
+    values = {"view": view, "topic": topic, "wanted": wanted}
+    return page._replace(fragments=page.fragments | {name: _render(name, values) for name in OF_THE_TOPIC})
+
+
+def _render(name: str, values: Mapping[str, object]) -> str:
+    return _templates().get_template(f"{name}.html").render(values)
 
 
 def render_document(page: Page, *, opened: bool) -> str:

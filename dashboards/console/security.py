@@ -1,8 +1,8 @@
 """Who may look, and what a browser may do with what it gets. Plain ASGI, so that streams pass through untouched."""
 
-import hmac
 from collections.abc import Awaitable, Callable
 from hashlib import blake2b
+from hmac import compare_digest
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -30,12 +30,13 @@ OPEN = ("/ready", "/sign-in", "/static/")
 
 def session_of(token: str) -> str:
     """The cookie of who signed in with `token`: the token cannot be told from it, and a new token ends it."""
-    return blake2b(b"console session", key=token.encode()[:64], digest_size=32).hexdigest()
+    key = blake2b(token.encode()).digest()  # as long as a key may be, whatever the length of the token
+    return blake2b(b"console session", key=key, digest_size=32).hexdigest()
 
 
 def same(a: str, b: str) -> bool:
     """Whether two secrets are equal, in a time that does not tell where they differ."""
-    return hmac.compare_digest(a.encode(), b.encode())
+    return compare_digest(a.encode(), b.encode())
 
 
 class Guard:
@@ -71,7 +72,8 @@ class Guard:
 
     def _knows(self, headers: Headers) -> bool:
         scheme, _, given = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and same(given.strip(), self._token):
+        # A header is bytes, which Starlette reads as Latin-1 and clients send as UTF-8.
+        if scheme.lower() == "bearer" and compare_digest(given.encode("latin-1").strip(), self._token.encode()):
             return True
         # All ports of a host share cookies, and the standard library's parser stops at the first that it dislikes.
         cookie = cookie_parser(headers.get("cookie", "")).get(COOKIE)

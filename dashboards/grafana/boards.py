@@ -98,7 +98,8 @@ def _alerts() -> list[Panel]:
         number(
             "Behind the clock",
             "How far the moment that was judged last lies behind the clock. In a replay this is the archive's age.",
-            Query("time() - max(finsentry_judged_timestamp_seconds)", ""),
+            # 0 until the judge has judged anything.
+            Query("time() - max(finsentry_judged_timestamp_seconds > 0)", ""),
             unit="s",
         ).span(6),
     ]

@@ -12,7 +12,8 @@ from deploy.settings import Settings
 def alerts(settings: Settings) -> None:
     """Judge the windows and raise alerts, until it is told to stop.
 
-    Two of them side by side agree, and write the same alerts.
+    Two of them side by side agree, and write the same alerts; where documents come to one a moment later than to the
+    other, they may tell of one event twice, and each alert ends.
 
     \b
     Example:

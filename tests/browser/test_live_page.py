@@ -98,6 +98,24 @@ def test_the_page_outlives_a_restart_of_the_console(
     assert_not_reloaded(page)
 
 
+def test_a_page_too_many_says_so_and_goes_on_when_another_is_closed(
+    start_console: StartConsole, open_page: OpenPage, writer: Writer
+) -> None:
+    console = start_console(readers=1)
+    first = open_page(console.url)
+    writer.stories(story("Macro", "Factory orders fall again"))
+    expect(first.locator("#topic-macro")).to_contain_text("100%")
+    page = open_page(console.url, expected="503")
+    mark(page)
+    expect(page.locator("#offline")).to_contain_text("Too many pages are open, and this one stands still since")
+    expect(page.locator("#offline")).to_be_visible()
+    first.close()
+    expect(page.locator("#offline")).to_be_hidden()
+    writer.stories(story("Markets", "Stocks slide"))
+    expect(page.locator("#topic-markets")).to_contain_text("100%")
+    assert_not_reloaded(page)
+
+
 def test_a_lost_broker_is_shown_and_found_again(
     start_console: StartConsole, open_page: OpenPage, topics: Topics, tmp_path: Path
 ) -> None:

@@ -9,6 +9,7 @@ const offline = document.getElementById("offline");
 let events = null;
 let again = 0;
 let lostSince = null;
+let answers = false; // the console to other requests, while this page has lost its stream
 
 function show({ title, mood, fragments }) {
   for (const [id, html] of Object.entries(fragments)) {
@@ -31,6 +32,7 @@ function listen() {
   events = stream;
   stream.addEventListener("update", (event) => {
     lostSince = null;
+    answers = false;
     offline.hidden = true;
     show(JSON.parse(event.data));
   });
@@ -44,6 +46,8 @@ function lost(stream) {
   if (lostSince === null) {
     lostSince = new Date();
     setTimeout(complain, PATIENCE);
+  } else if (!offline.hidden) {
+    complain(); // it may be for another reason by now
   }
   if (stream.readyState === EventSource.CLOSED) {
     again = setTimeout(retry, AGAIN_AFTER);
@@ -55,18 +59,23 @@ function complain() {
     const since = offline.querySelector("time");
     since.dateTime = lostSince.toISOString();
     since.textContent = local(lostSince);
+    offline.querySelector("strong").textContent = answers
+      ? "Too many pages are open, and this one stands still"
+      : "The console does not answer";
     offline.hidden = false;
   }
 }
 
 // The browser itself does not try again after an answer that is not a stream, and does not say which it was.
 async function retry() {
+  answers = false;
   try {
     const answer = await fetch(`/api/state${location.search}`);
     if (answer.status === 401) {
       location.reload();
       return;
     }
+    answers = answer.ok; // and if the stream is refused again, there are too many
   } catch {
     // Still away.
   }

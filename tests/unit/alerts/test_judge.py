@@ -169,6 +169,23 @@ def test_a_slow_drift_is_noticed_by_its_own_judge() -> None:
     assert alerts[0].share > alerts[0].baseline
 
 
+def test_a_drift_that_stood_when_its_judge_was_switched_off_ends() -> None:
+    hour = WindowSettings(minutes=60, step_minutes=60, min_stories=10)
+    shares = [0.2] * 48 + [0.2 + 0.004 * i for i in range(40)] + [0.36] * 10
+    buckets = [b for i, share in enumerate(shares) for b in even(60 * i, 60 * i + 60, 1, share)]
+    told = judged(
+        buckets, 60 * len(shares), synthetic.settings({"1h": hour}, drift=DriftSettings(window="1h", limit=5))
+    )
+    assert told[-1].state == "firing"
+    judge = Judge(synthetic.settings({"1h": hour}), lateness_minutes=10)
+    judge.resume([told[-1]], moment_of(EPOCH + 60 * len(shares)))
+    later = even(60 * len(shares), 60 * len(shares) + 60, 1, CALM)
+    (last,) = judge.advance(table_of([*buckets, *later]), moment_of(EPOCH + 60 * len(shares) + 60))
+    assert (last.id, last.state) == (told[-1].id, "resolved")
+    assert "the judge of drift is switched off" in last.reason
+    assert judge.standing() == []
+
+
 minute_counts = st.tuples(st.integers(0, 6), st.floats(0, 1))
 
 
@@ -235,6 +252,11 @@ def resumed(told: list[Alert], mark: int) -> Judge:
     return judge
 
 
+def last_states(told: list[Alert]) -> list[str]:
+    """What the last record of each alert says of it, in order of their first."""
+    return [alert.state for alert in {alert.id: alert for alert in told}.values()]
+
+
 @pytest.mark.parametrize("mark", [700, 750, 780])
 def test_a_restart_shows_what_stands_and_nothing_else_until_it_has_caught_up(mark: int) -> None:
     told = judged(long_crisis(), 780)
@@ -259,8 +281,43 @@ def test_an_alert_that_the_past_no_longer_bears_out_does_not_stand_for_ever(mark
     told, calm = judged(long_crisis(), 780), even(0, 900, 2, CALM)
     judge = resumed(told, mark)
     assert [alert.id for alert in judge.standing()] == [told[-1].id]
-    judge.advance(table_of(calm), moment_of(EPOCH + 900))
+    later = judge.advance(table_of(calm), moment_of(EPOCH + 900))
     assert judge.standing() == []
+    assert [alert.id for alert in later] == [told[-1].id]
+    assert set(last_states([*told, *later])) == {"resolved"}
+
+
+def test_an_alert_of_a_moment_at_which_there_are_few_stories_now_may_end_at_once() -> None:
+    told, silence = judged(long_crisis(), 780), [*even(0, 720, 2, CALM), bucket(730, 1, 0), bucket(900, 1, 0)]
+    judge = Judge(synthetic.settings().model_copy(update={"resolve_after": 1}), lateness_minutes=10)
+    judge.resume({alert.id: alert for alert in told}.values(), moment_of(EPOCH + 700))
+    later = judge.advance(table_of(silence), moment_of(EPOCH + 1000))
+    assert set(last_states([*told, *later])) == {"resolved"}
+
+
+def test_one_event_that_two_services_told_at_two_moments_ends_twice() -> None:
+    """Documents came to one service a moment later than to the other; then one restarts and the other is gone."""
+    sooner = judged(crisis(), 285)
+    start = minute_of(sooner[0].started_at) - EPOCH
+    judge, table = Judge(synthetic.settings(), lateness_minutes=10), table_of(even(0, 240, 2, CALM))
+    later = judge.advance(table, moment_of(EPOCH + start))
+    for item in crisis():
+        table.put(item)
+    later += judge.advance(table, moment_of(EPOCH + 285))
+    told = [*sooner, *later]
+    assert len({alert.id for alert in told}) == 2
+    ending = resumed(told, 285).advance(table_of(crisis()), moment_of(EPOCH + 480))
+    assert last_states([*told, *ending]) == ["resolved", "resolved"]
+    twice = next(alert for alert in ending if alert.id == later[0].id)
+    assert "told twice" in twice.reason
+    assert twice.ended_at == twice.evaluated_at > twice.started_at
+
+
+@pytest.mark.parametrize("mark", [200, 255, 265, 300])
+def test_what_was_told_beyond_the_mark_is_told_once(mark: int) -> None:
+    told = judged(crisis(), 480)
+    again = resumed(told, mark).advance(table_of(crisis()), moment_of(EPOCH + 480))
+    assert again == []
 
 
 @settings(max_examples=30)

@@ -16,6 +16,14 @@ def test_the_window_of_the_drift_judge_must_exist() -> None:
         AlertSettings(drift=DriftSettings(window="3h"))
 
 
+def test_the_bars_of_an_alert_stand_in_order() -> None:
+    with pytest.raises(ValidationError, match=r"resolve_lift = 1\.8 is above lift = 1\.5"):
+        AlertSettings(resolve_lift=1.8)
+    with pytest.raises(ValidationError, match=r"lift = 3 is above critical_lift = 2\.5"):
+        AlertSettings(lift=3)
+    AlertSettings(resolve_lift=2, lift=2, critical_lift=2)
+
+
 def test_an_unknown_key_is_refused() -> None:
     with pytest.raises(ValidationError, match="lfit"):
         AlertSettings.model_validate({"lfit": 2})

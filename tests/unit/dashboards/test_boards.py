@@ -64,6 +64,11 @@ def test_every_metric_is_in_a_panel_but_how_many_windows_were_judged() -> None:
             assert seen or metric is metrics.EVALUATIONS, family.name
 
 
+def test_before_anything_is_judged_nothing_is_fifty_years_behind_the_clock() -> None:
+    (query,) = [query for query in board_queries() if query.panel == "Behind the clock"]
+    assert query.expression == "time() - max(finsentry_judged_timestamp_seconds > 0)"
+
+
 def test_the_variables_list_values_of_exported_labels() -> None:
     for query in variable_queries():
         found = re.fullmatch(r"label_values\((\w+), (\w+)\)", query)

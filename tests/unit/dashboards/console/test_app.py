@@ -8,10 +8,10 @@ from pydantic import SecretStr
 from dashboards.console.app import create_app
 from dashboards.console.board import Board
 from dashboards.console.explaining import Explained, Question
-from dashboards.console.security import COOKIE
+from dashboards.console.security import COOKIE, session_of
 from dashboards.console.settings import ConsoleSettings
 from model.classifier import Prediction
-from model.errors import BundleError
+from model.errors import BundleError, InputError
 from model.explain import Explanation, Word
 from tests.unit.dashboards.console.records import SETTINGS, bucket, evidence, new_board
 from tests.unit.dashboards.console.test_view import filled
@@ -27,6 +27,8 @@ REMARK = "The workers score with <another>"
 def explanation(question: Question) -> Explained:
     """Of a classifier that minds one word alone."""
     text = question.text
+    if text == "…":
+        raise InputError("there is no word to explain", fix="give a headline or a sentence")
     if text == "broken":
         raise BundleError("model.onnx is not what it was", fix="restore it")
     words, start = [], 0
@@ -173,6 +175,19 @@ def test_a_program_sends_the_token_as_a_bearer() -> None:
     assert get("/api/state", GUARDED, Authorization=f"bearer  {TOKEN}").status_code == 200
 
 
+def test_a_token_need_not_be_ascii() -> None:
+    token = "päßwörter-und-密码-voilà"
+    guarded = ConsoleSettings(host="0.0.0.0", token=SecretStr(token))
+
+    def ask(given: bytes) -> int:
+        headers = [(b"Authorization", b"Bearer " + given)]
+        return answer(lambda client: client.get("/api/state", headers=headers), guarded).status_code
+
+    assert ask(token.encode()) == 200
+    assert ask(token.encode()[:-1]) == 401
+    assert ask(b"\xff\xfe") == 401
+
+
 def test_a_browser_is_led_to_the_sign_in_page() -> None:
     response = get("/", GUARDED, **PAGE)
     assert (response.status_code, response.headers["location"]) == (303, "/sign-in")
@@ -207,6 +222,10 @@ def test_another_token_ends_the_sessions_of_the_old_one() -> None:
     old = answer(lambda client: client.post("/sign-in", data={"token": TOKEN}), GUARDED).headers["set-cookie"]
     renewed = ConsoleSettings(host="0.0.0.0", token=SecretStr("another-token-as-long"))
     assert get("/api/state", renewed, Cookie=old.split(";")[0]).status_code == 401
+
+
+def test_tokens_that_differ_after_64_bytes_have_sessions_of_their_own() -> None:
+    assert session_of("x" * 64 + "a") != session_of("x" * 64 + "b")
 
 
 def test_cookies_of_other_programs_on_this_host_do_not_hide_ours() -> None:
@@ -281,6 +300,12 @@ def test_a_bundle_that_does_not_load_is_said_on_the_page() -> None:
     answer = get("/explain?text=broken")
     assert answer.status_code == 503
     assert "model.onnx is not what it was" in answer.text
+
+
+def test_a_text_without_a_word_is_the_readers_to_mend() -> None:
+    answer = get("/explain?text=%E2%80%A6")
+    assert answer.status_code == 422
+    assert "there is no word to explain" in answer.text
 
 
 def test_explanations_are_for_those_who_have_the_token() -> None:

@@ -4,9 +4,11 @@ from collections.abc import AsyncIterator
 from time import monotonic
 from typing import Any
 
+import pytest
+
 from dashboards.console.board import Board
 from dashboards.console.live import Asked, Pace, Pages, events
-from dashboards.console.render import FRAGMENTS
+from dashboards.console.render import FRAGMENTS, render_page
 from tests.unit.dashboards.console.records import SETTINGS, alert, at, bucket, new_board, new_state, reach
 from tests.unit.dashboards.console.test_view import filled
 
@@ -132,7 +134,24 @@ def test_pages_of_made_up_topics_do_not_pile_up() -> None:
     pages = Pages(new_board(filled()), SETTINGS)
     for number in range(300):
         pages.page(Asked("15m", f"nonsense {number}"))
-    assert len(pages._made) <= 256
+    assert len(pages._looks["15m"].pages) <= 256
+
+
+def test_the_board_is_looked_at_once_for_all_topics_that_are_opened() -> None:
+    looks = iter(range(1, 99))
+    board = Board(filled(), now=lambda: at(next(looks)))
+    pages = Pages(board, SETTINGS, clock=lambda: 0.0)
+    for topic in ("", "Macro", "Markets", "Nonsense"):
+        pages.page(Asked("1h", topic))
+        pages.view(Asked("1h", topic))
+    assert next(looks) == 3, "one look when the board was made, and one for all of them"
+
+
+@pytest.mark.parametrize("topic", ["", "Macro", "Nonsense"])
+def test_a_page_with_an_opened_topic_is_as_if_it_had_been_rendered_alone(topic: str) -> None:
+    pages = Pages(new_board(filled()), SETTINGS, clock=lambda: 0.0)
+    asked = Asked("24h", topic)
+    assert pages.page(asked)[0] == render_page(*pages.view(asked), topic)
 
 
 def test_the_connection_stands_since_it_last_changed() -> None:

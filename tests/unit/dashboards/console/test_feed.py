@@ -1,0 +1,63 @@
+"""The feed shows that it goes on, before it has come into its loop too; brokers are met in `tests/browser`."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any, Self
+
+import pytest
+
+from dashboards.console import feed
+from dashboards.console.feed import ROLE, Feed
+from stream import metrics
+from stream.broker import BrokerSettings
+from stream.following import Read
+from stream.topics import Topics, TopicSettings
+from tests.unit.dashboards.console.records import new_board, new_state
+
+
+class LongLog:
+    """In the place of a `Follower`: a past of three parts, and then nothing for ever."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        self.document_ends: dict[int, int] = {}
+        self.beats: list[float] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return None
+
+    async def load(self) -> AsyncIterator[tuple[float, list[Read]]]:
+        for part in range(3):
+            self.beats.append(beat())
+            metrics.HEARTBEAT.labels(ROLE).set(0)
+            yield part / 3, []
+        self.beats.append(beat())
+
+    async def read(self) -> list[Read]:
+        raise asyncio.CancelledError
+
+
+def beat() -> float:
+    value: float = metrics.HEARTBEAT.labels(ROLE)._value.get()
+    return value
+
+
+def test_the_start_and_a_long_past_that_is_being_read_are_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = LongLog()
+    monkeypatch.setattr(feed, "Follower", lambda *_, **__: log)
+    monkeypatch.setattr(feed, "ensure_topics", lambda *_: [])
+    metrics.HEARTBEAT.labels(ROLE).set(0)
+
+    async def run() -> None:
+        board = new_board(new_state())
+        reading = Feed(BrokerSettings(), Topics(TopicSettings()), board, new_state, lambda _control: None)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await reading.run()
+
+    asyncio.run(run())
+    assert len(log.beats) >= 4
+    assert all(log.beats)
