@@ -11,7 +11,7 @@ from typing import Literal
 
 from deploy.errors import FinSentryError
 from deploy.local.folders import latest_folder
-from deploy.local.jars import default_cache, find_java, find_maven, jars_folder
+from deploy.local.jars import default_cache, find_java, find_maven, holds_kafka, jars_folder
 from deploy.local.kafka import find_running
 from deploy.local.processes import port_is_taken
 from deploy.settings import Settings, variable
@@ -65,7 +65,7 @@ def _kafka(settings: Settings) -> Iterator[Check]:
         return
     yield _guarded("java", lambda: Check("java", "ok", str(find_java())))
     jars = jars_folder(default_cache())
-    if jars.is_dir():
+    if holds_kafka(jars):
         yield Check("kafka jars", "ok", str(jars))
     else:
         yield _guarded("kafka jars", _maven)

@@ -91,9 +91,12 @@ def variable(key: str) -> str:
     return PREFIX + key.upper().replace(".", DELIMITER)
 
 
-def to_environment(section: str, settings: BaseModel) -> dict[str, str]:
-    """Variables that give another process this section, as far as it differs from the defaults. Not for secrets."""
-    unchanged = type(settings)()
+def to_environment(section: str, settings: BaseModel, known: BaseModel | None = None) -> dict[str, str]:
+    """Variables that give another process this section, as far as it differs from what that one reads itself.
+
+    `known` is what it reads; the defaults where it is not given. Not for secrets.
+    """
+    unchanged = type(settings)() if known is None else known
     changed = {name for name in type(settings).model_fields if getattr(settings, name) != getattr(unchanged, name)}
     values = settings.model_dump(mode="json", include=changed)
     return {variable(f"{section}.{key}"): _as_text(value) for key, value in values.items()}

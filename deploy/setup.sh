@@ -47,13 +47,14 @@ install_python_packages() { # KIND CONSTRAINTS
     stamp=$VENV/finsentry-$1-$(fingerprint "$2")
     [ -e "$stamp" ] && return
     "$VENV/bin/python" -c '' 2>/dev/null || make_venv
+    # Of both kinds: they share the environment, so what an earlier one names is soon no longer what is installed.
+    rm -f "$VENV/finsentry-"*
     say "installing the Python packages of $2"
     # Wheels alone: nothing is built, so nothing unpinned is fetched to build it with.
     "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
         --only-binary :all: -r "$2"
     "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index \
         --editable .
-    rm -f "$VENV/finsentry-$1-"*
     touch "$stamp"
 }
 
@@ -77,8 +78,9 @@ install_servers() { # PACKAGE...
     install_packages "$@" || return 1 # in a list joined by || the shell overlooks what fails within
     # The packages start servers of their own at boot, on all addresses; a run and the tests start theirs.
     if [ -d /run/systemd/system ]; then
-        for service in prometheus prometheus-alertmanager; do
-            case $* in *"$service"*) systemctl disable --quiet --now "$service" ;; esac
+        # Only what was installed just now: another one may be in use.
+        for package in "$@"; do
+            case $package in prometheus | prometheus-alertmanager) systemctl disable --quiet --now "$package" ;; esac
         done
     fi
 }

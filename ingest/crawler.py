@@ -4,7 +4,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Event
@@ -28,6 +28,9 @@ ROLE = "crawl"
 
 LOOP_SECONDS = 0.5
 """Longest time in which the crawler does not look whether it must stop."""
+
+LAST_READS_SECONDS = 5.0
+"""A read sees within a second or two that it must stop, but for one that hangs in a resolver or a parser."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,21 +70,26 @@ class Crawler:
         stop: Event,
         workers: int,
         max_backoff: float,
+        last_reads_seconds: float = LAST_READS_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
     ) -> None:
+        """`last_reads_seconds`: how long reads that are running may take once the crawler is told to stop."""
         self._sources = sources
         self._publisher = publisher
         self._stop = stop
         self._workers = workers
         self._max_backoff = max_backoff
+        self._last_reads_seconds = last_reads_seconds
         self._monotonic = monotonic
         self._chance = chance
         self._states = [_State() for _ in sources]
+        self._reads: dict[int, Future[None]] = {}
+        """The latest of each source."""
         self._done: SimpleQueue[tuple[int, Round | BaseException]] = SimpleQueue()
 
     def run(self) -> None:
-        """Returns after `stop` is set and what was being read has been published.
+        """Returns after `stop` is set and what was being read has been published, or hangs and is left behind.
 
         Raises `BrokerError` where a document was lost: nothing may go on as if it were safe.
         """
@@ -92,11 +100,20 @@ class Crawler:
                 metrics.HEARTBEAT.labels(ROLE).set_to_current_time()
                 while (number := schedule.take(self._monotonic())) is not None:
                     self._states[number].started = self._monotonic()
-                    pool.submit(self._read, number)
+                    self._reads[number] = pool.submit(self._read, number)
                 self._settle(schedule)
         finally:
             self._stop.set()  # also when the broker was lost, so that waiting threads end
-            pool.shutdown(cancel_futures=True)
+            pool.shutdown(wait=False, cancel_futures=True)
+            self._await_last_reads()
+
+    def _await_last_reads(self) -> None:
+        """Returns when they have ended, or are given up."""
+        # What is left behind spoils nothing: a closed producer takes no document, and cursors and validators are this
+        # process's alone, so that the next one reads once more what was not published.
+        running = {read: number for number, read in self._reads.items() if not read.cancelled()}
+        for read in wait(running, self._last_reads_seconds).not_done:
+            log.error("event=read_hangs source=%s", self._sources[running[read]].source.name)
 
     def _read(self, number: int) -> None:
         source = self._sources[number].source

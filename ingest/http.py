@@ -15,14 +15,15 @@ import httpx
 
 from ingest.addresses import AddressGate
 from ingest.errors import FetchError, StoppingError
-from ingest.robots import Robots
+from ingest.robots import MAX_DELAY_SECONDS, Robots
 from ingest.settings import IngestSettings
 from ingest.transport import CheckedTransport, Deadline
+from ingest.urls import host_of, shown
 
 log = logging.getLogger(__name__)
 
 LONGEST_WAIT_SECONDS = 30.0
-"""A turn that is further away is an error with `retry_after`: a thread is not kept for it."""
+"""A turn that is further away is an error with `retry_after`: a thread is not kept for it. But a site may be slower."""
 
 MANY_HOSTS = 1000
 """Beyond so many, those whose turn has come are forgotten."""
@@ -51,6 +52,8 @@ class Page:
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Names in lower case."""
+    retry_after: float = 0.0
+    """Seconds for which it asks to be left alone, within `max_backoff_seconds`."""
 
     @property
     def unchanged(self) -> bool:
@@ -120,7 +123,9 @@ class Fetcher:
         page = self._follow(url, sent, robots=robots)
         if page.status not in (200, 304):
             raise FetchError(
-                f"{page.url} answered with status {page.status}", status=page.status, retry_after=self._hold_off(page)
+                f"{shown(page.url)} answered with status {page.status}",
+                status=page.status,
+                retry_after=page.retry_after,
             )
         return page
 
@@ -143,27 +148,36 @@ class Fetcher:
                     finally:
                         response.close()
         except _BROKEN as error:
-            raise FetchError(f"{url} could not be fetched: {error or type(error).__name__}") from error
-        raise FetchError(f"{url} redirects more than {self._settings.max_redirects} times")
+            raise FetchError(f"{shown(url)} could not be fetched: {error or type(error).__name__}") from error
+        raise FetchError(f"{shown(url)} redirects more than {self._settings.max_redirects} times")
 
     def _admit(self, url: str, *, robots: bool) -> None:
         """Waits for the host's turn. Raises `FetchError` where the URL must not be fetched, or not for long."""
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise FetchError(f"{url} is no http or https address")
-        asked = self._robots.check(url) if robots else 0.0
-        pause = self._turns.take(parts.netloc.lower(), max(asked, self._settings.host_delay_seconds))
-        if pause > LONGEST_WAIT_SECONDS:
-            raise FetchError(f"{url} must wait: its host wants to be left alone for {pause:.0f} s", retry_after=pause)
-        if pause > 0 and self._wait(pause):
-            raise StoppingError(f"{url} is not fetched: the crawler stops")
+            raise FetchError(f"{shown(url)} is no http or https address")
+        delay = max(self._robots.check(url) if robots else 0.0, self._settings.host_delay_seconds)
+        # A site's own pace is always waited for; who comes without its rules, as for robots.txt itself, may meet any.
+        longest = max(LONGEST_WAIT_SECONDS, delay, 0.0 if robots else MAX_DELAY_SECONDS)
+        host = host_of(url)
+        due, pause = self._turns.take(host, delay, longest)
+        if pause <= longest:
+            if pause > 0 and self._wait(pause):
+                raise StoppingError(f"{shown(url)} is not fetched: the crawler stops")
+            pause = self._turns.held(host, due)  # by an answer that came meanwhile, to another thread
+            if not pause:
+                return
+        raise FetchError(
+            f"{shown(url)} must wait: its host wants to be left alone for {pause:.0f} s", retry_after=pause
+        )
 
     def _page(self, response: httpx.Response) -> Page:
         limit = self._settings.max_response_bytes
         headers = {name.lower(): value for name, value in response.headers.items()}
         body = bytearray()
         if response.status_code != 200:
-            return Page(str(response.url), response.status_code, headers=headers)
+            asked = self._hold_off(response.status_code, str(response.url), headers)
+            return Page(str(response.url), response.status_code, headers=headers, retry_after=asked)
         length = headers.get("content-length", "")
         if length.isdecimal() and float(length) > limit:  # Python makes no int of more than 4,300 digits
             raise _too_long(response.url, limit)
@@ -173,16 +187,17 @@ class Fetcher:
                 raise _too_long(response.url, limit)
         return Page(str(response.url), response.status_code, bytes(body), headers)
 
-    def _hold_off(self, page: Page) -> float:
+    def _hold_off(self, status: int, url: str, headers: Mapping[str, str]) -> float:
         """The seconds of `Retry-After`, which nothing else is sent to the host for; 0 where there is none.
 
         At most `max_backoff_seconds`: a mistaken header must not silence a source for ever.
         """
-        if page.status not in (429, 503):
+        if status not in (429, 503):
             return 0.0
-        asked = retry_after(page.headers.get("retry-after", ""), self._clock())
+        asked = retry_after(headers.get("retry-after", ""), self._clock())
         seconds = min(asked, self._settings.max_backoff_seconds)
-        self._turns.hold(urlsplit(page.url).netloc.lower(), seconds)
+        if seconds > 0:
+            self._turns.hold(host_of(url), seconds)
         return seconds
 
 
@@ -192,22 +207,36 @@ class _Turns:
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._next: dict[str, float] = {}
+        self._held: dict[str, float] = {}
+        """Until when a host wants to be left alone, by those too whose turn comes sooner."""
         self._lock = Lock()
 
-    def take(self, host: str, delay: float) -> float:
-        """Seconds until this caller's turn, which is taken unless it is further off than anybody waits."""
+    def take(self, host: str, delay: float, longest: float) -> tuple[float, float]:
+        """The moment of this caller's turn and the seconds until then. It is taken unless they are above `longest`."""
         with self._lock:
             now = self._monotonic()
-            at = max(now, self._next.get(host, now))
-            if at - now <= LONGEST_WAIT_SECONDS:
-                if len(self._next) >= MANY_HOSTS:
-                    self._next = {known: due for known, due in self._next.items() if due > now}
-                self._next[host] = at + delay
-            return at - now
+            due = max(now, self._next.get(host, now), self._held.get(host, now))
+            if due - now <= longest:
+                self._next = _still_ahead(self._next, now)
+                self._next[host] = due + delay
+            return due, due - now
 
     def hold(self, host: str, seconds: float) -> None:
         with self._lock:
-            self._next[host] = max(self._next.get(host, 0.0), self._monotonic() + seconds)
+            now = self._monotonic()
+            self._held = _still_ahead(self._held, now)
+            self._held[host] = max(self._held.get(host, 0.0), now + seconds)
+
+    def held(self, host: str, due: float) -> float:
+        """Seconds for which the host is still to be left alone by one whose turn was `due`; 0 where it is not."""
+        with self._lock:
+            until = self._held.get(host, 0.0)
+            return max(0.0, until - self._monotonic()) if until > due else 0.0
+
+
+def _still_ahead(moments: dict[str, float], now: float) -> dict[str, float]:
+    """The moments of the hosts, without those that have passed where they are many."""
+    return moments if len(moments) < MANY_HOSTS else {host: at for host, at in moments.items() if at > now}
 
 
 def retry_after(value: str, now: datetime) -> float:
@@ -229,7 +258,9 @@ def _checked_connect(settings: IngestSettings) -> Connect:
 
 
 def _too_long(url: httpx.URL, limit: int) -> FetchError:
-    return FetchError(f"{url} is longer than {limit:,} bytes", fix="raise ingest.max_response_bytes if that is meant")
+    return FetchError(
+        f"{shown(str(url))} is longer than {limit:,} bytes", fix="raise ingest.max_response_bytes if that is meant"
+    )
 
 
 def _sendable(value: str) -> str:
@@ -245,7 +276,7 @@ def _unpacked(response: httpx.Response, most: int) -> Iterator[bytes]:
     if encoding in ("", "identity"):
         return response.iter_raw()
     if encoding not in ("gzip", "x-gzip"):
-        raise FetchError(f"{response.url} is encoded as {encoding!r}, which was not asked for")
+        raise FetchError(f"{shown(str(response.url))} is encoded as {encoding!r}, which was not asked for")
     return _gunzipped(response.iter_raw(), most, response.url)
 
 
@@ -261,8 +292,8 @@ def _gunzipped(chunks: Iterator[bytes], most: int, url: httpx.URL) -> Iterator[b
             try:
                 piece = member.decompress(chunk, most)
             except zlib.error as error:
-                raise FetchError(f"{url} is no valid gzip data: {error}") from error
+                raise FetchError(f"{shown(str(url))} is no valid gzip data: {error}") from error
             yield piece
             chunk = member.unconsumed_tail or member.unused_data
     if begun and not member.eof:
-        raise FetchError(f"{url} breaks off in the middle of its gzip data")
+        raise FetchError(f"{shown(str(url))} breaks off in the middle of its gzip data")

@@ -5,12 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
 from typing import Protocol
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from protego import Protego
 
 from ingest.addresses import ForbiddenAddressError
 from ingest.errors import FetchError, StoppingError
+from ingest.urls import host_of, shown
 
 MAX_BYTES = 512 * 1024
 """RFC 9309 asks for at least 500 KiB; what stands beyond is not read."""
@@ -34,6 +35,9 @@ class Answer(Protocol):
     @property
     def body(self) -> bytes: ...
 
+    @property
+    def retry_after(self) -> float: ...
+
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
@@ -41,6 +45,8 @@ class _Rules:
     parsed: Protego | None = None
     """None: nothing may be fetched."""
     problem: str = ""
+    quiet_until: float = 0.0
+    """Until when the site asks to be left alone, where it said so."""
 
 
 class Robots:
@@ -66,19 +72,23 @@ class Robots:
         """The seconds that the site asks for between two requests. Raises `FetchError` where it forbids `url`."""
         rules = self._rules(url)
         if rules.parsed is None:
-            raise FetchError(f"{url} is not fetched, since its site's robots.txt cannot be: {rules.problem}")
+            raise FetchError(
+                f"{shown(url)} is not fetched, since its site's robots.txt cannot be: {rules.problem}",
+                retry_after=max(0.0, rules.quiet_until - self._monotonic()),
+            )
         if not rules.parsed.can_fetch(url, self._agent):
-            raise FetchError(f"{url} is forbidden by its site's robots.txt", fix="ask the site, or drop the source")
+            raise FetchError(
+                f"{shown(url)} is forbidden by its site's robots.txt", fix="ask the site, or drop the source"
+            )
         return min(rules.parsed.crawl_delay(self._agent) or 0.0, MAX_DELAY_SECONDS)
 
     def _rules(self, url: str) -> _Rules:
-        parts = urlsplit(url)
-        site = f"{parts.scheme}://{parts.netloc}".lower()
+        site = f"{urlsplit(url).scheme}://{host_of(url)}"
         with self._lock:
             known = self._sites.get(site)
             if known is not None and self._monotonic() < known.until:
                 return known
-        rules = self._ask(f"{site}/robots.txt")
+        rules = self._ask(urljoin(url, "/robots.txt"))
         with self._lock:
             self._sites.pop(site, None)  # so that they stand in the order in which they were asked
             if len(self._sites) >= MANY_SITES:
@@ -87,14 +97,17 @@ class Robots:
         return rules
 
     def _ask(self, url: str) -> _Rules:
-        now = self._monotonic()
         try:
             answer = self._get(url)
         except (ForbiddenAddressError, StoppingError):
             raise
         except FetchError as error:
-            return _Rules(now, problem=error.message)
+            now = self._monotonic()
+            return _Rules(now, problem=error.message, quiet_until=now + error.retry_after)
+        now = self._monotonic()
         if answer.status >= 500 or answer.status == 429:
-            return _Rules(now + FAILED_SECONDS, problem=f"status {answer.status}")
-        text = answer.body[:MAX_BYTES].decode("utf-8", "replace") if answer.status == 200 else ""
+            quiet_until = now + answer.retry_after
+            until = max(quiet_until, now + FAILED_SECONDS)
+            return _Rules(until, problem=f"status {answer.status}", quiet_until=quiet_until)
+        text = answer.body[:MAX_BYTES].decode("utf-8-sig", "replace") if answer.status == 200 else ""
         return _Rules(now + self._seconds, parsed=Protego.parse(text))

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from ingest.urls import shown
 from stream.records import SourceKind
 
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
@@ -17,7 +18,7 @@ UTC_AHEAD_HOURS = 14
 
 
 class _Source(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: str = Field(
         pattern=NAME,
@@ -35,7 +36,7 @@ class _Source(BaseModel):
     def _http_only(cls, url: str) -> str:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"{url!r} is no http or https address")
+            raise ValueError(f"{shown(url)!r} is no http or https address")
         return url
 
 
@@ -100,7 +101,7 @@ SourceSettings = Annotated[FeedSource | JsonApiSource, Field(discriminator="type
 class IngestSettings(BaseModel):
     """Sources, the polite fetcher's limits, and the memory for duplicates."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     sources: tuple[SourceSettings, ...] = Field((), description="What is crawled.")
 
@@ -135,7 +136,10 @@ class IngestSettings(BaseModel):
     )
 
     max_future_hours: float = Field(
-        UTC_AHEAD_HOURS, ge=0, description="A date further ahead is an error; a nearer one is taken as now."
+        UTC_AHEAD_HOURS,
+        ge=0,
+        le=24 * 366,
+        description="A date further ahead is an error; a nearer one is taken as now.",
     )
     max_text_bytes: int = Field(1_000_000, ge=1, description="A longer text is refused; see stream.max_text_bytes.")
     phone_regions: tuple[str, ...] = Field(

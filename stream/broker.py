@@ -53,7 +53,9 @@ class BrokerSettings(BaseModel):
     ca_file: str = Field("", description="PEM file of the authority that signed the brokers' certificates.")
     certificate_file: str = Field("", description="PEM file of the client's certificate, for mutual TLS.")
     key_file: str = Field("", description="PEM file of the client's key, for mutual TLS.")
-    request_timeout_seconds: float = Field(30.0, gt=0, description="How long one request to the broker may take.")
+    request_timeout_seconds: float = Field(
+        30.0, gt=0, le=3600, description="How long one request to the broker may take."
+    )
 
     def servers(self) -> list[str]:
         """The bootstrap servers, at least one. Raises `BrokerError` where none is configured."""

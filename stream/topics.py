@@ -19,8 +19,10 @@ class TopicSettings(BaseModel):
     prefix: str = Field("finsentry.", description="Stands before every topic's name.")
     partitions: int = Field(4, ge=1, le=1024, description="Partitions of documents, scored and windows.")
     replication_factor: int = Field(1, ge=1, le=9, description="Copies of each partition; 3 in production.")
-    documents_days: float = Field(7, gt=0, description="How long documents and scored documents are kept.")
-    windows_days: float = Field(30, gt=0, description="How long buckets are kept after they were last written.")
+    documents_days: float = Field(7, gt=0, le=36_500, description="How long documents and scored documents are kept.")
+    windows_days: float = Field(
+        30, gt=0, le=36_500, description="How long buckets are kept after they were last written."
+    )
     max_document_bytes: int = Field(
         12_000_000, ge=100_000, description="Largest record the broker takes: a poisoned one must reach dead-letters."
     )

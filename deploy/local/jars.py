@@ -39,18 +39,18 @@ def ensure_jars(cache: Path | None = None) -> Path:
     """
     cache = cache or default_cache()
     folder = jars_folder(cache)
-    if _holds_kafka(folder):
+    if holds_kafka(folder):
         return folder
     maven = find_maven()
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache, prefix=".unfinished-") as unfinished:
         _copy(maven, Path(unfinished) / "jars")
-        if not _holds_kafka(folder):  # jars were lost from it
+        if not holds_kafka(folder):  # jars were lost from it
             shutil.rmtree(folder, ignore_errors=True)
         try:
             (Path(unfinished) / "jars").rename(folder)
         except OSError:
-            if not _holds_kafka(folder):  # else another process was quicker
+            if not holds_kafka(folder):  # else another process was quicker
                 raise
     for old in cache.iterdir():
         if old != folder and not old.name.startswith("."):
@@ -58,7 +58,8 @@ def ensure_jars(cache: Path | None = None) -> Path:
     return folder
 
 
-def _holds_kafka(folder: Path) -> bool:
+def holds_kafka(folder: Path) -> bool:
+    """Whether the folder is more than the rest of a copy that was broken off or cleared away."""
     return any(folder.glob("kafka*.jar"))
 
 

@@ -181,7 +181,9 @@ class LocalRun:
 
     def _environment(self, broker: BrokerSettings) -> dict[str, str]:
         """What the roles are told beyond the settings that they read themselves."""
-        environment = {} if self._settings.kafka.bootstrap_servers else to_environment("kafka", broker)
+        configured = self._settings.kafka
+        # Compared with the settings, which may say how to sign in to a Kafka of their own: this one asks for nothing.
+        environment = {} if configured.bootstrap_servers else to_environment("kafka", broker, known=configured)
         if self._options.simulate:
             environment |= to_environment("ingest", simulation_settings(HOST, self._ports["simulation"]))
             if self._settings.alerts == AlertSettings():
@@ -240,7 +242,7 @@ class LocalRun:
         self._say("finsentry", f"is up: {self.address}  (Ctrl-C stops everything)")
         seconds = self._options.seconds
         ends = None if seconds is None else time.monotonic() + seconds
-        told = False
+        report = None
         looked = 0.0
         while not self._stop.wait(LOOK_SECONDS):
             self._supervisor.tend()
@@ -251,13 +253,12 @@ class LocalRun:
                     self._progress(line)
                 elif ends is not None:
                     break
-                elif not told:
-                    told = True
-                    self._finish(replaying)
+                elif report is None:
+                    report = self._finish(replaying)
                     self._say("finsentry", f"stays up: {self.address}  (Ctrl-C stops everything)")
             if ends is not None and time.monotonic() >= ends:
                 break
-        return self._finish(replaying) if replaying is not None and not told else None
+        return self._finish(replaying) if replaying is not None and report is None else report
 
     def _finish(self, replaying: Replaying) -> Report:
         report = replaying.report()

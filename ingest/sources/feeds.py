@@ -18,9 +18,10 @@ from feedparser.encodings import convert_to_utf8
 from ingest.article import text_of_fragment, text_of_page
 from ingest.dates import UnknownZoneError, parse_date
 from ingest.entries import Entry, EntryRules, Item, Rejected, one_item
-from ingest.errors import FetchError, StoppingError
+from ingest.errors import FetchError, RowError, StoppingError
 from ingest.http import Fetcher, Page, Validators
 from ingest.settings import FeedSource, IngestSettings
+from ingest.urls import shown
 from stream.records import Document, SourceKind
 
 log = logging.getLogger(__name__)
@@ -66,7 +67,9 @@ class Feed:
             return
         parsed = parse_feed(page)
         if parsed.problem and not parsed.entries:
-            raise FetchError(f"{self._feed.url} is no feed: {parsed.problem}", fix="check the address in a browser")
+            raise FetchError(
+                f"{shown(self._feed.url)} is no feed: {parsed.problem}", fix="check the address in a browser"
+            )
         for number, found in enumerate(parsed.entries, start=1):
             yield one_item(self.name, f"entry {number}", partial(self._document, found, page.url, parsed.language))
         if parsed.problem:
@@ -83,19 +86,20 @@ class Feed:
         return document
 
     def _with_article(self, document: Document, entry: Entry) -> Document:
-        """The document with its page's text; as the feed has it where the page cannot be had."""
+        """The document with its page's text; as the feed has it where the page cannot be had, or is no document."""
         try:
             page = self._fetcher.fetch(document.url)
+            text = text_of_page(page.body, page.url) if _is_html(page) else ""
+            if text:
+                # The id stays the feed's: without a URL that identifies, it hangs on the text.
+                return msgspec.structs.replace(document, text=self._rules.document(replace(entry, text=text)).text)
         except StoppingError:
             raise
-        except FetchError as error:
+        except (FetchError, RowError) as error:
             log.warning("event=article_missing source=%s error=%r", self.name, error.message)
-            return document
-        text = text_of_page(page.body, page.url) if _is_html(page) else ""
-        if not text:
-            return document
-        # The id stays the feed's: without a URL that identifies, it hangs on the text.
-        return msgspec.structs.replace(document, text=self._rules.document(replace(entry, text=text)).text)
+        except Exception:  # a library's, over a page that the next read of the entry would meet again
+            log.exception("event=article_missing source=%s url=%r", self.name, shown(document.url))
+        return document
 
 
 def parse_feed(page: Page) -> ParsedFeed:

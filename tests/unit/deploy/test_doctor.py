@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from deploy.commands.doctor import doctor
 from deploy.doctor import Check, examine
+from deploy.local.jars import jars_folder
 from deploy.local.processes import free_ports
 from deploy.settings import Settings
 
@@ -55,6 +56,17 @@ def test_a_configured_broker_that_does_not_answer_is_broken(
     assert found["broker"].state == "broken"
     assert nobody in found["broker"].found
     assert "java" not in found  # nobody needs it then
+
+
+def test_an_empty_folder_of_jars_is_no_kafka(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("deploy.doctor.default_cache", lambda: tmp_path)
+    folder = jars_folder(tmp_path)
+    folder.mkdir()
+    assert checks(settings)["kafka jars"].state != "ok"
+    (folder / "kafka-server.jar").touch()
+    assert checks(settings)["kafka jars"].state == "ok"
 
 
 def test_a_taken_port_names_its_key(settings: Settings) -> None:

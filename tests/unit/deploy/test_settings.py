@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from deploy.errors import SettingsError
 from deploy.settings import Settings, known_keys, load_settings, to_environment, variable
 from ingest.settings import FeedSource, IngestSettings
+from stream.broker import BrokerSettings
 from stream.topics import TopicSettings
 
 SECRET = "a-token-that-nobody-may-read"
@@ -164,6 +165,26 @@ def test_a_section_travels_to_another_process_through_its_variables(monkeypatch:
         monkeypatch.setenv(name, value)
 
     assert load_settings().ingest == settings
+
+
+def test_what_another_process_reads_itself_is_put_back_to_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("finsentry.toml").write_text(
+        '[kafka]\nsecurity_protocol = "SASL_SSL"\nsasl_username = "jane"\nsasl_password = "word"\nca_file = "ca"\n'
+    )
+    embedded = BrokerSettings(bootstrap_servers="127.0.0.1:9092")
+
+    for name, value in to_environment("kafka", embedded, known=load_settings().kafka).items():
+        monkeypatch.setenv(name, value)
+
+    assert load_settings().kafka == embedded
+
+
+@pytest.mark.parametrize("value", ["inf", "nan", "1e300"])
+@pytest.mark.parametrize(
+    "key", ["topics.documents_days", "topics.windows_days", "kafka.request_timeout_seconds", "ingest.max_future_hours"]
+)
+def test_a_number_that_nothing_can_count_to_is_refused_by_name(key: str, value: str) -> None:
+    assert key in str(refused(f"{key} = {value}\n"))
 
 
 def test_every_key_is_described_and_can_be_a_variable() -> None:

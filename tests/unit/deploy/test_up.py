@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from collections.abc import Mapping
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from deploy.local.kafka import LOCK, EmbeddedKafka
 from deploy.local.lock import LockFile
 from deploy.local.plans import answers
 from deploy.local.processes import free_ports
+from deploy.local.replaying import Replaying
 from deploy.local.run import LocalRun, RunOptions
+from deploy.report import Report
 from deploy.settings import Settings
 from stream.broker import BrokerSettings
 
@@ -70,6 +73,42 @@ def test_a_replay_is_shown_in_the_longest_window_unless_another_was_chosen(
 ) -> None:
     run = made(tmp_path, console=console)
     assert run._environment(BrokerSettings()).get("FINSENTRY_CONSOLE__WINDOW") == window
+
+
+def test_an_embedded_kafka_is_not_signed_in_to(tmp_path: Path) -> None:
+    run = made(tmp_path, kafka=BrokerSettings(security_protocol="SASL_SSL", sasl_username="jane"))
+    told = run._environment(BrokerSettings(bootstrap_servers="127.0.0.1:9092"))
+    assert told["FINSENTRY_KAFKA__BOOTSTRAP_SERVERS"] == "127.0.0.1:9092"
+    assert told["FINSENTRY_KAFKA__SECURITY_PROTOCOL"] == "PLAINTEXT"
+    assert told["FINSENTRY_KAFKA__SASL_USERNAME"] == ""
+
+
+class Ended(Replaying):
+    """A replay of which two of three rows have been accounted for, and which asks for an end once it has said so."""
+
+    def __init__(self, run: LocalRun) -> None:
+        self._run = run
+        self._told = False
+
+    finished = True
+
+    def look(self, pids: Mapping[str, int]) -> str:
+        if self._told:
+            self._run._stop.set()
+        return f"{len(pids)} roles"
+
+    def report(self) -> Report:
+        self._told = True
+        return Report(3, 0, 3, 0, 2, 0, 0, 1.0, {}, {}, [])
+
+    result = None
+
+
+def test_a_replay_that_stays_up_still_says_what_is_missing(tmp_path: Path) -> None:
+    run = made(tmp_path)
+    report = run._look_after(Ended(run))
+    assert report is not None
+    assert report.gaps == ["3 published, but 2 counted, late, dead or duplicate"]
 
 
 def test_a_replay_leaves_the_folder_of_a_kafka_that_is_just_starting(

@@ -196,6 +196,31 @@ def test_a_source_that_hangs_holds_up_no_other() -> None:
         held.set()
 
 
+def test_a_source_that_hangs_does_not_keep_the_crawler_from_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    stop, held, hangs = Event(), Event(), Event()
+
+    def hang(_: int) -> Iterator[Item]:
+        stop.set()
+        held.wait(60.0)
+        hangs.set()
+        yield from ()
+
+    crawler = Crawler(
+        [Scheduled(FakeSource(name, hang), 1.0) for name in ("stuck", "waiting")],
+        publisher(InMemoryProducer()),
+        stop=stop,
+        workers=1,
+        max_backoff=1.0,
+        last_reads_seconds=0.1,
+    )
+    crawler.run()
+    try:
+        assert not hangs.is_set()
+        assert [record.message for record in caplog.records] == ["event=read_hangs source=stuck"]
+    finally:
+        held.set()
+
+
 def test_a_lost_broker_ends_the_crawler() -> None:
     producer = InMemoryProducer()
     producer.fail("Kafka lost it")

@@ -10,7 +10,8 @@ import pytest
 from ingest.entries import Rejected
 from ingest.errors import FetchError, StoppingError
 from ingest.http import Page
-from ingest.settings import FeedSource
+from ingest.settings import FeedSource, IngestSettings
+from ingest.sources import feeds
 from ingest.sources.feeds import Feed, parse_feed
 from stream.records import Document
 from tests.unit.ingest.documents import NOW
@@ -225,8 +226,9 @@ def test_no_file_is_opened_whatever_the_feed_says(tmp_path: Path) -> None:
     assert parse_feed(Page(URL, 200, b"https://wire.example/other")).entries == ()
 
 
-def article_web(article: httpx.Response | Exception) -> Web:
-    return Web({URL: answer(RSS), "https://wire.example/1?utm_source=rss": article})
+def article_web(article: httpx.Response | Exception, **settings: float) -> Web:
+    answers = {URL: answer(RSS), "https://wire.example/1?utm_source=rss": article}
+    return Web(answers, IngestSettings.model_validate({"host_delay_seconds": 0.0, **settings}))
 
 
 def test_an_article_gives_the_full_text() -> None:
@@ -249,6 +251,25 @@ def test_an_article_gives_the_full_text() -> None:
 )
 def test_the_summary_stands_in_for_an_article_that_cannot_be_had(article: httpx.Response | Exception) -> None:
     assert documents(feed(article_web(article), articles=True))[0].text == "Depositors queue. More soon."
+
+
+def test_the_summary_stands_in_for_an_article_that_is_too_long(caplog: pytest.LogCaptureFixture) -> None:
+    web = article_web(answer(PAGE, "text/html"), max_text_bytes=100)
+    assert documents(feed(web, articles=True))[0].text == "Depositors queue. More soon."
+    assert "event=article_missing source=wire error='the text has" in caplog.text
+
+
+def test_the_summary_stands_in_for_an_article_that_cannot_be_taken_apart(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_page: bytes, _url: str) -> str:
+        raise AttributeError("a library's own")
+
+    monkeypatch.setattr(feeds, "text_of_page", fail)
+    web = article_web(answer(PAGE, "text/html"))
+    assert documents(feed(web, articles=True))[0].text == "Depositors queue. More soon."
+    assert "event=article_missing source=wire url='https://wire.example/1?utm_source=***'" in caplog.text
+    assert "a library's own" in caplog.text
 
 
 def test_the_page_of_a_known_document_is_not_fetched_again() -> None:

@@ -2,7 +2,9 @@
 
 import gzip
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from threading import Event
 
 import httpx
 import pytest
@@ -194,6 +196,82 @@ def test_a_site_may_ask_for_more_distance() -> None:
     assert web.time.waits == [7.0]
 
 
+@pytest.mark.parametrize("delay", [31, 60])
+def test_the_distance_that_a_site_asks_for_is_waited_for(delay: int) -> None:
+    web = Web({URL: httpx.Response(200), ROBOTS: httpx.Response(200, text=f"User-agent: *\nCrawl-delay: {delay}")})
+    for _ in range(3):
+        web.fetcher.fetch(URL)
+    assert web.time.waits == [delay, delay]
+
+
+def test_the_distance_of_the_settings_is_waited_for() -> None:
+    web = Web({URL: httpx.Response(200)}, settings(host_delay_seconds=90.0))
+    web.fetcher.fetch(URL)
+    assert web.time.waits == [90.0]
+
+
+def test_robots_are_asked_again_at_the_distance_that_they_ask_for() -> None:
+    rules = httpx.Response(200, text="User-agent: *\nCrawl-delay: 60")
+    web = Web({URL: httpx.Response(200), ROBOTS: rules}, settings(robots_hours=1))
+    web.fetcher.fetch(URL)
+    web.time.now += 3590
+    web.fetcher.fetch(URL)
+    web.time.now += 11
+    web.fetcher.fetch(URL)
+    assert web.asked.count(ROBOTS) == 2
+
+
+def test_who_waits_for_a_turn_does_not_take_it_once_the_host_asks_for_quiet() -> None:
+    waiting, held = Event(), Event()
+
+    def busy(_: httpx.Request) -> httpx.Response:
+        waiting.wait(30.0)
+        return httpx.Response(429, headers={"Retry-After": "600"})
+
+    def meanwhile() -> None:
+        waiting.set()
+        held.wait(30.0)
+
+    other = "http://a.example/busy"
+    web = Web({URL: httpx.Response(200), other: busy}, settings(host_delay_seconds=5.0))
+    web.time.meanwhile = meanwhile
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(web.fetcher.fetch, other, robots=False)
+        asking.add_done_callback(lambda _: held.set())
+        while other not in web.asked:
+            waiting.wait(0.01)
+        with pytest.raises(FetchError, match="left alone for 600 s") as caught:
+            web.fetcher.fetch(URL, robots=False)
+    assert caught.value.retry_after == 600.0
+    assert URL not in web.asked
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_host_that_asks_for_quiet_at_robots_gets_it(status: int) -> None:
+    web = Web({URL: httpx.Response(200), ROBOTS: httpx.Response(status, headers={"Retry-After": "3000"})})
+    for passed in (0, 61, 2000):
+        web.time.now = 1000.0 + passed
+        with pytest.raises(FetchError, match=f"cannot be: status {status}") as caught:
+            web.fetcher.fetch(URL)
+        assert caught.value.retry_after == 3000.0 - passed
+    with pytest.raises(FetchError, match="left alone for 1000 s"):
+        web.fetcher.fetch(URL, robots=False)
+    assert web.asked == [ROBOTS]
+    web.answers[ROBOTS] = httpx.Response(404)
+    web.time.now = 4001.0
+    assert web.fetcher.fetch(URL).status == 200
+
+
+def test_robots_that_must_wait_say_for_how_long() -> None:
+    other = "http://a.example/other"
+    web = Web({URL: httpx.Response(200), other: httpx.Response(429, headers={"Retry-After": "600"})})
+    with pytest.raises(FetchError):
+        web.fetcher.fetch(other, robots=False)
+    with pytest.raises(FetchError, match=r"robots\.txt cannot be") as caught:
+        web.fetcher.fetch(URL)
+    assert caught.value.retry_after == 600.0
+
+
 def test_a_host_that_asks_for_quiet_gets_it() -> None:
     web = Web({URL: httpx.Response(429, headers={"Retry-After": "120"})})
     with pytest.raises(FetchError) as caught:
@@ -275,6 +353,53 @@ def test_a_server_that_comes_up_is_fetched_at_once() -> None:
         web.fetcher.fetch(URL)
     web.answers[ROBOTS] = httpx.Response(404)
     assert web.fetcher.fetch(URL).status == 200
+
+
+def test_robots_may_begin_with_a_byte_order_mark() -> None:
+    rules = b"\xef\xbb\xbfUser-agent: *\nDisallow: /"
+    web = Web({URL: httpx.Response(200), ROBOTS: httpx.Response(200, content=rules)})
+    with pytest.raises(FetchError, match=r"forbidden by its site's robots\.txt"):
+        web.fetcher.fetch(URL)
+
+
+def test_a_sign_in_is_sent_as_it_is_and_makes_no_other_host() -> None:
+    web = Web({}, settings(host_delay_seconds=2.0))
+    web.answers |= dict.fromkeys(("http://Jane:S3cret@a.example/page", URL), httpx.Response(200))
+    web.fetcher.fetch("http://Jane:S3cret@A.example/page")
+    web.fetcher.fetch(URL)
+    assert web.asked.count("http://Jane:S3cret@a.example/robots.txt") == 1
+    assert len(web.asked) == 3
+    assert web.requests[0].headers["authorization"] == web.requests[1].headers["authorization"]
+    assert web.time.waits == [2.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "robots"),
+    [
+        (httpx.Response(500), 404),
+        (httpx.Response(429, headers={"Retry-After": "600"}), 404),
+        (httpx.Response(302, headers={"location": "/page?apikey=s3cret"}), 404),
+        (httpx.ConnectError("refused"), 404),
+        (raw(b"x", content_length="1001"), 404),
+        (raw(b"no gzip data", content_encoding="gzip"), 404),
+        (raw(gzip.compress(b"x")[:-1], content_encoding="gzip"), 404),
+        (raw(b"x", content_encoding="br"), 404),
+        (httpx.Response(200), 500),
+        (httpx.Response(200), httpx.ConnectError("refused")),
+        (httpx.Response(200), httpx.Response(200, text="User-agent: *\nDisallow: /")),
+    ],
+)
+def test_no_error_shows_what_an_address_keeps_secret(
+    answer: httpx.Response | Exception, robots: int | httpx.Response | Exception
+) -> None:
+    address = "http://jane:s3cret@a.example/page"
+    rules = httpx.Response(robots) if isinstance(robots, int) else robots
+    answers = {address: answer, "http://jane:s3cret@a.example/robots.txt": rules}
+    web = Web(answers, settings(max_response_bytes=1000))
+    for _ in range(2):  # the second one, where the host was asked to be left alone, says that
+        with pytest.raises(FetchError, match=r"http://a\.example/page") as caught:
+            web.fetcher.fetch(f"{address}?apikey=s3cret")
+        assert "s3cret" not in str(caught.value)
 
 
 def test_an_api_may_be_exempt_from_robots() -> None:

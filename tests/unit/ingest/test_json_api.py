@@ -10,6 +10,7 @@ import pytest
 
 from ingest.entries import Rejected
 from ingest.errors import FetchError, InputError
+from ingest.privacy import mask
 from ingest.settings import JsonApiSource
 from ingest.sources.json_api import JsonApi, find
 from stream.records import Document
@@ -64,6 +65,31 @@ def test_posts_become_documents() -> None:
     assert document.published_at == datetime(2026, 3, 10, 11, tzinfo=UTC)
 
 
+MASTODON = (
+    '<p><span class="h-card" translate="no"><a href="https://social.example/@janedoe" class="u-url mention">'
+    "@<span>janedoe</span></a></span> Lender fails after a run on deposits<br>AT&amp;T shares fall</p>"
+)
+"""A status as the API gives it: the handle is in pieces."""
+
+
+def test_a_post_in_html_becomes_its_text_in_which_handles_are_found() -> None:
+    web = Web({URL: answer({"posts": [post(1) | {"text": MASTODON, "subject": "<b>Run</b> on a bank"}]})})
+    fields = {"text": "text", "title": "subject"}
+    (document,) = api(web, fields=fields, cursor_param="", next_cursor="").read()
+    assert isinstance(document, Document)
+    assert document.title == "Run on a bank"
+    assert document.text == "@janedoe Lender fails after a run on deposits AT&T shares fall"
+    assert "janedoe" not in mask(document.text)
+
+
+@pytest.mark.parametrize("text", ["Profit < 5", "Profit <5% and sales > 3", "<3 this bank", "A List<String> fails"])
+def test_angle_brackets_alone_make_no_html(text: str) -> None:
+    web = Web({URL: answer({"posts": [post(1) | {"text": text}]})})
+    (document,) = api(web, cursor_param="", next_cursor="").read()
+    assert isinstance(document, Document)
+    assert document.text == text
+
+
 def test_all_pages_are_read_and_the_next_read_goes_on() -> None:
     posts = Posts(5)
     source = api(Web({URL: posts}))
@@ -90,6 +116,18 @@ def test_a_cursor_that_stands_still_ends_the_read() -> None:
     web = Web({URL: answer({"posts": [post(1)], "next": "same"})})
     assert len(list(api(web).read())) == 2
     assert len(list(api(web, cursor_param="", next_cursor="").read())) == 1
+
+
+def test_an_empty_page_hides_nothing_that_stands_behind_it() -> None:
+    pages = {"": ([post(1)], "a"), "a": ([], "b"), "b": ([post(2)], "b")}
+
+    def page(request: httpx.Request) -> httpx.Response:
+        posts, following = pages[request.url.params.get("since", "")]
+        return answer({"posts": posts, "next": following})
+
+    source = api(Web({URL: page}))
+    found = [[item.url[-1] for item in source.read() if isinstance(item, Document)] for _ in range(2)]
+    assert found == [["1"], ["2"]]
 
 
 @pytest.mark.parametrize("status", [400, 404, 410])
@@ -173,6 +211,26 @@ def test_the_token_comes_from_a_file_and_stays_out_of_errors(tmp_path: Path) -> 
         list(api(web, token_file=token).read())
     assert web.requests[-1].headers["authorization"] == "Bearer s3cret"
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("body", [b"<html>", {"error": "x"}, None])
+def test_a_key_in_the_address_stays_out_of_errors(body: object) -> None:
+    address = f"{URL}?key=s3cret"
+    web = Web({URL: httpx.Response(500) if body is None else answer(body)})
+    with pytest.raises(FetchError) as caught:
+        list(api(web, url=address, params={"apikey": "s3cret"}).read())
+    assert "key=s3cret" in web.asked[-1]
+    assert "s3cret" not in str(caught.value)
+    assert URL in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["s3cret\nof two lines", "s3cr\u00e9t", ""])
+def test_what_cannot_be_a_token_is_refused_before_a_library_says_what_it_is(text: str, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=r"token_file .*token holds no token") as caught:
+        list(api(Web({URL: Posts(1)}), token_file=token).read())
+    assert "s3cr" not in str(caught.value)
 
 
 def test_a_missing_token_file_is_named(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ class Nothing:
 
     status: int = 404
     body: bytes = b""
+    retry_after: float = 0.0
 
 
 def test_of_many_sites_the_one_that_was_asked_longest_ago_is_forgotten() -> None:

@@ -49,6 +49,26 @@ def test_an_exception_is_a_host_with_a_port(pair: str) -> None:
         IngestSettings(private_exceptions=(pair,))
 
 
+@pytest.mark.parametrize("hours", [1e12, float("inf"), float("nan"), -1.0])
+def test_a_date_may_be_so_far_in_the_future_as_can_be_counted(hours: float) -> None:
+    with pytest.raises(ValidationError, match="max_future_hours"):
+        IngestSettings(max_future_hours=hours)
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_no_time_is_endless(value: float) -> None:
+    with pytest.raises(ValidationError, match="finite"):
+        IngestSettings(timeout_seconds=value)
+    with pytest.raises(ValidationError, match="finite"):
+        FeedSource(name="wire", url="https://a.example/rss", every_seconds=value)
+
+
+def test_a_refused_address_shows_no_secret_in_its_reason() -> None:
+    with pytest.raises(ValidationError) as caught:
+        FeedSource(name="wire", url="ftp://jane:s3cret@a.example/x?key=s3cret")
+    assert "s3cret" not in caught.value.errors()[0]["msg"]
+
+
 def test_an_unknown_key_is_refused() -> None:
     with pytest.raises(ValidationError, match="feeds"):
         IngestSettings.model_validate({"feeds": []})

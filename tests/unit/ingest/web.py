@@ -19,6 +19,8 @@ class FakeTime:
         self.now = 1000.0
         self.waits: list[float] = []
         self.stopping = False
+        self.meanwhile: Callable[[], object] = lambda: None
+        """What happens while somebody waits."""
 
     def monotonic(self) -> float:
         return self.now
@@ -27,6 +29,7 @@ class FakeTime:
         if seconds > 0:
             self.waits.append(seconds)
             self.now += seconds
+            self.meanwhile()
         return self.stopping
 
 
