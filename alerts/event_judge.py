@@ -50,6 +50,11 @@ class EventJudge(ABC):
         """Takes the alerts of another run."""
         self._past.extend(sorted(alerts, key=lambda alert: alert.started_at))
 
+    @property
+    def awaited(self) -> int | None:
+        """The minute at which the next alert of another run begins."""
+        return minute_of(self._past[0].started_at) if self._past else None
+
     def stands(self, decided: int | None) -> Alert | None:
         """The alert that stands, as it was last told, where this run has decided all moments up to `decided`.
 

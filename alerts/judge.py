@@ -134,6 +134,7 @@ class Judge:
             minutes = table.minutes(topic)
             for final in judge.spikes.finals:
                 schedule.add(final.due, topic)
+            self._await_told(schedule, topic, judged)
             for lane in judge.lanes.values():
                 due = lane.first_due(judged, minutes, watched=judge.watches(lane))
                 if due is not None:
@@ -148,6 +149,7 @@ class Judge:
             for final in [final for final in judge.spikes.finals if final.due <= t]:
                 yield from judge.spikes.finalise(final, table)
             evaluated = [lane for lane in judge.lanes.values() if lane.name in windows]
+            watched = {lane.name for lane in judge.lanes.values() if judge.watches(lane)}
             for lane in evaluated:
                 lane.evaluate(table, t, watched=judge.watches(lane))
                 self._note(lane, t)
@@ -157,10 +159,18 @@ class Judge:
                 judge.relive(table, t, evaluated)
             for final in judge.spikes.finals:
                 schedule.add(max(final.due, t + 1), topic)
-            for lane in evaluated:
+            self._await_told(schedule, topic, t)
+            taken_up = [lane for lane in judge.lanes.values() if judge.watches(lane) and lane.name not in watched]
+            for lane in {lane.name: lane for lane in (*evaluated, *taken_up)}.values():
                 due = lane.next_due(t, table.minutes(topic), watched=judge.watches(lane))
                 if due is not None:
                     schedule.add(due, topic, lane.name)
+
+    def _await_told(self, schedule: "_Schedule", topic: str, judged: int) -> None:
+        """What another run told is taken up at its start, whether or not a window is due then: it gets its end."""
+        if self._silent_until is None:
+            for start in self._topics[topic].awaited():
+                schedule.add(max(start, judged + 1), topic)
 
     def _note(self, lane: Lane, t: int) -> None:
         self.evaluations += 1

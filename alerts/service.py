@@ -224,7 +224,10 @@ class _Round:
         return None if self._is_new else watermark
 
     async def _tell(self, producer: AIOKafkaProducer, state: WindowsState, told: list[Alert]) -> None:
-        """Writes what is new, and returns when it is acknowledged. It counts only then: a new round tells it again."""
+        """Writes what is new, and returns when it is acknowledged. It counts only then: a new round tells it again.
+
+        One whose acknowledgement alone was lost is known to the new round, and not counted.
+        """
         news, begun = [], []
         for alert in told:
             known = state.alerts.get(alert.id)

@@ -44,6 +44,10 @@ class TopicJudge:
         """Whether a standing alert waits for the evaluations of this lane, whatever it holds."""
         return self.spikes.watches(lane) or self.drifts.watches(lane)
 
+    def awaited(self) -> list[int]:
+        """The minutes at which alerts of another run begin, of each judge the next one's."""
+        return [judge.awaited for judge in self.judges if judge.awaited is not None]
+
     def resume(self, alerts: Iterable[Alert]) -> None:
         """Takes the alerts of another run."""
         told = list(alerts)

@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import NoReturn, Protocol, TypeVar
 
@@ -33,23 +34,40 @@ T = TypeVar("T", bound=Closable)
 
 @contextmanager
 def closing_in_time(thing: T) -> Iterator[T]:
-    """Closes it at the end; after `CLOSE_SECONDS` it goes on, and leaves the rest to `end`."""
+    """Closes it at the end, and raises what `close` does; after `CLOSE_SECONDS` it leaves the rest to `end`."""
     try:
         yield thing
     finally:
-        ending = threading.Thread(target=thing.close, name="closing", daemon=True)
-        ending.start()
-        ending.join(CLOSE_SECONDS)
-        if ending.is_alive():
-            logger.error("what scores does not end, and is left as it is")
+        closed: Future[object] = Future()
+        threading.Thread(target=_close, args=(thing, closed), name="closing", daemon=True).start()
+        try:
+            closed.result(CLOSE_SECONDS)
+        except TimeoutError:
+            if closed.done():  # its own
+                raise
+            logger.error("%s does not end, and is left as it is", type(thing).__name__)
+
+
+def _close(thing: Closable, closed: "Future[object]") -> None:
+    try:
+        closed.set_result(thing.close())
+    except BaseException as error:
+        closed.set_exception(error)
 
 
 def end(code: int) -> NoReturn:
     """Ends the process with this exit code, by force where a thread has not ended after `END_SECONDS`."""
-    force = threading.Timer(END_SECONDS, os._exit, [code])
+    force = threading.Timer(END_SECONDS, _end_by_force, [code])
     force.daemon = True
     force.start()
     sys.exit(code)
+
+
+def _end_by_force(code: int) -> None:
+    left = ", ".join(sorted(thread.name for thread in threading.enumerate() if not thread.daemon))
+    sys.stderr.write(f"finsentry: ended by force, as threads do not end: {left}\n")
+    sys.stderr.flush()
+    os._exit(code)
 
 
 @contextmanager

@@ -25,8 +25,11 @@ from stream.writing import Entry, append, open_producer
 
 logger = logging.getLogger(__name__)
 
-RESTORE_SECONDS = 600.0
-"""A million buckets take some 20: nothing is fetched of the others meanwhile."""
+LONGEST_RESTORE_SECONDS = 720.0
+"""A million buckets take some 20 s. Nothing is fetched meanwhile, and the group must not take the worker for dead."""
+
+BEAT_RECORDS = 10_000
+"""So many are restored in less than a second."""
 
 CAUGHT_UP_SECONDS = 1.0
 """How often the ends of `documents` are asked for: whoever waits for an idle partition waits far longer."""
@@ -39,7 +42,7 @@ class AggregationService(HotLoop):
 
     async def round(self) -> None:
         """Opens clients and counts until something fails or the service stops."""
-        consumer = self.open_consumer("aggregation", longest_work=RESTORE_SECONDS)
+        consumer = self.open_consumer("aggregation", longest_work=LONGEST_RESTORE_SECONDS)
         producer = open_producer(self.broker, client_id="finsentry-aggregation")
         counting = _Counting(self, consumer, producer)
         async with AsyncExitStack() as clients:
@@ -159,6 +162,7 @@ class _Counting:
         begin, self._begin = self._begin, set()
         counters = {place.partition: self._service.counter(place.partition) for place in begin}
         windows = [TopicPartition(self._service.topics.windows.name, partition) for partition in counters]
+        read = 0
         async for record in read_to_end(self._service.broker, windows):
             try:
                 entry = decode_window(record.key, record.value)
@@ -166,6 +170,8 @@ class _Counting:
                 raise strange(record, error) from error
             if entry is not None:
                 counters[record.partition].restore(entry)
+            if (read := read + 1) % BEAT_RECORDS == 0:
+                self._service.alive()
         oldest = await self._consumer.beginning_offsets(list(begin))
         ends = await self._consumer.end_offsets(list(begin))
         if epoch != self._epoch:

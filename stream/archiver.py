@@ -135,7 +135,8 @@ class Archiver:
     def _take(self) -> None:
         for place, records in self._consumer.poll(POLL_MS).items():
             if records[0].offset < self._read[place.partition]:
-                # A consumer whose place is gone begins at the oldest record without a word.
+                # A consumer whose place is gone begins at the oldest record without a word. What waits no log has now.
+                self._put_away()
                 raise self._made_anew(place.partition, self._read[place.partition], f"goes on at {records[0].offset}")
             pending = self._pending.setdefault(place.partition, [])
             for record in records:

@@ -57,6 +57,8 @@ class Classifying:
         self._patience_seconds = settings.model_patience_seconds
         self._now = now
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="scoring")
+        self._busy_until = 0.0
+        """By when the thread must be done with what it was given, though nobody may wait for it any more."""
 
     async def score(self, scorer: Scorer, received: list[Received]) -> Batch:
         """Scores in the thread; waits out a sick model. Raises `ModelSickError` once patience is over.
@@ -65,10 +67,11 @@ class Classifying:
         """
         loop = asyncio.get_running_loop()
         began = monotonic()
-        seconds = answer_seconds(len(received))
         while True:
+            now = monotonic()
+            self._busy_until = max(now, self._busy_until) + answer_seconds(len(received))
             try:
-                async with asyncio.timeout(seconds):
+                async with asyncio.timeout(seconds := self._busy_until - now):
                     batch = await loop.run_in_executor(self._thread, self._score, loop, scorer, received)
             except TimeoutError:
                 raise ModelHangsError(
@@ -76,12 +79,14 @@ class Classifying:
                     fix="the worker ends, as nothing else frees its thread: start it again; see the accelerator's log",
                 ) from None
             except ModelSickError as error:
+                self._busy_until = 0.0
                 metrics.STAGE_ERRORS.labels(STAGE, type(error).__name__).inc()
                 if monotonic() - began >= self._patience_seconds:
                     raise ModelSickError(error.message, fix=SICK) from error
                 logger.warning("waiting for the classifier stage=%s error=%s", STAGE, error.message)
                 await asyncio.sleep(RETRY_SECONDS)
             else:
+                self._busy_until = 0.0
                 for part in batch.parts.values():
                     metrics.SCORING_SECONDS.labels(part.model).observe(part.seconds)
                 metrics.BATCH_DOCUMENTS.observe(len(received))

@@ -168,9 +168,10 @@ class ControlService(Service):
             await consumer.seek_to_beginning(place)
             end = (await consumer.end_offsets([place]))[place]
             table, standstill = ControlTable(), Standstill()
-            while (position := await consumer.position(place)) < end:
+            while (position := await _position(consumer, place)) < end:
                 self._require_motion(standstill, place, position, end)
                 await self._take(consumer, table)
+                metrics.HEARTBEAT.labels(STAGE).set_to_current_time()
             self._table = table
             self._read.set()
             self._changed.set()
@@ -178,7 +179,7 @@ class ControlService(Service):
             clients.push_async_callback(self._say_goodbye, producer)
             while True:
                 await self._take(consumer, table)
-                position = await consumer.position(place)
+                position = await _position(consumer, place)
                 end = max(end, await self._tell(producer, position))
                 self._require_motion(standstill, place, position, end)
                 metrics.HEARTBEAT.labels(STAGE).set_to_current_time()
@@ -356,6 +357,12 @@ class _Standing:
     """What this worker cannot run, since the promotion in `progress` was first seen."""
     again: bool = False
     """The bundle was taken back: the next of those that it may run is to be tried."""
+
+
+async def _position(consumer: AIOKafkaConsumer, place: TopicPartition) -> int:
+    """Raises `TimeoutError` where the consumer does not learn where to begin, for which it would wait for ever."""
+    async with asyncio.timeout(STALLED_SECONDS):
+        return int(await consumer.position(place))
 
 
 async def _for_ever(work: Callable[[], Awaitable[None]]) -> None:

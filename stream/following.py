@@ -108,7 +108,7 @@ class Follower:
         starts = await asyncio.wait_for(self.consumer.beginning_offsets(self._places), PROBE_TIMEOUT_SECONDS)
         whole = sum(goal.values()) - sum(starts.values())
         # Compaction leaves holes: the position, not the last record, tells when the end is reached.
-        while left := sum([max(0, goal[place] - await self.consumer.position(place)) for place in self._places]):
+        while left := sum(max(0, goal[place] - at) for place, at in (await self._positions()).items()):
             yield max(0.0, 1 - left / whole), await self.read()
         logger.info("loaded role=%s records=%d", self._role, whole)
 
@@ -147,7 +147,7 @@ class Follower:
         if monotonic() - self._probed_at < PROBE_SECONDS:
             return
         ends = await self._ends()
-        positions = {place: await self.consumer.position(place) for place in self._places}
+        positions = await self._positions()
         for place, position in positions.items():
             if ends[place] < position:
                 raise BrokerError(f"topic {place.topic} was made anew")
@@ -156,6 +156,11 @@ class Follower:
         self._probed_at = monotonic()
         if self._standstill.look(positions, behind=positions != ends, now=self._probed_at) > STALLED_SECONDS:
             raise silent(self._broker, fix="fresh clients are tried; see the broker's log")
+
+    async def _positions(self) -> dict[TopicPartition, int]:
+        """Raises `TimeoutError` where the consumer does not learn where to begin, for which it would wait for ever."""
+        async with asyncio.timeout(STALLED_SECONDS):
+            return {place: await self.consumer.position(place) for place in self._places}
 
     async def _ends(self) -> dict[TopicPartition, int]:
         ends: dict[TopicPartition, int] = await asyncio.wait_for(

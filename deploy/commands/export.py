@@ -35,7 +35,7 @@ class Pairs(click.ParamType):
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of the bundle.")
 @click.option("--precision", type=click.Choice(["int8", "fp32", "fp16"]), help="Default: int8 where there is --data.")
 @click.option("--allow-loss", is_flag=True,
-              help="Export though it loses more than 0.5 points of macro-F1, or nothing held out tells.")  # fmt: skip
+              help="Export though it loses more than 0.5 points of macro-F1 or, of a run, nothing tells.")  # fmt: skip
 @click.option("--hub", help="In place of a run: a classifier with one head, by its name on the hub or its folder.")
 @click.option("--revision", help="Of the hub's model: a branch, tag or commit.")
 @click.option("--head", type=click.Choice(["sentiment", "topic"]), default="sentiment", show_default=True,

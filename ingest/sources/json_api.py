@@ -21,7 +21,8 @@ from stream.records import Document, SourceKind
 CURSOR_REFUSED = (400, 404, 410)
 """What an API answers with where it no longer knows a cursor: cursors expire, and none is worth a source."""
 
-_TAG = re.compile(r"</?([a-z][a-z0-9]*)\b[^<>]*>", re.IGNORECASE)
+_ATTRIBUTE = r"""\s+[\w:-]+\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'<>=]+)"""
+_TAG = re.compile(rf"</?([a-z][a-z0-9]*)(?:{_ATTRIBUTE})*\s*/?>", re.IGNORECASE)
 
 
 class JsonApi:

@@ -5,6 +5,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from model.bundle import DataFingerprint
@@ -65,7 +66,8 @@ def load_splits(recipe: Recipe, root: Path) -> Splits:
     unseen = without_leaks(pool, evaluation)
     kept, disputed = without_repeats(unseen)
     _require_two_classes_a_head(kept)
-    repeats = Counter(e.source for e in unseen) - Counter(e.source for e in [*kept, *disputed])
+    stands = Counter(e.source for e in [*kept, *chain.from_iterable(disputed)])
+    repeats = Counter(e.source for e in unseen) - stands
     calibration = [e for e in kept if share_of(e.key, "calibration") < recipe.training.calibration]
     repeat = {source.name: source.repeat for source in recipe.sources}
     train = [
@@ -90,7 +92,7 @@ def load_splits(recipe: Recipe, root: Path) -> Splits:
         fingerprints,
         leaks,
         repeats=dict(repeats),
-        disputed=dict(Counter(example.source for example in disputed)),
+        disputed=dict(Counter(alike[0].source for alike in disputed)),
         rows=digest_of(train, calibration),
     )
     require_no_leaks(splits)
@@ -115,8 +117,8 @@ def without_leaks(pool: Iterable[Example], evaluation: dict[str, list[Example]])
     return [example for example in pool if example.key not in held_out]
 
 
-def without_repeats(pool: Iterable[Example]) -> tuple[list[Example], list[Example]]:
-    """One example of each text and head, with the label of most of its rows; and one of each whose rows are at odds.
+def without_repeats(pool: Iterable[Example]) -> tuple[list[Example], list[list[Example]]]:
+    """One example of each text and head, with the label of most of its rows; and all of each whose rows are at odds.
 
     Where no label has more rows than every other, the text teaches nothing but the noise of its labels.
     """
@@ -127,7 +129,7 @@ def without_repeats(pool: Iterable[Example]) -> tuple[list[Example], list[Exampl
     for alike in rows.values():
         (label, most), *others = Counter(example.label for example in alike).most_common(2)
         if others and others[0][1] == most:
-            disputed.append(alike[0])
+            disputed.append(alike)
         else:
             kept.append(next(example for example in alike if example.label == label))
     return kept, disputed

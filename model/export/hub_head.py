@@ -95,7 +95,7 @@ def label_order(theirs: Mapping[int, str], head: Head, labels: Mapping[str, str]
     found: dict[str, int] = {}
     free = indices.keys() - {name.casefold() for name in labels}
     same = [ours for ours in LABELS[head] if not labels or (ours not in labels.values() and ours.casefold() in free)]
-    for name, ours in {**dict(zip(same, same, strict=True)), **labels}.items():
+    for name, ours in {**{ours: ours for ours in same}, **labels}.items():
         if ours not in LABELS[head]:
             raise InputError(
                 f"--labels: {ours!r} is not a {head}", fix=f"Ours are {', '.join(map(repr, LABELS[head]))}."

@@ -48,7 +48,7 @@ SESSION_SECONDS = 6.0
 """`stream.session_timeout_seconds`: how long the group waits for a member that is silent."""
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(2400)
 def test_workers_that_are_killed_leave_and_join(
     kafka: BrokerSettings, topics: Topics, start_worker: StartWorker, scale: Scale, tmp_path: Path
 ) -> None:

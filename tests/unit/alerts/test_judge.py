@@ -295,6 +295,18 @@ def test_an_alert_of_a_moment_at_which_there_are_few_stories_now_may_end_at_once
     assert set(last_states([*told, *later])) == {"resolved"}
 
 
+@pytest.mark.parametrize("step", [5, 790])
+def test_what_another_run_told_ends_though_no_window_is_due_and_whatever_the_steps(step: int) -> None:
+    """Its topic has no bucket of that time any more."""
+    told, before = judged(long_crisis(), 780), even(0, 600, 2, CALM)
+    start = minute_of(told[0].started_at) - EPOCH
+    judge, table = resumed(told, start - 5), table_of(before)
+    later = [alert for t in range(start, 1600, step) for alert in judge.advance(table, moment_of(EPOCH + t))]
+    assert judge.standing() == []
+    assert set(last_states([*told, *later])) == {"resolved"}
+    assert [minute_of(alert.ended_at) - EPOCH for alert in later if alert.ended_at] == [270, 755]
+
+
 def test_one_event_that_two_services_told_at_two_moments_ends_twice() -> None:
     """Documents came to one service a moment later than to the other; then one restarts and the other is gone."""
     sooner = judged(crisis(), 285)

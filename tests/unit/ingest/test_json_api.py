@@ -82,7 +82,17 @@ def test_a_post_in_html_becomes_its_text_in_which_handles_are_found() -> None:
     assert "janedoe" not in mask(document.text)
 
 
-@pytest.mark.parametrize("text", ["Profit < 5", "Profit <5% and sales > 3", "<3 this bank", "A List<String> fails"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Profit < 5",
+        "Profit <5% and sales > 3",
+        "<3 this bank",
+        "A List<String> fails",
+        "if a <b and c> d",
+        "Jane <i@bank.example>",
+    ],
+)
 def test_angle_brackets_alone_make_no_html(text: str) -> None:
     web = Web({URL: answer({"posts": [post(1) | {"text": text}]})})
     (document,) = api(web, cursor_param="", next_cursor="").read()

@@ -56,7 +56,7 @@ def record(offset: int) -> SimpleNamespace:
 
 def archive(folder: Path, consumer: Consumer, monkeypatch: pytest.MonkeyPatch) -> int:
     monkeypatch.setattr(kafka, "KafkaConsumer", lambda **_: consumer)
-    with Archiver(BrokerSettings(bootstrap_servers="127.0.0.1:9"), TOPICS, folder, rows=10) as archiver:
+    with Archiver(BrokerSettings(bootstrap_servers="127.0.0.1:9"), TOPICS, folder, rows=1000) as archiver:
         return archiver.run(follow=False, every_seconds=60, stopped=lambda: False).documents
 
 

@@ -22,6 +22,7 @@ class LongLog:
     def __init__(self, *_: Any, **__: Any) -> None:
         self.document_ends: dict[int, int] = {}
         self.beats: list[float] = []
+        self.loaded = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         return self
@@ -37,7 +38,9 @@ class LongLog:
         self.beats.append(beat())
 
     async def read(self) -> list[Read]:
-        raise asyncio.CancelledError
+        self.loaded.set()
+        await asyncio.Event().wait()
+        raise AssertionError
 
 
 def beat() -> float:
@@ -54,9 +57,12 @@ def test_the_start_and_a_long_past_that_is_being_read_are_progress(monkeypatch: 
     async def run() -> None:
         board = new_board(new_state())
         reading = Feed(BrokerSettings(), Topics(TopicSettings()), board, new_state, lambda _control: None)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(0.2):
-                await reading.run()
+        running = asyncio.ensure_future(reading.run())
+        async with asyncio.timeout(10):
+            await log.loaded.wait()
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
 
     asyncio.run(run())
     assert len(log.beats) >= 4

@@ -139,7 +139,7 @@ def test_leaks_that_the_recipe_drops_stand_in_the_run_which_can_be_exported(
     ]
     assert kept["leaks"][0]["file"] == str(leaking / "moods.csv")
     assert kept["leaks"][0]["first"].startswith("row 2 (line 3), ")
-    assert done["repeats"] == kept["repeats"] == {"moods": 2}
+    assert done["repeats"] == kept["repeats"] == {"moods": 1}
     assert done["disputed"] == kept["disputed"] == {"moods": 1}
     assert "leaks" not in kept["recipe"]
     out = ["--data", str(leaking), "--out", str(tmp_path / "bundle"), "--precision", "fp32"]
