@@ -124,3 +124,25 @@ def test_the_group_waits_for_longer_than_a_classifier_may_take(monkeypatch: pyte
         asyncio.run(service.round())
     assert one.longest_seconds(2000) == 2000 * classifying.HANGS_SECONDS_A_DOCUMENT + settings.model_patience_seconds
     assert given["max_poll_interval_ms"] > 1000 * one.longest_seconds(2000)
+
+
+def test_a_batch_is_given_its_own_time_after_one_that_nobody_waits_for_any_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else a small one behind a large one that a failed round left behind would be called hung."""
+    monkeypatch.setattr(classifying, "HANGS_SECONDS", 1.0)
+    monkeypatch.setattr(classifying, "HANGS_SECONDS_A_DOCUMENT", 0.0)
+
+    async def run() -> None:
+        slow = Slow()
+        one = Classifying(LiveModel(loaded(slow)), StreamSettings())
+        left_behind = asyncio.ensure_future(one.score(scorer(), batch("a")))
+        await asyncio.to_thread(slow.asked.wait, 10)
+        left_behind.cancel()
+        after = asyncio.ensure_future(one.score(scorer(), batch("b")))
+        await asyncio.sleep(1.2)
+        slow.may.set()
+        assert len((await after).scored) == 1
+        one.end()
+
+    asyncio.run(run())
