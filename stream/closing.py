@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from time import monotonic
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
@@ -19,8 +20,32 @@ UNSENT_SECONDS = 3.0
 LEAVE_SECONDS = 5.0
 """How long a broker may take to hear that a member leaves."""
 
+AGAIN_SECONDS = 20.0
+"""Longer than all of a round's clients take to close."""
+
 ABANDON_SECONDS = 1.0
 """How long what was cancelled may take to end."""
+
+
+@contextmanager
+def cancellation_kept() -> Iterator[None]:
+    """Raises `CancelledError` where the task was told to end within the block and the block went on.
+
+    aiokafka 0.14 suppresses cancellations while it waits for tasks of its own to end, whomever they are meant for: a
+    worker that was told to stop at such a moment went on, and never ended.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
+    yield
+    if task is not None and task.cancelling() > before:
+        raise asyncio.CancelledError
+
+
+async def end_task(task: "asyncio.Future[Any]") -> None:
+    """Returns when the task has ended, which is told so once more where it takes `AGAIN_SECONDS`: see above."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=AGAIN_SECONDS)
 
 
 async def stop_producer(producer: AIOKafkaProducer) -> None:
@@ -31,7 +56,8 @@ async def stop_producer(producer: AIOKafkaProducer) -> None:
     """
     try:
         async with asyncio.timeout(UNSENT_SECONDS):
-            await producer.stop()
+            with cancellation_kept():
+                await producer.stop()
     except TimeoutError:
         logger.warning("the broker is away, unsent records are given up")
     except Exception as error:
@@ -44,7 +70,8 @@ async def stop_producer(producer: AIOKafkaProducer) -> None:
 async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
     """Stops the consumer and closes its connections."""
     try:
-        await consumer.stop()
+        with cancellation_kept():
+            await consumer.stop()
     except asyncio.CancelledError:
         # aiokafka 0.14 lets the cancellation of its own fetch tasks out when the broker is away, and then leaves its
         # client open. Only where this task was told to end is the cancellation meant for it.

@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError
 
 from stream import metrics
 from stream.broker import STALLED_SECONDS, BrokerSettings, silent
-from stream.closing import stop_consumer
+from stream.closing import end_task, stop_consumer
 from stream.control import ControlTable
 from stream.errors import BrokerError, SchemaError
 from stream.records import Alert, WindowRecord, require_known
@@ -187,8 +187,7 @@ async def keep_following(
         try:
             await asyncio.wait({task})
         finally:
-            task.cancel()
-            await asyncio.wait({task})
+            await end_task(task)
         if task.cancelled():
             continue
         error = task.exception()

@@ -17,6 +17,7 @@ from mode import Service
 
 from stream import metrics
 from stream.broker import STALLED_SECONDS, BrokerSettings, silent
+from stream.closing import end_task
 from stream.errors import (
     BrokerError,
     FinSentryError,
@@ -209,8 +210,7 @@ class HotLoop(Service):
             await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopped.cancel()
-            task.cancel()
-            await asyncio.wait({task})
+            await end_task(task)
         if not task.cancelled():
             task.result()
         elif not self.should_stop:

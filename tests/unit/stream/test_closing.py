@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from stream import closing
-from stream.closing import leave_group, stop_producer
+from stream.closing import end_task, leave_group, stop_consumer, stop_producer
 from stream.errors import StuckMemberError
 
 
@@ -109,3 +109,54 @@ def test_one_that_goes_on_sending_heartbeats_ends_the_worker(monkeypatch: pytest
 
     with pytest.raises(StuckMemberError, match="would keep its partitions: 1 of its tasks do not end"):
         asyncio.run(run())
+
+
+class Suppressing:
+    """As aiokafka's: while it waits for its tasks to end, a cancellation of whoever waits for it is lost."""
+
+    def __init__(self) -> None:
+        self.stopping = asyncio.Event()
+        self._client = self
+
+    async def stop(self) -> None:
+        self.stopping.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    async def close(self) -> None: ...
+
+
+@pytest.mark.parametrize("stop", [stop_consumer, stop_producer])
+def test_who_is_told_to_end_while_a_client_stops_ends(stop: Any) -> None:
+    async def run() -> bool:
+        client = Suppressing()
+
+        async def goes_on() -> None:
+            await stop(client)
+            await asyncio.Event().wait()
+
+        task = asyncio.ensure_future(goes_on())
+        await client.stopping.wait()
+        task.cancel()
+        await asyncio.wait({task}, timeout=2)
+        return task.cancelled()
+
+    assert asyncio.run(run())
+
+
+def test_a_task_to_which_a_cancellation_was_lost_is_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(closing, "AGAIN_SECONDS", 0.01)
+
+    async def deaf_once() -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    async def run() -> bool:
+        task = asyncio.ensure_future(deaf_once())
+        await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            await end_task(task)
+        return task.cancelled()
+
+    assert asyncio.run(run())
