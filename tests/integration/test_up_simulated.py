@@ -40,7 +40,7 @@ def test_a_made_up_crisis_raises_one_alert_in_its_topic_and_resolves(alone: Fins
         alerts: list[dict[str, Any]] = get(page + "api/state")["firing"]
         return alerts
 
-    wait_until(lambda: bool(firing()), seconds=180, what="the crisis raised an alert")
+    wait_until(lambda: bool(firing()), seconds=300, what="the crisis raised an alert")
     (alert,) = firing()
     assert alert["topic"] == "Financials"
     assert alert["headlines"]
