@@ -160,9 +160,11 @@ class Judge:
             for final in judge.spikes.finals:
                 schedule.add(max(final.due, t + 1), topic)
             self._await_told(schedule, topic, t)
-            taken_up = [lane for lane in judge.lanes.values() if judge.watches(lane) and lane.name not in watched]
-            for lane in {lane.name: lane for lane in (*evaluated, *taken_up)}.values():
-                due = lane.next_due(t, table.minutes(topic), watched=judge.watches(lane))
+            for lane in judge.lanes.values():
+                watches = judge.watches(lane)
+                if lane.name not in windows and (lane.name in watched or not watches):
+                    continue  # it is due already, or for nobody
+                due = lane.next_due(t, table.minutes(topic), watched=watches)
                 if due is not None:
                     schedule.add(due, topic, lane.name)
 

@@ -170,7 +170,7 @@ def unreachable(settings: BrokerSettings, cause: BaseException) -> BrokerError:
     )
 
 
-def silent(settings: BrokerSettings, *, fix: str) -> BrokerError:
+def silent(settings: BrokerSettings, *, fix: str = "fresh clients are tried; see the broker's log") -> BrokerError:
     """The error for a broker that has given nothing for `STALLED_SECONDS` while there is something to give."""
     return BrokerError(f"Kafka at {settings.bootstrap_servers} has given nothing for {STALLED_SECONDS:.0f} s", fix=fix)
 

@@ -196,7 +196,7 @@ class ControlService(Service):
 
     def _require_motion(self, standstill: Standstill, place: TopicPartition, position: int, end: int) -> None:
         if standstill.look({place: position}, behind=position < end, now=monotonic()) > STALLED_SECONDS:
-            raise silent(self._broker, fix="fresh clients are tried; see the broker's log")
+            raise silent(self._broker)
 
     async def _tell(self, producer: AIOKafkaProducer, position: int) -> int:
         """Writes the report where it is due; returns the offset behind it, or 0.

@@ -155,7 +155,7 @@ class Follower:
                 metrics.LAG.labels(self._role, str(place.partition)).set(ends[place] - position)
         self._probed_at = monotonic()
         if self._standstill.look(positions, behind=positions != ends, now=self._probed_at) > STALLED_SECONDS:
-            raise silent(self._broker, fix="fresh clients are tried; see the broker's log")
+            raise silent(self._broker)
 
     async def _positions(self) -> dict[TopicPartition, int]:
         """Raises `TimeoutError` where the consumer does not learn where to begin, for which it would wait for ever."""

@@ -157,7 +157,7 @@ class HotLoop(Service):
                     if not _holds(consumer, place)
                 }
                 if stands_for > STALLED_SECONDS:
-                    raise silent(self.broker, fix="fresh clients are tried; see the broker's log")
+                    raise silent(self.broker)
                 for place, seconds in passed_over.items():
                     if seconds > TURN_SECONDS:
                         raise BrokerError(
