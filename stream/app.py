@@ -127,22 +127,23 @@ async def _serve(
     classifying.watch, classifying.judged = control.observe, control.judged
     for signum in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+    # Faust makes folders for tables as it starts, and there are no tables: a worker that is killed leaves nothing.
     with tempfile.TemporaryDirectory(prefix="finsentry-") as folder:
         app = build_app(broker, topics, folder)
         await app.start()
-        await app.add_runtime_dependency(aggregation)
-        await app.add_runtime_dependency(control)
-        await _first(stop, control.caught_up, seconds=CONTROL_SECONDS)
-        if not control.caught_up.is_set() and not stop.is_set():
-            logger.error("control is not read yet, scoring with the bundle of the settings meanwhile")
-        await app.add_runtime_dependency(scoring)
-        announce = asyncio.ensure_future(_announce([scoring, aggregation], server))
-        await stop.wait()
-        announce.cancel()
-        # Side by side: where the broker is away, each waits for it as long as it may.
-        await asyncio.gather(*(service.stop() for service in (scoring, control, aggregation)))
-        classifying.end()  # after the rounds that ask it
-        await app.stop()
+    await app.add_runtime_dependency(aggregation)
+    await app.add_runtime_dependency(control)
+    await _first(stop, control.caught_up, seconds=CONTROL_SECONDS)
+    if not control.caught_up.is_set() and not stop.is_set():
+        logger.error("control is not read yet, scoring with the bundle of the settings meanwhile")
+    await app.add_runtime_dependency(scoring)
+    announce = asyncio.ensure_future(_announce([scoring, aggregation], server))
+    await stop.wait()
+    announce.cancel()
+    # Side by side: where the broker is away, each waits for it as long as it may.
+    await asyncio.gather(*(service.stop() for service in (scoring, control, aggregation)))
+    classifying.end()  # after the rounds that ask it
+    await app.stop()
     return outcome
 
 

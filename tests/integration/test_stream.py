@@ -29,8 +29,15 @@ from tests.integration.streaming import (
 
 @pytest.mark.timeout(240)
 def test_workers_killed_at_random_leave_the_windows_of_an_offline_count(
-    kafka: BrokerSettings, topics: Topics, start_worker: StartWorker
+    kafka: BrokerSettings,
+    topics: Topics,
+    start_worker: StartWorker,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
     random = Random(11)
     total = 12_000
     slow = slow_for(12.0, total, workers=2)
@@ -55,6 +62,7 @@ def test_workers_killed_at_random_leave_the_windows_of_an_offline_count(
         (record.partition, msgspec.json.decode(record.value)["origin"]) for record in read_topic(kafka, topics.scored)
     }
     assert len(kept) == total
+    assert not list(scratch.iterdir()), "a worker in a crash loop must not fill the disk with its leavings"
 
 
 def test_a_worker_stops_cleanly_and_the_next_one_goes_on_without_repeating(
