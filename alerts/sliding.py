@@ -7,10 +7,10 @@ its minutes.
 from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass
-from heapq import nsmallest
+from itertools import chain
 
 from stream.records import Evidence
-from stream.windows import NOTHING, Counts, WindowTable
+from stream.windows import NOTHING, Counts, WindowTable, most_negative
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,7 @@ class Sliding:
     def evidence(self, table: WindowTable, t: int) -> tuple[Evidence, ...]:
         """The most negative headlines of the window that `at` was last asked for."""
         recent = table.evidence(self._topic, t, t - self.settled(t), self._evidence)
-        found = {item.title: item for part in self._parts for item in part.evidence}
-        found.update((item.title, item) for item in recent)
-        return tuple(
-            nsmallest(self._evidence, found.values(), key=lambda item: (-item.negative, item.published_at, item.id))
-        )
+        return most_negative(chain(recent, *(part.evidence for part in self._parts)), self._evidence)
 
     def settled(self, t: int) -> int:
         """The minute from which on the window at `t` is read from the table; the table must keep these minutes."""

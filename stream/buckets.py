@@ -77,8 +77,12 @@ class OpenBucket:
         negative = document.probabilities[0]
         if len(self._evidence) >= self._limit and (not self._limit or -negative >= self._evidence[-1][0]):
             return
-        if any(item.title == document.title for _, _, item in self._evidence):
-            return
+        for entry in self._evidence:
+            if entry[2].title == document.title:
+                if entry[0] <= -negative:
+                    return
+                self._evidence.remove(entry)
+                break
         assert document.published_at is not None
         item = Evidence(
             id=document.id,

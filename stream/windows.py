@@ -1,7 +1,7 @@
 """Windows: sums of buckets over minutes and partitions. Pure arithmetic on whole numbers, so no order matters."""
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from heapq import nsmallest
 from typing import NamedTuple
@@ -144,6 +144,23 @@ class _TopicTable:
         del self.minutes[:old]
 
 
+def most_negative(items: Iterable[Evidence], limit: int) -> tuple[Evidence, ...]:
+    """The `limit` most negative headlines, most negative first; of those with one title the most negative stands.
+
+    It may be asked of parts and then of what it chose from each: the answer is the same as for all at once.
+    """
+    best: dict[str, Evidence] = {}
+    for item in items:
+        if item.title not in best or _rank(item) < _rank(best[item.title]):
+            best[item.title] = item
+    return tuple(nsmallest(limit, best.values(), key=_rank))
+
+
+def _rank(item: Evidence) -> tuple[float, datetime, str]:
+    # Ties are decided by what the headlines say, never by the order in which they were read.
+    return -item.negative, item.published_at, item.id
+
+
 class WindowTable:
     """All buckets of all topics and partitions that were put in and not yet dropped.
 
@@ -177,12 +194,11 @@ class WindowTable:
         return [self.window(topic, end - step * back, step) for back in range(steps - 1, -1, -1)]
 
     def evidence(self, topic: str, end: int, length: int, limit: int) -> tuple[Evidence, ...]:
-        """The most negative headlines of a window, most negative first; a title stands once."""
+        """The most negative headlines of a window, as `most_negative` chooses them."""
         table = self._topics.get(topic)
         if table is None:
             return ()
-        found = {item.title: item for b in table.between(end - length, end) for item in reversed(b.evidence)}
-        return tuple(nsmallest(limit, found.values(), key=lambda item: (-item.negative, item.published_at, item.id)))
+        return most_negative((item for b in table.between(end - length, end) for item in b.evidence), limit)
 
     def buckets(self) -> Iterator[Bucket]:
         """Every bucket, by topic, minute and partition."""

@@ -128,7 +128,7 @@ def test_evidence_is_the_most_negative_headlines_of_stories_each_once() -> None:
         counter.count(offset, document)
     (bucket,) = counter.changed()
     assert (bucket.negative, bucket.negative_stories) == (6, 5)
-    assert [(item.title, item.negative) for item in bucket.evidence] == [("b", 0.9), ("c", 0.7)]
+    assert [(item.title, item.negative) for item in bucket.evidence] == [("b", 0.95), ("c", 0.7)]
 
 
 def test_restoring_forgets_what_a_later_checkpoint_closed() -> None:

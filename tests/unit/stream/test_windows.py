@@ -1,10 +1,11 @@
 from collections import Counter
+from itertools import chain
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.records import Bucket, Evidence
-from stream.windows import NOTHING, Counts, WindowTable, minute_of, moment_of
+from stream.windows import NOTHING, Counts, WindowTable, minute_of, moment_of, most_negative
 
 DAY = 24 * 60
 BASE = 20_000 * DAY  # midnight of some day
@@ -92,10 +93,20 @@ def test_series_are_neighbouring_windows_oldest_first() -> None:
     assert [counts.documents for counts in table.series("Macro", BASE + 7, 2, 3)] == [1 + 2, 3 + 4, 5 + 6]
 
 
-def test_evidence_is_the_most_negative_first_and_each_title_once() -> None:
-    def item(title: str, negative: float) -> Evidence:
-        return Evidence(id=title, title=title, negative=negative, published_at=moment_of(BASE))
+def item(title: str, negative: float) -> Evidence:
+    return Evidence(id=f"{title}{negative}", title=title, negative=negative, published_at=moment_of(BASE))
 
+
+@given(
+    st.lists(st.lists(st.builds(item, st.sampled_from("abcde"), st.sampled_from([0.5, 0.7, 0.9])), max_size=6)),
+    st.integers(0, 4),
+)
+def test_evidence_of_parts_is_that_of_the_whole(parts: list[list[Evidence]], limit: int) -> None:
+    chosen = [most_negative(part, limit) for part in parts]
+    assert most_negative(chain(*chosen), limit) == most_negative(chain(*parts), limit)
+
+
+def test_evidence_is_the_most_negative_first_and_each_title_once() -> None:
     table = table_of(
         [
             Bucket(topic="Macro", minute=moment_of(BASE), partition=0, applied=0, evidence=(item("a", 0.7),)),
@@ -108,5 +119,6 @@ def test_evidence_is_the_most_negative_first_and_each_title_once() -> None:
             ),
         ]
     )
+    assert [entry.negative for entry in table.evidence("Macro", BASE + 2, 2, 5)] == [0.9, 0.7]
     assert [entry.title for entry in table.evidence("Macro", BASE + 2, 2, 5)] == ["b", "a"]
     assert [entry.title for entry in table.evidence("Macro", BASE + 2, 1, 1)] == ["b"]
