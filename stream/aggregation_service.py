@@ -12,13 +12,13 @@ from secrets import token_hex
 from time import monotonic, time
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 
 from stream import metrics
 from stream.aggregation import PartitionCounter
 from stream.closing import leave_group, stop_producer
 from stream.errors import SchemaError
-from stream.hot_loop import LOST, Assignment, HotLoop, require_end, side_by_side
+from stream.hot_loop import LOST, HotLoop, require_end, side_by_side
 from stream.records import encode, read_scored, strange, window_key
 from stream.windows_log import decode_window, read_to_end
 from stream.writing import Entry, append, open_producer
@@ -49,7 +49,7 @@ class AggregationService(HotLoop):
             clients.push_async_callback(stop_producer, producer)
             await producer.start()
             clients.push_async_callback(leave_group, consumer)
-            consumer.subscribe([self.topics.scored.name], listener=Assignment(counting.revoked, counting.assigned))
+            consumer.subscribe([self.topics.scored.name], listener=counting)
             await consumer.start()
             await side_by_side(counting.run(), self.watch_lag(consumer, counting.done, waits=lambda: True))
 
@@ -100,7 +100,7 @@ class _Partition:
         metrics.WATERMARK.labels(str(self.counter.partition)).set(self.counter.watermark.timestamp())
 
 
-class _Counting:
+class _Counting(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is untyped
     """One round: the partitions held, and the loop over them."""
 
     def __init__(self, service: AggregationService, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer) -> None:
@@ -120,7 +120,7 @@ class _Counting:
 
     # ---- the group's listener
 
-    async def revoked(self, _partitions: set[TopicPartition]) -> None:
+    async def on_partitions_revoked(self, _partitions: set[TopicPartition]) -> None:
         """Drops them as they are: the next owner counts on from the last checkpoint, and arrives at the same."""
         self._epoch += 1
         for partition in self._partitions.values():
@@ -129,7 +129,7 @@ class _Counting:
         self.done.clear()
         self._begin.clear()
 
-    async def assigned(self, partitions: set[TopicPartition]) -> None:
+    async def on_partitions_assigned(self, partitions: set[TopicPartition]) -> None:
         # Restoring may take longer than the group waits for this callback, so the loop does it.
         self._consumer.pause(*partitions)
         self._begin = set(partitions)
@@ -198,7 +198,7 @@ class _Counting:
                 counter.position,
                 oldest,
             )
-            metrics.STAGE_ERRORS.labels(self._service.stage, "Expired").inc()
+            metrics.EXPIRED.labels(self._service.stage).inc(oldest - counter.position)
             counter.expire(oldest)
         self._consumer.seek(place, counter.position)
         self._consumer.resume(place)

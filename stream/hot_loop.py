@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
 
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, RebalanceInProgressError, UnknownMemberIdError
 from mode import Service
 
@@ -205,7 +205,7 @@ class HotLoop(Service):
 
     async def _until_stopped(self, work: Callable[[], Awaitable[None]]) -> None:
         task = asyncio.ensure_future(work())
-        stopped = asyncio.ensure_future(self._stopped.wait())
+        stopped = asyncio.ensure_future(self.wait_until_stopped())
         try:
             await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -247,24 +247,6 @@ class HotLoop(Service):
             max_poll_interval_ms=int(1000 * (longest_work + SPARE_SECONDS)),
             fetch_max_wait_ms=FETCH_MAX_WAIT_MS,
         )
-
-
-class Assignment(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is untyped
-    """Partitions as the group gives and takes them; hands each change to the loop, which acts between two batches."""
-
-    def __init__(
-        self,
-        revoked: Callable[[set[TopicPartition]], Awaitable[None]],
-        assigned: Callable[[set[TopicPartition]], Awaitable[None]],
-    ) -> None:
-        self._revoked = revoked
-        self._assigned = assigned
-
-    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        await self._revoked(set(revoked))
-
-    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        await self._assigned(set(assigned))
 
 
 async def side_by_side(*loops: Coroutine[None, None, None]) -> None:

@@ -50,7 +50,12 @@ LATENCY_SECONDS = BulkHistogram(
 )
 WATERMARK = Gauge("finsentry_watermark_timestamp_seconds", "Highest event time of a partition.", ["partition"])
 OPEN_BUCKETS = Gauge("finsentry_open_buckets", "Buckets that may still change.")
-STAGE_ERRORS = Counter("finsentry_stage_errors", "Errors that a stage recovered from.", ["stage", "error"])
+EXPIRED = Counter(
+    "finsentry_documents_expired",
+    "Offsets whose records expired before the stage came to them: those documents are lost.",
+    ["stage"],
+)
+STAGE_ERRORS = Counter("finsentry_stage_errors", "Errors that ended a round of a stage, by class.", ["stage", "error"])
 RESTORE_SECONDS = Gauge("finsentry_restore_seconds", "How long the last restore of partitions took.")
 MODEL_INFO = Gauge(
     "finsentry_model_info",

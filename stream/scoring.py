@@ -288,10 +288,6 @@ class Scorer:
                 results.append(_placed(received, scored, None, outcome.route.bundle))
         return results
 
-    def watermark(self, partition: int) -> datetime:
-        """The highest event time among the partition's documents scored so far."""
-        return self._watermarks.get(partition, NEVER)
-
     def _dead(
         self,
         received: Received,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from model.language import CANDIDATES, EAST_ASIAN, UNKNOWN
@@ -23,7 +23,7 @@ from stream.broker import BrokerSettings
 from stream.classifying import Classifying
 from stream.closing import leave_group, stop_producer
 from stream.dead_letters import PoisonGuard
-from stream.hot_loop import LOST, Assignment, HotLoop, Outcome, log_lost, require_end, side_by_side
+from stream.hot_loop import LOST, HotLoop, Outcome, log_lost, require_end, side_by_side
 from stream.records import ScoredDocument, encode
 from stream.scoring import Received, Scored, Scorer
 from stream.settings import StreamSettings
@@ -51,9 +51,8 @@ REBALANCE_SESSIONS = 10
 class _Result:
     epoch: int
     batches: int
-    """How many of those that were fetched it is of."""
+    """How many `Fetched` it settles."""
     scored: list[Scored]
-    watermarks: dict[int, datetime]
 
 
 class ScoringService(HotLoop):
@@ -88,7 +87,7 @@ class ScoringService(HotLoop):
             clients.push_async_callback(stop_producer, producer)
             await producer.start()
             clients.push_async_callback(leave_group, consumer)
-            consumer.subscribe([self.topics.documents.name], listener=Assignment(pipeline.revoked, pipeline.assigned))
+            consumer.subscribe([self.topics.documents.name], listener=pipeline)
             await consumer.start()
             await side_by_side(
                 pipeline.fetch(),
@@ -110,7 +109,7 @@ class ScoringService(HotLoop):
         )
 
 
-class _Pipeline:
+class _Pipeline(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is untyped
     """One round's three tasks and what they share."""
 
     def __init__(
@@ -144,7 +143,7 @@ class _Pipeline:
 
     # ---- the group's listener
 
-    async def revoked(self, partitions: set[TopicPartition]) -> None:
+    async def on_partitions_revoked(self, partitions: set[TopicPartition]) -> None:
         """Lets what is in flight end, for a third of the session, so that the next owner need not score it again."""
         self._open.clear()
         try:
@@ -161,7 +160,7 @@ class _Pipeline:
             self._next.clear()
             self._to_commit.clear()
 
-    async def assigned(self, partitions: set[TopicPartition]) -> None:
+    async def on_partitions_assigned(self, partitions: set[TopicPartition]) -> None:
         # Paused before anything of them can be fetched: a `getmany` that began before the rebalance must not take their
         # records, which would be dropped with its epoch and never come again.
         self._consumer.pause(*partitions)
@@ -216,9 +215,7 @@ class _Pipeline:
                     self._scorer.restore(partition, watermark)
             received = [record for batch in batches for record in batch.received]
             scored = (await self._service.classifying.score(self._scorer, received)).scored if received else []
-            partitions = {item.partition for item in scored}
-            watermarks = {partition: self._scorer.watermark(partition) for partition in partitions}
-            await self._results.put(_Result(epoch, len(taken), scored, watermarks))
+            await self._results.put(_Result(epoch, len(taken), scored))
 
     async def write(self) -> None:
         while True:
@@ -228,7 +225,7 @@ class _Pipeline:
             valid = [result for result in results if result.epoch == self._epoch]
             if scored := [item for result in valid for item in result.scored]:
                 self._observe(scored)  # only those that will be written: others are scored once more
-                await self._append(scored, {p: w for result in valid for p, w in result.watermarks.items()})
+                await self._append(scored)
             self._in_flight -= sum(result.batches for result in results)
             if not self._in_flight:
                 self._idle.set()
@@ -257,7 +254,7 @@ class _Pipeline:
             self._guard.dead(f"{item.dead_letter.error}: {item.dead_letter.message}")
         self._guard.sound(sound)
 
-    async def _append(self, scored: Sequence[Scored], watermarks: dict[int, datetime]) -> None:
+    async def _append(self, scored: Sequence[Scored]) -> None:
         topics = self._service.topics
         # Dead letters first: a marker in `scored` must never stand for a letter that is nowhere.
         letters = [item.dead_letter for item in scored if item.dead_letter]
@@ -274,10 +271,9 @@ class _Pipeline:
             for partition, items in parts.items():
                 tasks.create_task(append(self._producer, topics.scored.name, partition, _entries(items)))
         for partition, items in parts.items():
-            place = TopicPartition(topics.documents.name, partition)
-            watermark = watermarks[partition].isoformat()
-            self.done[place] = items[-1].offset + 1
-            self._to_commit[place] = (self.done[place], watermark)
+            place, last = TopicPartition(topics.documents.name, partition), items[-1]
+            self.done[place] = last.offset + 1
+            self._to_commit[place] = (self.done[place], last.document.watermark.isoformat())
         for letter in letters:
             metrics.DEAD_LETTERS.labels(letter.stage, letter.error).inc()
         _count([item.document for item in scored if not item.document.dead])
@@ -320,7 +316,7 @@ class _Pipeline:
         logger.error(
             "documents expired before they were scored partition=%d from=%d to=%d", place.partition, begin, oldest
         )
-        metrics.STAGE_ERRORS.labels(self._service.stage, "Expired").inc()
+        metrics.EXPIRED.labels(self._service.stage).inc(oldest - begin)
 
     async def _restore(self, partitions: Iterable[int]) -> dict[int, tuple[int, datetime | None]]:
         """Where each goes on, and the watermark that stands beside that offset."""

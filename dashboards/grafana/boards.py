@@ -143,7 +143,7 @@ def _pipeline() -> list[Panel]:
             unit="ops",
         ).span(12),
         lines(
-            "Time from publishing to the window",
+            "Time from append to the window",
             "From a document's append until the bucket that counts it is acknowledged.",
             *(_quantile(q, "finsentry_document_to_window_seconds") for q in (0.5, 0.95, 0.99)),
             unit="s",
@@ -155,11 +155,12 @@ def _pipeline() -> list[Panel]:
         ).span(8),
         lines(
             "Set aside",
-            "Dead letters by stage and error, documents too late for their window, and repeats passed over, a minute.",
+            "Dead letters by stage and error, documents too late for their window or expired unread, and repeats, a minute.",
             Query(
                 f"60 * sum by (stage, error) (rate(finsentry_dead_letters_total[{RATE}]))", "dead {{stage}} {{error}}"
             ),
             Query(f"60 * sum(rate(finsentry_documents_late_total[{RATE}]))", "late"),
+            Query(f"60 * sum(rate(finsentry_documents_expired_total[{RATE}]))", "lost to retention"),
             Query(f"60 * sum(rate(finsentry_scored_repeats_total[{RATE}]))", "repeated"),
         ).span(8),
         lines(

@@ -22,6 +22,7 @@ MAY_BE_EMPTY = {
     "max by (topic, severity) (finsentry_alert_active)": "no alert has to stand in the first minute",
     "finsentry_dead_letters_total": "nothing that the made-up web publishes is unreadable",
     "finsentry_stage_errors_total": "nothing fails",
+    "finsentry_documents_expired_total": "nothing is as old as the retention",
     "finsentry_rows_rejected_total": "every entry of the made-up web can become a document",
     "finsentry_input_drift_index": "fewer than a thousand texts may have been scored",
     "finsentry_documents_fallback_total": "with one bundle nothing asks for a language",

@@ -109,7 +109,7 @@ class Scoring:
                 self._logs.committed = (self.position, self._watermark)
         elif batch := self._logs.documents[self.position : self.position + BATCH]:
             self.outbox = [item.document for item in self._scorer.score(batch, START, self._answer)]
-            self._watermark = self._scorer.watermark(0)
+            self._watermark = self.outbox[-1].watermark
             self.position += len(batch)
 
 

@@ -86,7 +86,7 @@ async def begun(consumer: Consumer, admin: Admin | None = None) -> tuple[_Pipeli
     """A pipeline that was given the partition and is fetching from a consumer that answers."""
     pipeline = pipeline_over(consumer, admin or Admin())
     consumer.answer.set()
-    await pipeline.assigned({PLACE})
+    await pipeline.on_partitions_assigned({PLACE})
     return pipeline, asyncio.ensure_future(pipeline.fetch())
 
 
@@ -107,12 +107,12 @@ def test_what_is_acknowledged_while_partitions_leave_is_committed(monkeypatch: p
         monkeypatch.setattr(consumer, "commit", commit, raising=False)
         monkeypatch.setattr(pipeline, "_append", append)
         monkeypatch.setattr(pipeline, "_observe", lambda _scored: None)
-        await pipeline.assigned({PLACE})
+        await pipeline.on_partitions_assigned({PLACE})
         pipeline._in_flight = 2
         pipeline._idle.clear()
-        tasks = [asyncio.ensure_future(work) for work in (pipeline.revoked({PLACE}), pipeline.write())]
+        tasks = [asyncio.ensure_future(work) for work in (pipeline.on_partitions_revoked({PLACE}), pipeline.write())]
         await asyncio.sleep(0)
-        await pipeline._results.put(_Result(pipeline._epoch, 1, [SimpleNamespace()], {}))  # type: ignore[list-item]
+        await pipeline._results.put(_Result(pipeline._epoch, 1, [SimpleNamespace()]))  # type: ignore[list-item]
         await asyncio.sleep(0.1)
         for task in tasks:
             task.cancel()
@@ -125,11 +125,11 @@ def test_a_read_that_spans_a_rebalance_takes_nothing_that_is_then_dropped() -> N
     async def run() -> list[int]:
         consumer = Consumer(records=3)
         pipeline = pipeline_over(consumer, Admin())
-        await pipeline.assigned(set())
+        await pipeline.on_partitions_assigned(set())
         fetching = asyncio.ensure_future(pipeline.fetch())
         await consumer.asked.wait()
-        await pipeline.revoked(set())
-        await pipeline.assigned({PLACE})
+        await pipeline.on_partitions_revoked(set())
+        await pipeline.on_partitions_assigned({PLACE})
         consumer.answer.set()
         offsets: list[int] = []
         while len(offsets) < 3:
@@ -247,7 +247,7 @@ def test_partitions_that_leave_while_a_gap_is_asked_about_are_not_looked_for() -
     pipeline._next = {PLACE: 0, other: 0}
 
     async def leave(places: list[TopicPartition]) -> dict[TopicPartition, int]:
-        await pipeline.revoked(set())
+        await pipeline.on_partitions_revoked(set())
         return dict.fromkeys(places, 0)
 
     consumer.beginning_offsets = leave  # type: ignore[method-assign]
@@ -264,8 +264,8 @@ def test_what_is_dropped_with_its_epoch_does_not_count_as_poison() -> None:
         seen: list[bool] = []
         pipeline._guard = SimpleNamespace(observe=lambda dead, _cause: seen.append(dead))  # type: ignore[assignment]
         pipeline._in_flight = 1
-        await pipeline._results.put(_Result(pipeline._epoch, 1, [dead], {}))  # type: ignore[list-item]
-        await pipeline.revoked(set())
+        await pipeline._results.put(_Result(pipeline._epoch, 1, [dead]))  # type: ignore[list-item]
+        await pipeline.on_partitions_revoked(set())
         writing = asyncio.ensure_future(pipeline.write())
         async with asyncio.timeout(5):
             await pipeline._idle.wait()
