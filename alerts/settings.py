@@ -44,19 +44,19 @@ class BaselineSettings(BaseModel):
         # Usual shares of 20 topics spread like a beta of this strength: at a mean of 0.2 a standard deviation of 0.13.
         8,
         gt=0,
-        description="How many stories the share of all topics is worth beside a topic's own past.",
+        description="Weight, in stories, of the share over all topics beside the topic's own past.",
     )
     season_cells: int = Field(
         3, ge=1, description="The same hour of the week, or else of the day, counts once it was seen so many times."
     )
     season_stories: float = Field(
-        100, gt=0, description="How many stories the topic's whole past is worth beside the same hour."
+        100, gt=0, description="Weight, in stories, of the topic's whole past beside the same hour."
     )
     prior_dispersion: float = Field(
         0.02,
         gt=0,
         lt=1,
-        description="Correlation beyond chance between stories of one window, while few windows have been seen.",
+        description="Correlation between the stories of one window that is assumed while few windows were seen.",
     )
     prior_dispersion_windows: float = Field(
         10, gt=0, description="How many past windows of many stories that prior correlation is worth."
@@ -79,12 +79,14 @@ class DriftSettings(BaseModel):
         ge=1,
         description="A topic is judged once its past holds so many windows.",
     )
-    slack: float = Field(0.5, gt=0, description="Standard deviations that a window may lie high without adding up.")
+    slack: float = Field(
+        0.5, gt=0, description="CUSUM allowance k: standard deviations that a window may lie high without adding up."
+    )
     limit: float = Field(
         # Siegmund's approximation: one false alarm of a topic in 19,000 observations at slack 0.5.
         8.0,
         gt=0,
-        description="The sum of standard deviations at which drift is an alert; half of it ends the alert.",
+        description="CUSUM threshold h, in standard deviations: drift is an alert from it on, and ends at half of it.",
     )
     cap: float = Field(
         3.0, gt=0, description="One window adds at most this much: a burst is the spike judge's, not drift."
@@ -93,8 +95,8 @@ class DriftSettings(BaseModel):
 
 
 DEFAULT_WINDOWS = {
-    # About four times as long from one to the next: whatever a topic's volume, one of them holds some tens of stories
-    # soon after an event began.
+    # Each three to seven times as long as the one before: whatever a topic's volume, one of them holds some tens of
+    # stories soon after an event began.
     "5m": WindowSettings(minutes=5, step_minutes=1, min_stories=20),
     "15m": WindowSettings(minutes=15, step_minutes=1, min_stories=20),
     "1h": WindowSettings(minutes=60, step_minutes=5, min_stories=15),
@@ -113,7 +115,7 @@ class AlertSettings(BaseModel):
     lift: float = Field(1.5, gt=1, description="How far above usual the lower bound must lie; see `detector.raised`.")
     critical_lift: float = Field(2.5, gt=1, description="How far above usual for a critical alert.")
     resolve_lift: float = Field(
-        1.0, ge=1, description="An alert holds while the lower bound lies above usual by this: the lower bar."
+        1.0, ge=1, description="An alert holds while the lower bound lies above usual by this; 1.0: above usual itself."
     )
     least_usual_share: float = Field(
         0.1, ge=0, lt=1, description="A topic that is usually less negative is held to the bars of one at this share."
@@ -122,7 +124,7 @@ class AlertSettings(BaseModel):
     false_alerts_per_topic_year: float = Field(
         0.3,
         gt=0,
-        description="How often chance alone may pass the test of a window: alpha is this times its length in years.",
+        description="Of chance alone: a window's alpha is this times its length in years, within 1e-5 and 0.01.",
     )
     fire_after: int = Field(2, ge=1, description="Evaluations of a window in a row that must fire to begin an alert.")
     resolve_after: int = Field(3, ge=1, description="Evaluations in a row below the lower bar that end an alert.")

@@ -32,5 +32,5 @@ class StreamSettings(BaseModel):
         120.0, ge=0, description="The worker stops when its classifier fails on every text for this long."
     )
     restarts: int = Field(
-        8, ge=0, description="A hot loop that fails so often in a row without making progress stops the worker."
+        8, ge=0, description="So many failures of a hot loop in a row are tried again; the next stops the worker."
     )

@@ -5,7 +5,7 @@ prints a Markdown table of macro-F1 on the held-out sets, which are the same for
 others' as differences to it. With several seeds they are means, beside the standard deviation over seeds. A difference
 within about twice that says nothing.
 
-`--teacher RUN` makes runs part of the whole recipe, as in `finsentry train`. It takes a training for each line and
+`--teacher RUN RUN` makes runs part of the whole recipe, as in `finsentry train`. It takes a training for each line and
 seed: `--epochs`, `--rows` and `--held-out` bound it, `--only` picks.
 """
 

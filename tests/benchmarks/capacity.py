@@ -23,9 +23,9 @@ class Rates:
     """int8 on the CPU: 562 texts/s on 2 cores, `tests.benchmarks.stream --only pipeline`."""
     gpu_texts: float = 10_000.0
     """Texts a second of one GPU. Not measured: an assumption."""
-    stream: float = 33.5e-6
+    stream: float = 33.8e-6
     """Scoring and counting in a worker without the classifier, `tests.benchmarks.stream --only stubbed`."""
-    broker: float = 6.1e-6
+    broker: float = 5.3e-6
     """All that the broker does for it, `tests.benchmarks.stream --only stubbed`."""
     document_bytes: float = 740.0
     """In `documents`; texts of 330 characters."""
@@ -100,8 +100,8 @@ def need(documents: float, rates: Rates = Rates(), on: Deployment = Deployment()
     partitions = workers * PARTITIONS_A_WORKER
     records = windows_records(documents, partitions, on)
     written = documents * (rates.document_bytes + rates.scored_bytes) + records * rates.bucket_bytes
-    # Once to the worker, `scored` to counting, `windows` to the judge, the console and the exporter of the alerts.
-    read = documents * (rates.document_bytes + rates.scored_bytes) + 3 * records * rates.bucket_bytes
+    # `documents` to scoring and to the crawlers' memory, `scored` to counting, `windows` to the judge and the console.
+    read = documents * (2 * rates.document_bytes + rates.scored_bytes) + 2 * records * rates.bucket_bytes
     # Compaction keeps the last value of each bucket.
     buckets_a_day = on.topics * 1440 * partitions
     disk = (
