@@ -1,4 +1,4 @@
-# `make up` and `make test` work on a fresh Debian with Python 3.11, Java 17 and Maven; on Ubuntu install Chrome first.
+# `make up` and `make test` work on a fresh Debian with Python 3.11 to 3.13, Java 17 and Maven; on Ubuntu install Chrome first.
 
 BIN := .venv/bin
 JOBS ?= $(shell nproc)

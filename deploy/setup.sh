@@ -18,7 +18,7 @@ install_packages() { # PACKAGE...
     DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends "$@" </dev/null >/dev/null
 }
 
-# The newest Python that the project is tested with; PYTHON names another.
+# The first of the Pythons that the project is made for; PYTHON names another.
 find_python() {
     for python in ${PYTHON:-python3.11 python3.12 python3.13 python3}; do
         if "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then

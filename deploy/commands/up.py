@@ -52,6 +52,9 @@ def up(
     Kafka (unless a broker is configured), Prometheus and Alertmanager (where they are installed), workers, alerts,
     the console, and what they feed on: the configured sources, an archive, or a made-up web. With --for a replay
     ends as soon as every row is accounted for. Exit code 1 where one is not.
+
+    A replay begins with empty topics in the embedded Kafka; into a configured broker it publishes beside what is there,
+    so give it a topics.prefix of its own. --simulate insists on one. Logs are in <data_folder>/live/logs, or replay/logs.
     """
     if replay is not None and simulate:
         raise click.UsageError("--replay and --simulate are two different runs")

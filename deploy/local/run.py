@@ -38,7 +38,7 @@ from deploy.settings import Settings, to_environment, variable
 from ingest.replay import Speed
 from ingest.sources.archive import ArchiveOptions, ArchiveSource
 from stream.broker import BrokerSettings, ensure_topics
-from stream.topics import Topics
+from stream.topics import Topics, TopicSettings
 
 STOP_SECONDS = 12.0
 """Leaves some of the 15 s in which everything must have ended to what follows."""
@@ -117,6 +117,7 @@ class LocalRun:
 
         Raises `LocalServerError` where something does not start or dies again and again.
         """
+        self._check_topics()
         self._check_ports()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
@@ -138,6 +139,16 @@ class LocalRun:
                 return self._look_after(replaying)
 
     # ---- starting
+
+    def _check_topics(self) -> None:
+        """Raises `InputError` where what is made up would come among what is real, which nobody could take out again."""
+        kafka, topics = self._settings.kafka, self._settings.topics
+        if self._options.simulate and kafka.bootstrap_servers and topics.prefix == TopicSettings().prefix:
+            raise InputError(
+                f"--simulate would publish made-up news into the topics of {kafka.bootstrap_servers}",
+                fix="leave kafka.bootstrap_servers empty, for a Kafka of its own, or set topics.prefix to one that no"
+                " real stream has",
+            )
 
     def _check_ports(self) -> None:
         """Raises `InputError` where a port that was asked for is taken: trying again and again would not free it."""

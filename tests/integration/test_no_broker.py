@@ -45,6 +45,7 @@ def commands(nobody: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     environment = {
         "FINSENTRY_KAFKA__BOOTSTRAP_SERVERS": nobody,
         "FINSENTRY_DATA_FOLDER": str(folder / "data"),
+        "FINSENTRY_TOPICS__PREFIX": "nobody.",
         "FINSENTRY_CONSOLE__PORT": "0",
         "FINSENTRY_INGEST__SOURCES": json.dumps([FEED]),
         **{f"FINSENTRY_METRICS__{role.upper()}": "0" for role in roles},

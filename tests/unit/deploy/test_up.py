@@ -54,6 +54,19 @@ def test_a_port_that_is_taken_is_said_with_its_key(
     assert not (tmp_path / "data").exists()
 
 
+def test_made_up_news_does_not_come_among_a_brokers_real_ones(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FINSENTRY_KAFKA__BOOTSTRAP_SERVERS", "broker:9092")
+
+    assert cli.run(["up", "--simulate"]) == 2
+
+    message, fix = capsys.readouterr().err.splitlines()
+    assert message == "finsentry: --simulate would publish made-up news into the topics of broker:9092"
+    assert "topics.prefix" in fix
+    assert not (tmp_path / "data").exists()
+
+
 def made(tmp_path: Path, **settings: Any) -> LocalRun:
     archive = tmp_path / "archive.csv"
     archive.write_text("time,text\n2020-03-02,Bank fails\n")
