@@ -15,9 +15,9 @@ from stream.windows import WindowTable, minute_of
 class EventJudge(ABC):
     """Watches one topic for one kind of event. At each moment `begin`, `observe` and `go_on` are called in this order.
 
-    After a restart, at moments that were judged before, `relive` takes the place of `begin` and `go_on`: what was told
-    stands, while `observe` brings the state up to date. What another run told of later moments is taken up when they
-    come, with `adopt`, for whoever tells of a beginning must tell of its end.
+    After a restart, at moments that an earlier run judged, `relive` takes the place of `begin` and `go_on`: the alerts
+    that were published then stand as they were, while `observe` rebuilds the state. Alerts published for later moments
+    are taken over by `adopt` when these come, so that each published alert gets its end too.
     """
 
     name: str
@@ -61,7 +61,7 @@ class EventJudge(ABC):
         `decided` is in minutes since the epoch, None before the first. An alert of another run stands until this one
         comes to its start: a restart must not look like its end, and from there on this run says whether it stands.
         """
-        # One that is lived again may have ended later: its record knows, and it does not stand a second time.
+        # The stored record of an alert that is lived again may say "resolved" already: then it does not stand.
         if self.standing is not None and self.standing.alert.state == "firing":
             return self.standing.alert
         ahead = (a for a in self._past if decided is None or decided < minute_of(a.started_at))

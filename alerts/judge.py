@@ -20,7 +20,10 @@ from stream.windows import Counts, WindowTable, minute_of, moment_of
 
 @dataclass(frozen=True, slots=True)
 class _Ended:
-    """A window that ended, on its way into the past: it arrives when the judged window begins at its end."""
+    """A window that ended and waits to enter its topic's past.
+
+    It enters its own length after its end, so that no window that is judged overlaps the past it is compared with.
+    """
 
     end: int
     topic: str

@@ -37,7 +37,7 @@ class Lane:
         self.holds = False
         """Whether the last evaluation keeps up an alert that stands."""
         self.newest: Verdict | None = None
-        """On the newest part of the window, which said whether it does; the whole window where no part said."""
+        """Of the shortest recent part of the window that decided `holds`; of the whole window where no part did."""
         self.sliding = Sliding(topic, self.length, self.step, evidence=settings.evidence)
         self.history = History(self.length, settings.baseline)
         self._pool = pool

@@ -77,7 +77,7 @@ class SpikeJudge(EventJudge):
             return
         lane, settings = spike.lane, self._settings
         if spike.calm >= settings.resolve_after:
-            # Nobody watched the window of an alert that is adopted at this moment, and few stories are not judged.
+            # An alert that was adopted at this moment may have no verdict of its window yet, for want of stories.
             last = lane.newest or lane.describe(table, t // lane.step * lane.step)
             alert = episode.ended(spike.alert, last, t)
             self.ended(alert, t)

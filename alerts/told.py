@@ -49,7 +49,7 @@ class Told:
         """Whether an alert of this judge ended after `start`: a window from there still holds what it spoke of."""
         return any(s.ended is not None and start < s.ended for s in self._stretches if s.judge == judge)
 
-    # What follows is asked of a past window once a judged window begins at its end, or later: only alerts that had
+    # What follows is asked of past windows, when a judged window begins at their end or later. Only alerts that had
     # started by then count, so that the answer does not depend on when it is asked.
 
     def excludes(self, start: int, end: int) -> bool:

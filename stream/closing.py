@@ -42,7 +42,7 @@ def cancellation_kept() -> Iterator[None]:
 
 
 async def end_task(task: "asyncio.Future[Any]") -> None:
-    """Returns when the task has ended, which is told so once more where it takes `AGAIN_SECONDS`: see above."""
+    """Cancels the task, again every `AGAIN_SECONDS`, until it is done: aiokafka may suppress a cancellation."""
     while not task.done():
         task.cancel()
         await asyncio.wait({task}, timeout=AGAIN_SECONDS)

@@ -199,9 +199,9 @@ class ControlService(Service):
             raise silent(self._broker)
 
     async def _tell(self, producer: AIOKafkaProducer, position: int) -> int:
-        """Writes the report where it is due; returns the offset behind it, or 0.
+        """Writes the report where it changed or its time has come; returns the offset behind it, or 0.
 
-        What is written is read back like any other record, by which a consumer that is given nothing is noticed.
+        The report is read back like any other record: where it does not come, the consumer stands still.
         """
         since = monotonic() - self._told_at
         report = self._report()

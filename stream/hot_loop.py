@@ -126,9 +126,9 @@ class HotLoop(Service):
 
         It asks the broker for the ends: what the consumer knows of them is old when fetching pauses. Raises
         `BrokerError` where records stand there and none comes for `STALLED_SECONDS`, though the loop `waits` for some:
-        a consumer was seen to fetch nothing more after its broker was killed twice, and fresh clients go on. While
-        others come, one of which nothing is fetched is given `TURN_SECONDS` in which they move; one whose records the
-        client holds only waits for its turn, which with many partitions and a slow model takes minutes.
+        a consumer was seen to fetch nothing more after its broker was killed twice, and fresh clients go on. A single
+        partition of which nothing is fetched may stand for `TURN_SECONDS` while others go on. One whose fetched records
+        wait in the client is exempt: with many partitions and a slow model its turn may take minutes to come.
         """
         measured: set[TopicPartition] = set()
         before: dict[TopicPartition, int] = {}

@@ -18,7 +18,10 @@ from stream.records import BundleRef, Document
 from stream.scoring import Asked, Outcome, Received, Rejection, Scored, Scorer, ask_by_language, classify_each
 
 TRIAL_BATCHES = 10
-"""Some thousand documents under load: what a model fails on at all, it meets there. Until then two are in memory."""
+"""Length of a trial: under load some thousand documents, in which a model that fails at all will have failed.
+
+Both classifiers are in memory until it ends.
+"""
 
 
 class Loaded(NamedTuple):

@@ -22,8 +22,8 @@ from stream import metrics
 from stream.broker import BrokerSettings
 from stream.classifying import Classifying
 from stream.closing import leave_group, stop_producer
-from stream.dead_letters import PoisonGuard
 from stream.hot_loop import LOST, HotLoop, Outcome, log_lost, require_end, side_by_side
+from stream.poison import PoisonGuard
 from stream.records import ScoredDocument, encode
 from stream.scoring import Received, Scored, Scorer
 from stream.settings import StreamSettings

@@ -1,4 +1,4 @@
-"""What cannot be processed: why, and when there is too much of it to go on. Pure."""
+"""When so much of the input cannot be processed that a worker must not go on. No I/O, no clock."""
 
 from collections import deque
 

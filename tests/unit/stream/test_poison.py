@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.dead_letters import PoisonGuard
 from stream.errors import PoisonedInputError
+from stream.poison import PoisonGuard
 
 
 def test_stops_after_so_many_dead_in_a_row_with_the_last_cause() -> None:
