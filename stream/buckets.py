@@ -48,9 +48,7 @@ class OpenBucket:
         bucket.stories = record.stories
         bucket.negative_stories = record.negative_stories
         # Their offsets are not kept; what comes later has a higher one, and ties keep the earlier headline.
-        bucket._evidence = [
-            (-item.negative, place - len(record.evidence), item) for place, item in enumerate(record.evidence)
-        ]
+        bucket._evidence = [(-item.negative, place, item) for place, item in enumerate(record.evidence)]
         return bucket
 
     def add(self, offset: int, document: ScoredDocument) -> bool:

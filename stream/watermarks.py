@@ -36,9 +36,11 @@ class WholeWatermark:
     def observe(self, checkpoint: Checkpoint, now: datetime) -> None:
         """Takes a checkpoint read at clock time `now`; one that is behind what is known is passed over."""
         if self._waiting is not None:
-            waiting = self._waiting.get(checkpoint.partition)
-            if waiting is None or checkpoint.position >= waiting[1].position:
-                self._waiting[checkpoint.partition] = (now, checkpoint)
+            since, waiting = self._waiting.get(checkpoint.partition, (now, checkpoint))
+            if checkpoint.position >= waiting.position:
+                # One who takes a partition over says once more where it stands: nothing moved then.
+                moved = checkpoint.position > waiting.position
+                self._waiting[checkpoint.partition] = (now if moved else since, checkpoint)
             return
         known = self._checkpoints.get(checkpoint.partition)
         if known is not None and checkpoint.position < known.position:

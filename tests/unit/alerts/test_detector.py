@@ -90,11 +90,13 @@ def test_a_window_of_few_stories_is_not_judged_yet_may_hold() -> None:
 
 def test_a_topic_without_enough_past_is_not_judged() -> None:
     assert not verdict(41, 52, Baseline(0.21, 60, SETTINGS.baseline.min_history_stories - 1)).judged
+    assert verdict(41, 52, Baseline(0.21, 60, SETTINGS.baseline.min_history_stories)).judged
+    assert verdict(HOUR.min_stories, HOUR.min_stories).judged
 
 
 def test_a_topic_that_is_hardly_ever_negative_is_held_to_the_bar_of_ten_percent() -> None:
     rare = Baseline(0.02, 500, 10_000)
-    assert not verdict(7, 40, rare).fires
+    assert not verdict(9, 40, rare).fires
     assert verdict(16, 40, rare).fires
 
 
@@ -123,3 +125,28 @@ def test_the_newest_stories_keep_an_alert_up_or_end_it_or_do_not_say(
 ) -> None:
     part = Counts(documents=stories, stories=stories, negative_stories=negative)
     assert still_high(part, USUAL, SETTINGS) is said
+
+
+def test_an_alert_is_kept_up_by_a_lower_bar_than_the_one_that_begins_it() -> None:
+    found = verdict(17, 52)
+    assert USUAL.mean < found.lower_bound < found.bar
+    assert (found.fires, found.holds) == (False, True)
+
+
+def test_critical_is_what_surely_lies_so_high() -> None:
+    found = verdict(30, 52)
+    assert found.lower_bound < raised(USUAL.mean, SETTINGS.critical_lift) < found.share
+    assert found.severity == "warning"
+
+
+def test_copies_of_a_story_weigh_nothing() -> None:
+    window = Counts(documents=500, negative=460, stories=52, negative_stories=11)
+    found = detect("Financials", "1h", 0, window, USUAL, SETTINGS, HOUR)
+    assert (found.documents, found.stories, found.negative) == (500, 52, 11)
+    assert found.share == pytest.approx(11 / 52)
+    assert (found.lower_bound, found.fires) == (verdict(11, 52).lower_bound, False)
+
+
+def test_the_newest_stories_of_a_topic_that_is_hardly_ever_negative_are_held_to_ten_percent_too() -> None:
+    part = Counts(documents=60, stories=60, negative_stories=4)
+    assert still_high(part, Baseline(0.02, 500, 10_000), SETTINGS) is False

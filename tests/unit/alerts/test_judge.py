@@ -8,9 +8,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from alerts.judge import Judge
+from alerts.lane import Lane, Pool
 from alerts.settings import AlertSettings, DriftSettings, WindowSettings
 from stream.records import Alert, Bucket
-from stream.windows import WindowTable, minute_of, moment_of
+from stream.windows import Counts, WindowTable, minute_of, moment_of
 from tests.unit.alerts import synthetic
 from tests.unit.alerts.synthetic import EPOCH, bucket, even, table_of
 
@@ -405,3 +406,110 @@ def test_documents_that_a_partition_brings_long_after_the_others_are_judged() ->
     judge.advance(table, moment_of(EPOCH + 601), closed=moment_of(EPOCH + 591))
     (verdict,) = judge.verdicts(table)
     assert verdict.stories == 2 * 240 + 50
+
+
+QUARTERS = {"15m": synthetic.QUARTER}
+
+
+def test_a_topics_past_holds_each_story_once_and_none_of_the_judged_window() -> None:
+    judge, table = Judge(synthetic.settings(), lateness_minutes=10), table_of(even(0, 240, 2, CALM))
+    judge.advance(table, moment_of(EPOCH + 240))
+    found = {verdict.window: verdict.baseline.stories for verdict in judge.verdicts(table)}
+    assert found == {"15m": 2 * (240 - 15), "1h": 2 * (240 - 60)}
+
+
+def test_an_alert_ends_only_after_calm_evaluations_in_a_row() -> None:
+    buckets = even(0, 240, 20, CALM) + even(240, 255, 20, CRISIS)
+    for start in range(255, 315, 10):
+        buckets += even(start, start + 5, 20, CALM) + even(start + 5, start + 10, 20, CRISIS)
+    alerts = judged(buckets, 315, synthetic.settings(QUARTERS))
+    assert last_states(alerts) == ["firing"]
+
+
+def test_a_window_of_many_times_the_length_keeps_no_alert_up_through_a_silence() -> None:
+    windows = {**QUARTERS, "6h": WindowSettings(minutes=360, step_minutes=30, min_stories=10)}
+    buckets = even(0, 720, 2, CALM) + even(720, 960, 4, 0.9) + [bucket(3 * DAY, 1, 0)]
+    last = judged(buckets, 3 * DAY, synthetic.settings(windows))[-1]
+    assert (last.state, last.window) == ("resolved", "15m")
+    assert last.ended_at is not None
+    assert minute_of(last.ended_at) - EPOCH <= 960 + 15 + 3 * 5
+
+
+def test_an_alert_that_lasts_is_told_anew_once_in_the_time_of_its_window() -> None:
+    alerts = judged(even(0, 240, 2, CALM) + even(240, 360, 2, CRISIS), 360, synthetic.settings(QUARTERS))
+    told = sorted({minute_of(alert.evaluated_at) for alert in alerts})
+    assert len(told) > 5
+    assert {later - before for before, later in pairwise(told)} == {15}
+
+
+def test_an_alert_that_becomes_critical_is_told_at_once() -> None:
+    buckets = even(0, 480, 8, CALM) + even(480, 546, 8, 0.55) + even(546, 600, 8, 0.95)
+    alerts = judged(buckets, 600, synthetic.settings(QUARTERS))
+    rise = next(place for place, alert in enumerate(alerts) if alert.severity == "critical")
+    assert alerts[rise - 1].severity == "warning"
+    assert minute_of(alerts[rise].evaluated_at) - EPOCH == 550
+    assert alerts[rise].evaluated_at - alerts[rise - 1].evaluated_at < moment_of(15) - moment_of(0)
+
+
+def test_few_stories_that_are_all_bad_keep_an_alert_up() -> None:
+    thin = [bucket(minute, 1, 1) for minute in range(270, 330, 2)]
+    alerts = judged([*even(0, 240, 2, CALM), *even(240, 270, 2, 0.9), *thin], 330, synthetic.settings(QUARTERS))
+    assert last_states(alerts) == ["firing"]
+
+
+def test_a_few_bad_stories_in_the_calm_afterwards_keep_none_up() -> None:
+    hour = {"1h": WindowSettings(minutes=60, step_minutes=5, min_stories=10)}
+    buckets = even(0, 480, 20, CALM) + even(480, 540, 20, CRISIS)
+    for start in range(540, 600, 10):
+        buckets += [*even(start, start + 5, 20, CALM), bucket(start + 7, 3, 3)]
+    assert last_states(judged(buckets, 600, synthetic.settings(hour))) == ["resolved"]
+
+
+def test_a_drift_ends_where_its_topic_falls_silent() -> None:
+    hour = WindowSettings(minutes=60, step_minutes=60, min_stories=10)
+    shares = [0.2] * 48 + [0.2 + 0.004 * i for i in range(40)] + [0.36] * 10
+    buckets = [b for i, share in enumerate(shares) for b in even(60 * i, 60 * i + 60, 1, share)]
+    policy = synthetic.settings({"1h": hour}, drift=DriftSettings(window="1h", limit=5, patience=3))
+    last = judged([*buckets, bucket(9 * DAY, 1, 0)], 9 * DAY, policy)[-1]
+    assert (last.judge, last.state) == ("drift", "resolved")
+    assert last.ended_at == moment_of(EPOCH + 60 * len(shares) + 3 * 60)
+
+
+def test_a_restart_without_a_mark_tells_what_the_last_moment_had_left() -> None:
+    both = crisis() + [bucket(minute_of(b.minute) - EPOCH, b.stories, b.negative, topic="Macro") for b in crisis()]
+    first, second, *_ = judged(both, 480)
+    assert first.started_at == second.started_at
+    again = Judge(synthetic.settings(), lateness_minutes=10)
+    again.resume([first], None)
+    assert second in again.advance(table_of(both), moment_of(EPOCH + 480))
+
+
+def test_a_window_is_held_against_the_hour_in_which_it_began() -> None:
+    pool = Pool("1h", synthetic.HOUR)
+    lane, other = (Lane(topic, pool, AlertSettings()) for topic in ("Financials", "Macro"))
+    for start in range(EPOCH, EPOCH + 8 * DAY, 60):
+        busy = start % DAY == 9 * 60
+        for one in (lane, other):
+            one.remember(start, start + 60, Counts(documents=20, stories=20, negative_stories=12 if busy else 4))
+    eight, nine, ten = (lane.baseline(EPOCH + 8 * DAY + (hour + 1) * 60).mean for hour in (8, 9, 10))
+    assert nine > 2 * max(eight, ten)
+    assert pool.overall == lane.history.total.plus(other.history.total)
+
+
+@pytest.mark.parametrize("lateness", [5, 30])
+def test_the_final_verdict_has_all_its_minutes_however_soon_the_table_is_pruned(lateness: int) -> None:
+    judge, table = Judge(synthetic.settings(QUARTERS), lateness_minutes=lateness), table_of(crisis())
+    told = []
+    for minute in range(0, 481, 5):
+        told += judge.advance(table, moment_of(EPOCH + minute))
+        table.drop_before(judge.horizon)
+    at_once = Judge(synthetic.settings(QUARTERS), lateness_minutes=lateness)
+    assert told == at_once.advance(table_of(crisis()), moment_of(EPOCH + 480))
+
+
+def test_the_final_verdict_of_an_alert_that_is_over_is_told_in_the_silence_after_it() -> None:
+    judge = Judge(synthetic.settings(QUARTERS), lateness_minutes=60)
+    table = table_of([*even(0, 240, 2, CALM), *even(240, 262, 2, CRISIS)])
+    last = [alert for minute in range(0, 500, 5) for alert in judge.advance(table, moment_of(EPOCH + minute))][-1]
+    assert last.state == "resolved"
+    assert last.final.startswith("confirmed")

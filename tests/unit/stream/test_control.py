@@ -7,8 +7,10 @@ from stream.control import (
     LONGEST_HISTORY,
     ControlTable,
     candidates,
+    in_one_line,
     key_of,
     model_of,
+    progress,
     progress_of,
     promote,
     restore,
@@ -16,7 +18,7 @@ from stream.control import (
     shadow,
     worker_key,
 )
-from stream.errors import SchemaError
+from stream.errors import FinSentryError, SchemaError
 from stream.records import SCHEMA, BundleRef, Progress, Promotion, WorkerReport, encode
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -51,9 +53,11 @@ def test_what_cannot_be_read_changes_nothing_and_other_keys_are_passed_over() ->
         table.put(b"live", b"{", 0)
     with pytest.raises(SchemaError):
         table.put(b"live", encode(msgspec.structs.replace(live, schema=SCHEMA + 1)), 0)
+    with pytest.raises(SchemaError):
+        table.put(worker_key("w1"), encode(msgspec.structs.replace(report("w1"), schema=SCHEMA + 1)), 0)
     table.put(b"of a later version", b"?", 0)
     table.put(None, b"?", 0)
-    assert table.live == {"": live}
+    assert (table.live, table.workers) == ({"": live}, {})
 
 
 def test_rollbacks_go_back_through_what_was_live_to_the_workers_own_bundle() -> None:
@@ -124,3 +128,20 @@ def test_a_worker_answers_for_each_language() -> None:
     assert progress_of(report, promote(B, None, NOW, "zh")) is None
     assert progress_of(report, promote(B, None, NOW, "de")) is None
     assert [model_of(report, language) for language in ("", "zh", "de")] == ["a", "b", ""]
+
+
+def test_a_shadow_says_when_it_ends_though_nobody_is_left_to_end_it() -> None:
+    until = NOW + timedelta(minutes=1)
+    beside = shadow(A, NOW, until, "zh")
+    assert (beside.mode, beside.bundle, beside.language, beside.until) == ("shadow", A, "zh", until)
+
+
+def test_a_worker_names_the_bundle_and_says_why_it_refuses_and_what_to_do() -> None:
+    wanted = promote(B, None, NOW)
+    reason = in_one_line(FinSentryError("no such folder", fix="copy it there"))
+    assert reason == "no such folder; copy it there"
+    assert progress(wanted, "refused", reason) == Progress(
+        promotion=wanted.id, state="refused", version="b", reason=reason
+    )
+    assert progress(restore(None, NOW), "live").version == ""
+    assert in_one_line(ValueError("odd")) == "ValueError: odd"

@@ -44,6 +44,7 @@ def test_a_swap_names_the_new_bundle_and_keeps_the_old_one_until_the_trial_is_ov
     assert [item.document.topic for item in results[0].scored] == [new.topic] * 2
     assert [[verdict.reason for verdict in result.verdicts] for result in results] == [[], [], [""]]
     assert (old.closed, new.closed, loop.slot.on_trial) == (True, False, False)
+    assert loop.score("a").verdicts == []
 
 
 def test_an_old_bundle_leaves_the_memory_with_its_trial() -> None:
@@ -164,3 +165,29 @@ def test_random_swaps_and_failures_leave_each_document_once_and_rightly_named() 
             assert [item.topic for item in alive] == [topics[item.model] for item in alive]
         loop.live.close()
         assert all(one.closed for one in made)
+
+
+def test_a_batch_that_neither_can_read_is_no_trial() -> None:
+    loop = Loop(Known(1, lambda text: "crash" in text))
+    loop.slot.swap(loaded(Known(2, lambda text: "crash" in text)))
+    for _ in range(2 * TRIAL):
+        assert loop.score("crash").verdicts == []
+    assert loop.slot.on_trial
+
+
+@pytest.mark.parametrize("old_fails", [lambda text: text == "bad", on_everything])
+def test_a_trial_ends_though_each_batch_has_a_document_that_neither_can_read(old_fails: Callable[[str], bool]) -> None:
+    loop = Loop(Known(1, old_fails))
+    loop.slot.swap(loaded(Known(2, lambda text: text == "bad")))
+    verdicts = [verdict for _ in range(TRIAL) for verdict in loop.score("a", "bad").verdicts]
+    assert [verdict.reason for verdict in verdicts] == [""]
+    assert not loop.slot.on_trial
+
+
+def test_a_second_swap_begins_a_trial_of_full_length() -> None:
+    loop = Loop(Known(1))
+    for number in (2, 3):
+        loop.slot.swap(loaded(Known(number)))
+        for _ in range(TRIAL - 1):
+            assert loop.score("a").verdicts == []
+    assert loop.slot.on_trial

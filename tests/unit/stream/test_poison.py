@@ -63,3 +63,11 @@ def test_stops_at_the_first_document_that_passes_a_limit(
     except PoisonedInputError:
         stopped = seen
     assert stopped == expected
+
+
+def test_none_that_is_sound_between_two_dead_ones_ends_no_row() -> None:
+    guard = PoisonGuard(ratio=1.0, window=1000, consecutive=2)
+    guard.dead("bad")
+    guard.sound(0)
+    with pytest.raises(PoisonedInputError, match="2 documents in a row"):
+        guard.dead("bad")

@@ -114,3 +114,38 @@ def test_the_lowest_is_that_of_the_partition_furthest_behind_idle_or_not() -> No
     assert watermark.lowest == NEVER
     watermark.observe(checkpoint(1, 1, 3), CLOCK)
     assert watermark.lowest == EVENT + timedelta(hours=3)
+
+
+def test_a_partition_that_spoke_a_moment_ago_still_holds_back() -> None:
+    watermark = whole()
+    watermark.observe(checkpoint(0, 1, 5), CLOCK)
+    watermark.observe(checkpoint(1, 1, 3), after(20))
+    watermark.observe(checkpoint(0, 2, 9), after(40))
+    assert watermark.at(after(45)) == EVENT + timedelta(hours=3)
+    assert watermark.at(after(51)) == EVENT + timedelta(hours=9)
+
+
+def test_a_role_that_starts_anew_finds_the_watermark_of_the_running_one() -> None:
+    written = [(checkpoint(1, 1, 3), CLOCK), (checkpoint(0, 1, 5), after(20))]
+    running, anew = whole(follow_clock=True), WholeWatermark(2, idle=IDLE, follow_clock=True, loading=True)
+    for one, now in written:
+        running.observe(one, now)
+    for one, now in reversed(written):
+        anew.observe(one, now)
+    anew.loaded()
+    assert running.at(after(60)) == anew.at(after(60)) == EVENT + timedelta(hours=5, seconds=40)
+
+
+def test_a_partition_that_says_that_it_has_caught_up_holds_back_no_more_and_has_not_moved() -> None:
+    running, anew = whole(1, follow_clock=True), WholeWatermark(1, idle=IDLE, follow_clock=True, loading=True)
+    for watermark in (running, anew):
+        watermark.observe(checkpoint(0, 1, 5, caught_up=False), CLOCK)
+        watermark.observe(checkpoint(0, 1, 5), after(25))
+    anew.loaded()
+    assert running.at(after(40)) == anew.at(after(40)) == EVENT + timedelta(hours=5, seconds=40)
+
+
+def test_dead_letters_alone_are_no_event_time() -> None:
+    watermark = whole(1, follow_clock=True)
+    watermark.observe(Checkpoint(partition=0, position=3, dead=3, caught_up=True), CLOCK)
+    assert watermark.at(after(60)) is None
