@@ -22,7 +22,7 @@ from stream.broker import BrokerSettings
 from stream.roles import RoleServer
 from stream.topics import Topics
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 ROLE = "crawl"
 
@@ -113,7 +113,7 @@ class Crawler:
         # process's alone, so that the next one reads once more what was not published.
         running = {read: number for number, read in self._reads.items() if not read.cancelled()}
         for read in wait(running, self._last_reads_seconds).not_done:
-            log.error("event=read_hangs source=%s", self._sources[running[read]].source.name)
+            logger.error("a read hangs and is left behind source=%s", self._sources[running[read]].source.name)
 
     def _read(self, number: int) -> None:
         source = self._sources[number].source
@@ -183,18 +183,19 @@ def _report(
     metrics.SOURCE_UP.labels(source.name).set(error is None)
     metrics.REJECTED.labels(source.kind).inc(result.rejected)
     if rejections:
-        log.warning(
-            "event=entries_rejected source=%s count=%d first=%r", source.name, len(rejections), str(rejections[0])
-        )
+        logger.warning("entries rejected source=%s count=%d first=%r", source.name, len(rejections), str(rejections[0]))
     if error is None:
-        log.info(
-            "event=source_read source=%s published=%d duplicates=%d seconds=%.3f",
-            source.name, result.published, result.duplicates, seconds,
-        )  # fmt: skip
+        logger.info(
+            "source read source=%s published=%d duplicates=%d seconds=%.3f",
+            source.name,
+            result.published,
+            result.duplicates,
+            seconds,
+        )
     elif isinstance(error, FinSentryError):
-        log.warning("event=source_failed source=%s error=%r", source.name, error.message)
+        logger.warning("source failed source=%s error=%r", source.name, error.message)
     else:
-        log.error("event=source_failed source=%s", source.name, exc_info=error)
+        logger.error("source failed source=%s", source.name, exc_info=error)
 
 
 def make_sources(settings: IngestSettings, publisher: Publisher, fetcher: Fetcher) -> list[Scheduled]:

@@ -14,7 +14,7 @@ from ingest.settings import IngestSettings
 from model.text import says_nothing
 from stream.records import Document, SourceKind
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 MAX_URL = 2048
 """A longer one is no link that a person could use; browsers and sites stop here too."""
@@ -74,7 +74,7 @@ def one_item(source: str, where: str, make: Callable[[], Document]) -> Item:
     except FinSentryError:
         raise
     except Exception as error:  # ours or a library's, which the next read of the same entry would meet again
-        log.exception("event=entry_unreadable source=%s where=%r", source, where)
+        logger.exception("entry cannot be read source=%s where=%r", source, where)
         return Rejected(where, f"it cannot be read: {type(error).__name__}: {error}")
 
 

@@ -1,6 +1,5 @@
 """The polite fetcher: http(s) only, public addresses only, within limits, at each site's pace and by its robots.txt."""
 
-import logging
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -20,8 +19,6 @@ from ingest.settings import IngestSettings
 from ingest.transport import CheckedTransport, Deadline
 from ingest.urls import host_of, shown
 
-log = logging.getLogger(__name__)
-
 LONGEST_WAIT_SECONDS = 30.0
 """A turn that is further away is an error with `retry_after`: a thread is not kept for it. But a site may be slower."""
 
@@ -38,6 +35,8 @@ _BROKEN = (
     OSError,
     UnicodeError,  # idna's, for a host such as xn--0
 )
+
+_TIMED_OUT = (httpx.TimeoutException, httpcore.TimeoutException)
 
 Connect = Callable[[Deadline], httpx.BaseTransport]
 
@@ -148,7 +147,10 @@ class Fetcher:
                     finally:
                         response.close()
         except _BROKEN as error:
-            raise FetchError(f"{shown(url)} could not be fetched: {error or type(error).__name__}") from error
+            raise FetchError(
+                f"{shown(url)} could not be fetched: {error or type(error).__name__}",
+                timed_out=isinstance(error, _TIMED_OUT),
+            ) from error
         raise FetchError(f"{shown(url)} redirects more than {self._settings.max_redirects} times")
 
     def _admit(self, url: str, *, robots: bool) -> None:
@@ -157,7 +159,8 @@ class Fetcher:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise FetchError(f"{shown(url)} is no http or https address")
         delay = max(self._robots.check(url) if robots else 0.0, self._settings.host_delay_seconds)
-        # A site's own pace is always waited for; who comes without its rules, as for robots.txt itself, may meet any.
+        # Never refuse a wait that the site's own Crawl-delay imposes. robots.txt itself, and an API that is exempt, are
+        # fetched without that delay being known, so they may wait up to `MAX_DELAY_SECONDS`.
         longest = max(LONGEST_WAIT_SECONDS, delay, 0.0 if robots else MAX_DELAY_SECONDS)
         host = host_of(url)
         due, pause = self._turns.take(host, delay, longest)

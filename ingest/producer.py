@@ -3,16 +3,16 @@
 import logging
 from collections.abc import Callable
 from threading import Condition
-from typing import Any, Protocol
+from typing import Protocol
 
-import kafka
 import kafka.errors
 
-from stream.broker import BrokerSettings, unreachable
+from stream.broker import BrokerSettings
 from stream.errors import BrokerError
+from stream.kafka_sync import open_producer
 from stream.topics import Topic
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 BATCH_BYTES = 256 * 1024
 """Some 500 headlines: one request a partition instead of thirty."""
@@ -75,22 +75,16 @@ class KafkaDocuments:
         self._in_flight = 0
         self._failure: BaseException | None = None
         self._changed = Condition()
-        try:
-            self._producer: Any = kafka.KafkaProducer(
-                **broker.client_options(),
-                client_id="finsentry-ingest",
-                acks="all",
-                enable_idempotence=True,
-                batch_size=min(BATCH_BYTES, largest),  # one that the broker refuses is split, and lost
-                linger_ms=LINGER_MS,
-                delivery_timeout_ms=int(delivery_seconds * 1000),
-                max_request_size=largest,
-                bootstrap_timeout_ms=10_000,
-                allow_auto_create_topics=False,
-                metrics_enabled=False,
-            )
-        except (kafka.errors.KafkaError, OSError, ValueError) as error:
-            raise unreachable(broker, error) from error
+        self._producer = open_producer(
+            broker,
+            client_id="finsentry-ingest",
+            enable_idempotence=True,
+            batch_size=min(BATCH_BYTES, largest),  # one that the broker refuses is split, and lost
+            linger_ms=LINGER_MS,
+            delivery_timeout_ms=int(delivery_seconds * 1000),
+            max_request_size=largest,
+            metrics_enabled=False,
+        )
 
     def send(self, key: bytes, value: bytes, acknowledged: Callable[[], None]) -> None:
         size = len(key) + len(value)
@@ -133,7 +127,7 @@ class KafkaDocuments:
         try:
             self._producer.close(timeout=self._close_seconds)
         except kafka.errors.KafkaError as error:
-            log.warning("event=producer_close_failed topic=%s error=%s", self._topic, error)
+            logger.warning("producer could not be closed topic=%s error=%s", self._topic, error)
 
     def _settle(self, size: int, error: BaseException | None) -> None:
         with self._changed:

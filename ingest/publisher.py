@@ -1,6 +1,5 @@
 """The last step of ingest: a document is masked, recognised or given its story, and published."""
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,8 +18,6 @@ from stream import metrics
 from stream.broker import BrokerSettings, ensure_topics
 from stream.records import Document, encode
 from stream.topics import Topics
-
-log = logging.getLogger(__name__)
 
 
 class Outcome(Enum):

@@ -9,16 +9,16 @@ from types import TracebackType
 from typing import Any, Self
 
 import kafka
-import kafka.errors
 import msgspec
 
 from ingest.memory import Memory, Recalled
 from stream import metrics
-from stream.broker import STALLED_SECONDS, BrokerSettings, silent, unreachable
+from stream.broker import STALLED_SECONDS, BrokerSettings, silent
 from stream.errors import BrokerError
+from stream.kafka_sync import answering, open_consumer
 from stream.topics import Topic
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 POLL_MS = 500
 FETCH_BYTES = 4 * 1024 * 1024
@@ -57,21 +57,13 @@ class TopicReader:
         self._stop = Event()
         self._failure: BaseException | None = None
         self._thread = Thread(target=self._follow, name="memory", daemon=True)
-        try:
-            self._consumer: Any = kafka.KafkaConsumer(
-                **broker.client_options(),
-                client_id="finsentry-memory",
-                group_id=None,
-                enable_auto_commit=False,
-                auto_offset_reset="earliest",
-                max_poll_records=2000,
-                max_partition_fetch_bytes=FETCH_BYTES,
-                bootstrap_timeout_ms=10_000,
-                allow_auto_create_topics=False,
-                metrics_enabled=False,
-            )
-        except (kafka.errors.KafkaError, OSError, ValueError) as error:
-            raise unreachable(broker, error) from error
+        self._consumer = open_consumer(
+            broker,
+            client_id="finsentry-memory",
+            max_poll_records=2000,
+            max_partition_fetch_bytes=FETCH_BYTES,
+            metrics_enabled=False,
+        )
         self._partitions = [kafka.TopicPartition(self._topic, number) for number in range(topic.partitions)]
 
     def catch_up(self, since: float) -> int:
@@ -79,7 +71,7 @@ class TopicReader:
 
         Raises `BrokerError` where the broker stops answering.
         """
-        try:
+        with answering(self._broker):
             self._consumer.assign(self._partitions)
             found = self._consumer.offsets_for_times(dict.fromkeys(self._partitions, int(since * 1000)))
             ends = self._consumer.end_offsets(self._partitions)
@@ -87,9 +79,7 @@ class TopicReader:
                 first = found.get(partition)
                 self._consumer.seek(partition, first.offset if first else ends[partition])
             recalled = self._read_to(ends)
-        except (kafka.errors.KafkaError, OSError) as error:
-            raise unreachable(self._broker, error) from error
-        log.info("event=memory_read topic=%s documents=%d", self._topic, recalled)
+        logger.info("memory read topic=%s documents=%d", self._topic, recalled)
         return recalled
 
     def start(self) -> None:
@@ -130,7 +120,7 @@ class TopicReader:
             while not self._stop.is_set():
                 self._poll()
         except Exception as error:
-            log.exception("event=memory_lost topic=%s", self._topic)
+            logger.exception("the topic can no longer be read back topic=%s", self._topic)
             self._failure = error
 
     def _poll(self) -> int:
@@ -152,7 +142,10 @@ class TopicReader:
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             # Scoring will write a dead letter; to the memory it is no document.
             metrics.STAGE_ERRORS.labels("memory", type(error).__name__).inc()
-            log.warning(
-                "event=unreadable_document topic=%s partition=%d offset=%d error=%s",
-                record.topic, record.partition, record.offset, type(error).__name__,
-            )  # fmt: skip
+            logger.warning(
+                "document passed over topic=%s partition=%d offset=%d error=%s",
+                record.topic,
+                record.partition,
+                record.offset,
+                type(error).__name__,
+            )

@@ -18,7 +18,7 @@ from ingest.sources.archive import ArchiveOptions, ArchiveSource
 from stream import metrics
 from stream.records import Document
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 Speed = float | Literal["max"]
 
@@ -72,11 +72,13 @@ def replay(
     rejections = _Rejections(archive)
     documents = _read(archive, rejections)
     if len(documents) > settings.memory_documents:
-        log.warning(
-            "event=archive_exceeds_memory source=%s documents=%d memory_documents=%d"
-            " fix='raise ingest.memory_documents, or repeated rows and a second replay are published again'",
-            archive.name, len(documents), settings.memory_documents,
-        )  # fmt: skip
+        logger.warning(
+            "the archive exceeds the memory: raise ingest.memory_documents, or repeated rows and a second replay are"
+            " published again source=%s documents=%d memory_documents=%d",
+            archive.name,
+            len(documents),
+            settings.memory_documents,
+        )
     outcomes = dict.fromkeys(Outcome, 0)
     pace = _Pace(speed, stop, monotonic)
     for done, document in enumerate(documents):
@@ -115,7 +117,7 @@ class _Rejections:
     def add(self, item: Rejected) -> None:
         self.count += 1
         metrics.REJECTED.labels(self._archive.kind).inc()
-        log.warning("event=row_rejected source=%s where=%r reason=%r", self._archive.name, item.where, item.reason)
+        logger.warning("row rejected source=%s where=%r reason=%r", self._archive.name, item.where, item.reason)
         if self.count <= KEPT_REJECTIONS:
             self.kept.append(item)
 

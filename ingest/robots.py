@@ -20,7 +20,8 @@ MAX_DELAY_SECONDS = 60.0
 """A Crawl-delay of hours would only be a way to say no, for which there is Disallow."""
 
 FAILED_SECONDS = 60.0
-"""A robots.txt that the server fails to give means "no" (RFC 9309, 2.3.1.4), but is asked for again soon."""
+"""A robots.txt that the server fails to give, or not in time, means "no" (RFC 9309, 2.3.1.4), but is asked for again
+soon. Where nobody listened it is asked for at once: that costs nothing, and the server may come up."""
 
 MANY_SITES = 1000
 """Beyond so many, the one that was asked longest ago is forgotten."""
@@ -103,7 +104,8 @@ class Robots:
             raise
         except FetchError as error:
             now = self._monotonic()
-            return _Rules(now, problem=error.message, quiet_until=now + error.retry_after)
+            until = now + FAILED_SECONDS if error.timed_out else now
+            return _Rules(until, problem=error.message, quiet_until=now + error.retry_after)
         now = self._monotonic()
         if answer.status >= 500 or answer.status == 429:
             quiet_until = now + answer.retry_after

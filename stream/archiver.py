@@ -12,13 +12,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-import kafka
-import kafka.errors
 from kafka.structs import OffsetAndMetadata
 
 from stream.archive import Entry, Shelf, remove_unfinished, shelves, write_parts
-from stream.broker import STALLED_SECONDS, BrokerSettings, silent, unreachable
+from stream.broker import STALLED_SECONDS, BrokerSettings, silent
 from stream.errors import FinSentryError, InputError
+from stream.kafka_sync import answering, open_consumer, partitions_of
 from stream.records import read_scored
 from stream.topics import Topics
 
@@ -41,8 +40,8 @@ class Progress(NamedTuple):
 class Archiver:
     """One run over every partition; a context manager. For one process a folder at a time: hold a lock.
 
-    Raises `BrokerError` where Kafka cannot be reached or stops answering, `InputError` where the folder is no archive
-    of this topic.
+    Raises `BrokerError` where Kafka cannot be reached or stops answering, `InputError` where there is no such topic or
+    the folder is no archive of it.
     """
 
     def __init__(self, broker: BrokerSettings, topics: Topics, folder: Path, *, rows: int) -> None:
@@ -57,20 +56,10 @@ class Archiver:
         self._read: dict[int, int] = {}
         """By partition: the next offset that was not read yet."""
         self._documents = self._records = 0
-        try:
-            self._consumer: Any = kafka.KafkaConsumer(
-                **broker.client_options(),
-                group_id=topics.group("archive"),
-                client_id="finsentry-archive",
-                enable_auto_commit=False,
-                auto_offset_reset="earliest",
-                max_poll_records=5000,
-                bootstrap_timeout_ms=10_000,
-                allow_auto_create_topics=False,
-            )
-        except (kafka.errors.KafkaError, OSError, ValueError) as error:
-            raise unreachable(broker, error) from error
-        self._places = [kafka.TopicPartition(self._topic.name, number) for number in range(self._topic.partitions)]
+        self._places: list[Any] = []
+        self._consumer = open_consumer(
+            broker, group_id=topics.group("archive"), client_id="finsentry-archive", max_poll_records=5000
+        )
 
     def run(
         self,
@@ -85,40 +74,39 @@ class Archiver:
 
         Writes when `rows` documents wait or `every_seconds` have passed. Calls `told` after each write.
         """
-        try:
-            self._begin()
-            ends = self._consumer.end_offsets(self._places)
-            written = moved = monotonic()
-            while not stopped():
-                before = self._records
-                self._take()
-                now = monotonic()
-                behind = self._behind(ends)
-                if self._records > before:
-                    moved = now
-                if not behind:
-                    if not follow:
-                        break
-                    ends = self._consumer.end_offsets(self._places)
-                    moved = now
-                elif now - moved > STALLED_SECONDS:
-                    raise silent(
-                        self._broker,
-                        fix="check that it runs; what was put away is safe, start again and it goes on from there",
-                    )
-                if sum(map(len, self._pending.values())) >= self._rows or now - written >= every_seconds:
-                    self._put_away()
-                    written = monotonic()
-                    told(Progress(self._documents, self._records, self._behind(ends)))
-            self._put_away()
-            return Progress(self._documents, self._records, self._behind(ends))
-        except (kafka.errors.KafkaError, OSError) as error:
-            raise unreachable(self._broker, error) from error
+        self._begin()
+        ends = self._ends()
+        written = moved = monotonic()
+        while not stopped():
+            before = self._records
+            self._take()
+            now = monotonic()
+            behind = self._behind(ends)
+            if self._records > before:
+                moved = now
+            if not behind:
+                if not follow:
+                    break
+                ends = self._ends()
+                moved = now
+            elif now - moved > STALLED_SECONDS:
+                raise silent(
+                    self._broker,
+                    fix="check that it runs; what was put away is safe, start again and it goes on from there",
+                )
+            if sum(map(len, self._pending.values())) >= self._rows or now - written >= every_seconds:
+                self._put_away()
+                written = monotonic()
+                told(Progress(self._documents, self._records, self._behind(ends)))
+        self._put_away()
+        return Progress(self._documents, self._records, self._behind(ends))
 
     def _begin(self) -> None:
+        self._places = partitions_of(self._consumer, self._broker, self._topic)
         self._consumer.assign(self._places)
-        oldest = self._consumer.beginning_offsets(self._places)
-        ends = self._consumer.end_offsets(self._places)
+        with answering(self._broker):
+            oldest = self._consumer.beginning_offsets(self._places)
+        ends = self._ends()
         for place in self._places:
             shelf = self._shelves.get(place.partition)
             if shelf is None:
@@ -132,8 +120,15 @@ class Archiver:
             self._read[place.partition] = shelf.position
             self._consumer.seek(place, shelf.position)
 
+    def _ends(self) -> dict[Any, int]:
+        with answering(self._broker):
+            ends: dict[Any, int] = self._consumer.end_offsets(self._places)
+            return ends
+
     def _take(self) -> None:
-        for place, records in self._consumer.poll(POLL_MS).items():
+        with answering(self._broker):
+            polled = self._consumer.poll(POLL_MS)
+        for place, records in polled.items():
             if records[0].offset < self._read[place.partition]:
                 # A consumer whose place is gone begins at the oldest record without a word. What waits no log has now.
                 self._put_away()
@@ -163,7 +158,8 @@ class Archiver:
             self._documents += documents
             moved[place] = OffsetAndMetadata(position, "", -1)
         if moved:
-            self._consumer.commit(moved)
+            with answering(self._broker):
+                self._consumer.commit(moved)
 
     def _made_anew(self, partition: int, position: int, found: str) -> InputError:
         return InputError(

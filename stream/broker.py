@@ -4,6 +4,8 @@ The hot loops use aiokafka (Faust's own client), the publisher and the admin cal
 the same settings here.
 """
 
+import ipaddress
+import re
 import socket
 import ssl
 import time
@@ -15,7 +17,7 @@ from typing import Any, Literal
 import kafka
 import kafka.admin
 import kafka.errors
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from stream.errors import BrokerError, InputError, TopicMismatchError
 from stream.topics import Topic
@@ -32,6 +34,8 @@ anew with fresh clients, or says so to a person."""
 
 VISIBLE_SECONDS = 30.0
 """A loaded broker was seen to take a second."""
+
+_SERVER = re.compile(r"(?:\[(?P<ipv6>[^\]]+)\]|(?P<host>[^\s\[\]:/@]+)):(?P<port>[0-9]{1,5})")
 
 
 class BrokerSettings(BaseModel):
@@ -57,9 +61,19 @@ class BrokerSettings(BaseModel):
         30.0, gt=0, le=3600, description="How long one request to the broker may take."
     )
 
+    @field_validator("bootstrap_servers")
+    @classmethod
+    def _one_form(cls, value: str) -> str:
+        """Without blanks. Raises `ValueError` for what is no `host:port`: a client says so late, and names no key."""
+        servers = [server.strip() for server in value.split(",") if server.strip()]
+        for server in servers:
+            if not _is_server(server):
+                raise ValueError(f"{server!r} is not host:port, such as broker-1:9092 or [2001:db8::1]:9092")
+        return ",".join(servers)
+
     def servers(self) -> list[str]:
         """The bootstrap servers, at least one. Raises `BrokerError` where none is configured."""
-        servers = [server.strip() for server in self.bootstrap_servers.split(",") if server.strip()]
+        servers = [server for server in self.bootstrap_servers.split(",") if server]
         if not servers:
             raise BrokerError(
                 "no broker is configured",
@@ -97,6 +111,20 @@ class BrokerSettings(BaseModel):
         return context
 
 
+def _is_server(server: str) -> bool:
+    found = _SERVER.fullmatch(server)
+    if found is None or not 1 <= int(found["port"]) <= 65535:
+        return False
+    try:
+        if found["ipv6"]:
+            ipaddress.IPv6Address(found["ipv6"])
+        else:
+            found["host"].encode("idna")  # as the resolver will
+    except ValueError:
+        return False
+    return True
+
+
 @contextmanager
 def _loading(**files: str) -> Iterator[None]:
     """Raises `InputError` where one of the files, by their keys, is not what it should be: `ssl` names neither."""
@@ -123,7 +151,7 @@ def admin_client(settings: BrokerSettings, *, timeout_seconds: float = 10.0) -> 
     _await_connection(settings, timeout_seconds)
     try:
         client = _AdminClient(**options, client_id="finsentry-admin", bootstrap_timeout_ms=int(timeout_seconds * 1000))
-    except (kafka.errors.KafkaError, OSError, ValueError) as error:
+    except (kafka.errors.KafkaError, OSError) as error:
         raise unreachable(settings, error) from error
     try:
         yield client
@@ -155,7 +183,7 @@ def _await_connection(settings: BrokerSettings, timeout_seconds: float) -> None:
             try:
                 socket.create_connection((host.strip("[]"), int(port)), timeout_seconds).close()
                 return
-            except (OSError, ValueError) as error:
+            except OSError as error:
                 cause = error
         if time.monotonic() > deadline:
             raise unreachable(settings, cause) from cause

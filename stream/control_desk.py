@@ -1,15 +1,14 @@
 """`control` from a command's side: what stands there, and saying what is to be live."""
 
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-import kafka
-import kafka.errors
 import msgspec
 
-from stream.broker import BrokerSettings, ensure_topics, unreachable
+from stream.broker import BrokerSettings, ensure_topics
 from stream.control import ControlTable, key_of
 from stream.errors import SchemaError
+from stream.kafka_sync import answering, open_producer
 from stream.records import Promotion, encode
 from stream.snapshot import TopicReader
 from stream.topics import Topics
@@ -47,16 +46,12 @@ class ControlDesk:
         self._send(key_of("shadow", ""), None)
 
     def _send(self, key: str, value: bytes | None) -> int:
-        try:
-            producer: Any = kafka.KafkaProducer(
-                **self._broker.client_options(), acks="all", bootstrap_timeout_ms=10_000
-            )
+        with answering(self._broker):
+            producer = open_producer(self._broker)
             try:
                 sent = producer.send(self._topic.name, key=key.encode(), value=value, partition=0).get(SEND_SECONDS)
             finally:
                 producer.close(SEND_SECONDS)
-        except (kafka.errors.KafkaError, OSError) as error:
-            raise unreachable(self._broker, error) from error
         time: int = sent.timestamp
         return time
 

@@ -8,19 +8,20 @@ A letter alone does not say that its document is dead: a worker writes it before
 dies in between, the next one may find the document sound. `scored` has the last word (`fates`).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-import kafka
 import kafka.errors
 import msgspec
+from msgspec.structs import replace
 
-from stream.broker import BrokerSettings, unreachable
+from stream.broker import BrokerSettings
 from stream.errors import BrokerError
-from stream.records import DeadLetter, PutBack, encode, read_scored
+from stream.kafka_sync import answering, open_producer
+from stream.records import DeadLetter, encode, read_scored, require_known
 from stream.snapshot import TopicReader, read_topic
 from stream.topics import Topics
 
@@ -35,61 +36,49 @@ Fate = Literal["dead", "counted", "undecided"]
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A dead letter without its value, which may be megabytes."""
+    """A dead letter without most of its value, which may be megabytes."""
 
-    position: str
-    """`topic/partition/offset`: where the record stands that could not be processed."""
-    at: datetime
-    stage: str
-    error: str
-    message: str
+    head: DeadLetter
+    """Its value is the first `PREVIEW_BYTES`; `put_back` is what the last mark says."""
     size: int
-    """Bytes of the value."""
-    preview: bytes
-    """The first of the value's bytes."""
-    appended_at: datetime | None = None
-    """As in `DeadLetter`; letters of older versions do not know."""
-    put_back: PutBack | None = None
+    """Bytes of the whole value."""
 
 
 def read_letters(records: Iterable[Any]) -> dict[str, Letter]:
     """The letters by position, in the order in which they came; of a repeat the last. Takes kafka-python's records.
 
-    A record that cannot be read is passed over: this topic holds what already could not be processed.
+    Raises `SchemaError` for one of a newer version. A record that cannot be read is passed over: this topic holds what
+    already could not be processed.
     """
     letters: dict[str, Letter] = {}
     for record in records:
         found = decode_letter(record.value)
         if found is None:
             continue
-        position = position_of(found)
-        known = letters.get(position)
+        known = letters.get(found.position)
         if found.put_back is None:
-            letter = _without_value(found)
             # A worker that died may write a letter once more after it was put back.
-            letters[position] = replace(letter, put_back=known.put_back) if known else letter
+            head = replace(found, value=found.value[:PREVIEW_BYTES], put_back=known.head.put_back if known else None)
+            letters[found.position] = Letter(head, len(found.value))
         elif known is not None:  # else retention has deleted the letter itself
-            letters[position] = replace(known, put_back=found.put_back)
+            letters[found.position] = Letter(replace(known.head, put_back=found.put_back), known.size)
     return letters
 
 
 def decode_letter(value: bytes | None) -> DeadLetter | None:
-    """The letter in a record; None where it cannot be read."""
+    """The letter in a record; None where it cannot be read. Raises `SchemaError` for one of a newer version."""
     try:
-        return _decoder.decode(value or b"")
+        letter = _decoder.decode(value or b"")
     except (msgspec.DecodeError, RecursionError):
         return None
-
-
-def position_of(letter: DeadLetter) -> str:
-    """`topic/partition/offset`, the letter's key."""
-    return f"{letter.topic}/{letter.partition}/{letter.offset}"
+    require_known(letter.schema)
+    return letter
 
 
 def fates(
     broker: BrokerSettings,
     topics: Topics,
-    letters: Iterable[Letter],
+    letters: Iterable[DeadLetter],
     *,
     stopped: Callable[[], bool] = lambda: False,
 ) -> dict[str, Fate]:
@@ -99,11 +88,10 @@ def fates(
     record.
     """
     found: dict[str, Fate] = {}
-    wanted: dict[tuple[int, int], Letter] = {}
+    wanted: dict[tuple[int, int], DeadLetter] = {}
     for letter in letters:
         found[letter.position] = "undecided"
-        _, *place = letter.position.rsplit("/", 2)
-        wanted[int(place[0]), int(place[1])] = letter
+        wanted[letter.partition, letter.offset] = letter
     if not wanted:
         return found
     since: dict[int, int] = {}
@@ -119,6 +107,33 @@ def fates(
             if not wanted:
                 break
     return found
+
+
+class Choice(NamedTuple):
+    """What is to become of letters, by position, in their order."""
+
+    put_back: list[str]
+    counted: list[str]
+    """Their documents were counted after all, and would be so twice."""
+    undecided: list[str]
+    """`scored` does not say that their documents are dead, and nobody asked for these all the same."""
+
+
+def choose(letters: Iterable[DeadLetter], became: Mapping[str, Fate], *, again: bool) -> Choice:
+    """Which of the letters are put back, by what `fates` says of each; with `again` those too of which it says nothing.
+
+    Pure. That a letter was put back before is the caller's affair.
+    """
+    choice = Choice([], [], [])
+    for letter in letters:
+        fate = became[letter.position]
+        if fate == "counted":
+            choice.counted.append(letter.position)
+        elif fate == "undecided" and not again:
+            choice.undecided.append(letter.position)
+        else:
+            choice.put_back.append(letter.position)
+    return choice
 
 
 def put_back(
@@ -141,58 +156,36 @@ def put_back(
             if stopped() or not wanted:
                 break
             letter = decode_letter(record.value)
-            if letter is None or letter.put_back is not None or (position := position_of(letter)) not in wanted:
+            if letter is None or letter.put_back is not None or letter.position not in wanted:
                 continue
-            del wanted[position]
-            mark = msgspec.structs.replace(letter, value=b"", key=b"", at=datetime.now(UTC))
-            send(topics.dead_letters.name, position.encode(), _marked(mark, "begun"))
+            del wanted[letter.position]
+            key, mark = letter.position.encode(), replace(letter, value=b"", key=b"", at=datetime.now(UTC))
+            send(topics.dead_letters.name, key, encode(replace(mark, put_back="begun")))
             # The key as it was, hence the partition as it was: copies of a story stay in order.
             send(letter.topic, letter.key or None, letter.value)
-            send(topics.dead_letters.name, position.encode(), _marked(mark, "done"))
+            send(topics.dead_letters.name, key, encode(replace(mark, put_back="done")))
             sent += 1
-            done(position)
+            done(letter.position)
     return sent
-
-
-def _marked(letter: DeadLetter, state: PutBack) -> bytes:
-    return encode(msgspec.structs.replace(letter, put_back=state))
-
-
-def _without_value(letter: DeadLetter) -> Letter:
-    return Letter(
-        position=position_of(letter),
-        at=letter.at,
-        stage=letter.stage,
-        error=letter.error,
-        message=letter.message,
-        size=len(letter.value),
-        preview=letter.value[:PREVIEW_BYTES],
-        appended_at=letter.appended_at,
-    )
 
 
 @contextmanager
 def _sender(broker: BrokerSettings, topics: Topics) -> Iterator[Callable[[str, bytes | None, bytes], None]]:
     largest = int(topics.dead_letters.config["max.message.bytes"])
-    try:
-        producer: Any = kafka.KafkaProducer(
-            **broker.client_options(), acks="all", max_request_size=largest, bootstrap_timeout_ms=10_000
-        )
-    except (kafka.errors.KafkaError, OSError, ValueError) as error:
-        raise unreachable(broker, error) from error
+    producer = open_producer(broker, max_request_size=largest)
 
     def send(topic: str, key: bytes | None, value: bytes) -> None:
-        try:
-            producer.send(topic, key=key, value=value).get(SEND_SECONDS)
-        except (kafka.errors.MessageSizeTooLargeError, kafka.errors.RecordListTooLargeError) as error:
-            raise BrokerError(
-                f"{topic} does not take a record of {len(value):,} bytes: {error}",
-                fix="raise that topic's max.message.bytes, and topics.max_document_bytes with it",
-            ) from error
-        except (kafka.errors.KafkaError, OSError) as error:
-            raise unreachable(broker, error) from error
+        with answering(broker):
+            try:
+                producer.send(topic, key=key, value=value).get(SEND_SECONDS)
+            except (kafka.errors.MessageSizeTooLargeError, kafka.errors.RecordListTooLargeError) as error:
+                raise BrokerError(
+                    f"{topic} does not take a record of {len(value):,} bytes: {error}",
+                    fix="raise that topic's max.message.bytes, and topics.max_document_bytes with it",
+                ) from error
 
     try:
         yield send
     finally:
-        producer.close(SEND_SECONDS)
+        with answering(broker):
+            producer.close(SEND_SECONDS)

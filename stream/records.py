@@ -211,6 +211,11 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Set in the records that say what became of a letter; see `stream.letter_box`."""
     schema: int = SCHEMA
 
+    @property
+    def position(self) -> str:
+        """Where the record stands that could not be processed, as people name it; in UTF-8 the letter's key."""
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
 
 class BundleRef(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One bundle as workers find it, and how they know that it is the one that was meant."""

@@ -259,10 +259,7 @@ class _Pipeline(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
         # Dead letters first: a marker in `scored` must never stand for a letter that is nowhere.
         letters = [item.dead_letter for item in scored if item.dead_letter]
         if letters:
-            entries = [
-                Entry(f"{letter.topic}/{letter.partition}/{letter.offset}".encode(), encode(letter))
-                for letter in letters
-            ]
+            entries = [Entry(letter.position.encode(), encode(letter)) for letter in letters]
             await append(self._producer, topics.dead_letters.name, 0, entries)
         parts: dict[int, list[Scored]] = defaultdict(list)
         for item in scored:

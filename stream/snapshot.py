@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
-import kafka
 import kafka.errors
 
-from stream.broker import STALLED_SECONDS, BrokerSettings, silent, unreachable
+from stream.broker import STALLED_SECONDS, BrokerSettings, silent
 from stream.errors import BrokerError
+from stream.kafka_sync import answering, open_consumer, partitions_of
 from stream.records import Checkpoint
 from stream.topics import Topic
 from stream.windows_log import decode_window
@@ -24,8 +24,8 @@ ENDS_MS = 2000
 class TopicReader:
     """Reads a topic from its start; each `read` gives what has come since the one before. A context manager.
 
-    Raises `BrokerError` where Kafka cannot be reached, or gives nothing for `STALLED_SECONDS`; `read` may be called
-    again then, and goes on from where it was.
+    Raises `InputError` where there is no such topic, `BrokerError` where Kafka cannot be reached, or gives nothing for
+    `STALLED_SECONDS`; `read` may be called again then, and goes on from where it was.
     """
 
     def __init__(
@@ -39,35 +39,28 @@ class TopicReader:
     ) -> None:
         """`stopped` ends a `read` early: it is asked every other second.
 
-        `since`: milliseconds since the epoch, by partition; these alone are read, each from its first record that is
-        not older.
+        `since`: milliseconds since the epoch, by partition; these alone are read, as far as the topic has them, each
+        from its first record that is not older.
         """
         self._broker = broker
         self._stopped = stopped
         self._monotonic = monotonic
+        self._consumer = open_consumer(broker, max_partition_fetch_bytes=LARGEST_FETCH_BYTES, fetch_max_wait_ms=100)
         try:
-            self._consumer: Any = kafka.KafkaConsumer(
-                **broker.client_options(),
-                enable_auto_commit=False,
-                auto_offset_reset="earliest",
-                max_partition_fetch_bytes=LARGEST_FETCH_BYTES,
-                fetch_max_wait_ms=100,
-                bootstrap_timeout_ms=10_000,
-            )
-        except kafka.errors.KafkaError as error:
-            raise unreachable(broker, error) from error
-        # As many as the topic has, whatever the settings say: what is not read would be missed in silence.
-        every = self._consumer.partitions_for_topic(topic.name) or range(topic.partitions)
-        numbers = every if since is None else since
-        self._places = [kafka.TopicPartition(topic.name, partition) for partition in sorted(numbers)]
-        self._consumer.assign(self._places)
-        self._consumer.seek_to_beginning()
-        if since is not None:
-            self._seek(since)
+            every = partitions_of(self._consumer, broker, topic, monotonic=monotonic)
+            self._places = [place for place in every if since is None or place.partition in since]
+            self._consumer.assign(self._places)
+            if since is None:
+                self._consumer.seek_to_beginning()
+            else:
+                self._seek(since)
+        except BaseException:
+            self.close()
+            raise
 
     def read(self) -> Iterator[Any]:
         """Every new record (kafka-python's) that stands there when this is called, in order within each partition."""
-        try:
+        with answering(self._broker):
             ends = self._ends()
             left, moved = self._left(ends), self._monotonic()
             while left and not self._stopped():
@@ -78,16 +71,11 @@ class TopicReader:
                     moved = self._monotonic()
                 elif self._monotonic() - moved > STALLED_SECONDS:
                     raise self._stalled()
-        except (kafka.errors.KafkaError, OSError) as error:
-            raise unreachable(self._broker, error) from error
 
     def _seek(self, since: Mapping[int, int]) -> None:
-        try:
+        with answering(self._broker):
             found = self._consumer.offsets_for_times({place: since[place.partition] for place in self._places})
             ends = self._consumer.end_offsets(self._places)
-        except kafka.errors.KafkaError as error:
-            self.close()
-            raise unreachable(self._broker, error) from error
         for place in self._places:
             self._consumer.seek(place, found[place].offset if found[place] else ends[place])
 

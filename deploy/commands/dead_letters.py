@@ -4,12 +4,13 @@ import fnmatch
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from deploy.commands.options import with_settings
+from deploy.commands.output import print_json, progress_bar
 from deploy.errors import InputError
 from deploy.logs import log_as_command
 from deploy.settings import Settings
@@ -17,7 +18,8 @@ from deploy.stopping import stop_on_signals
 
 if TYPE_CHECKING:
     from stream.broker import BrokerSettings
-    from stream.letter_box import Letter
+    from stream.letter_box import Choice, Letter
+    from stream.records import DeadLetter
     from stream.topics import Topics
 
 SHOWN = 20
@@ -53,31 +55,30 @@ def list_letters(settings: Settings, stage: str, error: str, last: int, as_json:
     Example:
       finsentry dead-letters list --error TooLarge
     """
-    import msgspec
-
     from deploy.local.broker import open_broker
     from stream.topics import Topics
 
     with open_broker(settings) as broker:
         letters = _letters(broker, Topics(settings.topics)).values()
-    found = _chosen(letters, stage, error)
+    found = [letter for letter in letters if _is_of(letter.head, stage, error)]
     if as_json:
-        rows = [{**msgspec.to_builtins(letter), "preview": _shown(letter.preview)} for letter in found]
-        click.echo(msgspec.json.format(msgspec.json.encode(rows), indent=2))
+        print_json([_row(letter) for letter in found])
         return
     if not letters:
         click.echo("nothing: every document was processed")
         return
     if not found:
         click.echo(f"none of these is of stage {stage} with error {error}:")
-    for (at_stage, cause), count in Counter((letter.stage, letter.error) for letter in found or letters).most_common():
+    causes = Counter((letter.head.stage, letter.head.error) for letter in found or letters)
+    for (at_stage, cause), count in causes.most_common():
         click.echo(f"{count:>8,}  {at_stage}  {cause}")
     click.echo()
     for letter in found[-last:]:
-        state = f"  put back: {letter.put_back}" if letter.put_back else ""
-        click.echo(f"{letter.position}  {letter.at:%Y-%m-%d %H:%M:%S}  {letter.stage}  {letter.size:,} bytes{state}")
-        click.echo(f"    {letter.error}: {_one_line(letter.message)}")
-        click.echo(f"    {_one_line(_shown(letter.preview))}")
+        head = letter.head
+        state = f"  put back: {head.put_back}" if head.put_back else ""
+        click.echo(f"{head.position}  {head.at:%Y-%m-%d %H:%M:%S}  {head.stage}  {letter.size:,} bytes{state}")
+        click.echo(f"    {head.error}: {_one_line(head.message)}")
+        click.echo(f"    {_one_line(_shown(head.value))}")
 
 
 @dead_letters.command()
@@ -92,7 +93,7 @@ def show(settings: Settings, position: str, raw: bool) -> None:
       finsentry dead-letters show finsentry.documents/2/1041 --raw >record.json
     """
     from deploy.local.broker import open_broker
-    from stream.letter_box import decode_letter, position_of
+    from stream.letter_box import decode_letter
     from stream.snapshot import read_topic
     from stream.topics import Topics
 
@@ -100,7 +101,7 @@ def show(settings: Settings, position: str, raw: bool) -> None:
     with open_broker(settings) as broker:
         letters = (decode_letter(record.value) for record in read_topic(broker, topics.dead_letters))
         found = next(
-            (one for one in letters if one is not None and one.put_back is None and position_of(one) == position), None
+            (one for one in letters if one is not None and one.put_back is None and one.position == position), None
         )
     if found is None:
         raise _unknown(position)
@@ -141,10 +142,8 @@ def resubmit(
     Example:
       finsentry dead-letters resubmit --stage classify --dry-run
     """
-    import msgspec
-
     from deploy.local.broker import open_broker
-    from stream.letter_box import fates, put_back
+    from stream.letter_box import choose, fates, put_back
     from stream.topics import Topics
 
     if not (positions or stage or error or every):
@@ -154,43 +153,40 @@ def resubmit(
     topics = Topics(settings.topics)
     sent = 0
     with stop_on_signals() as stop, open_broker(settings) as broker:
-        letters = _letters(broker, topics)
-        for position in positions:
-            if position not in letters:
-                raise _unknown(position)
-        chosen = [letters[one] for one in positions] or _chosen(letters.values(), stage or "*", error or "*")
-        open_ones = [letter.position for letter in chosen if again or letter.put_back is None]
-        skipped = len(chosen) - len(open_ones)
-        became = fates(broker, topics, (letters[one] for one in open_ones), stopped=stop.is_set)
-        counted = [one for one in open_ones if became[one] == "counted"]
-        undecided = [one for one in open_ones if became[one] == "undecided" and not again]
-        open_ones = [one for one in open_ones if one not in {*counted, *undecided}]
-        if open_ones and not dry_run:
-            with click.progressbar(
-                length=len(open_ones), label="putting back", hidden=not sys.stderr.isatty(), file=sys.stderr
-            ) as bar:
-                sent = put_back(broker, topics, open_ones, done=lambda _: bar.update(1), stopped=stop.is_set)
+        asked_for = _asked_for(_letters(broker, topics), positions, stage or "*", error or "*")
+        taken = [letter for letter in asked_for if again or letter.put_back is None]
+        choice = choose(taken, fates(broker, topics, taken, stopped=stop.is_set), again=again)
+        if choice.put_back and not dry_run:
+            with progress_bar(length=len(choice.put_back), label="putting back") as bar:
+                sent = put_back(broker, topics, choice.put_back, done=lambda _: bar.update(1), stopped=stop.is_set)
+    skipped = len(asked_for) - len(taken)
     if as_json:
-        result = {
-            "chosen": open_ones,
-            "resubmitted": sent,
-            "skipped": skipped,
-            "counted": counted,
-            "undecided": undecided,
-            "dry_run": dry_run,
-        }
-        click.echo(msgspec.json.format(msgspec.json.encode(result), indent=2))
-        return
-    for position in open_ones if dry_run else ():
+        print_json(
+            {
+                "chosen": choice.put_back,
+                "resubmitted": sent,
+                "skipped": skipped,
+                "counted": choice.counted,
+                "undecided": choice.undecided,
+                "dry_run": dry_run,
+            }
+        )
+    else:
+        _report(choice, sent, skipped, dry_run=dry_run)
+
+
+def _report(choice: "Choice", sent: int, skipped: int, *, dry_run: bool) -> None:
+    wanted = len(choice.put_back)
+    for position in choice.put_back if dry_run else ():
         click.echo(position)
-    click.echo(f"{len(open_ones):,} would be put back" if dry_run else f"{sent:,} of {len(open_ones):,} put back")
+    click.echo(f"{wanted:,} would be put back" if dry_run else f"{sent:,} of {wanted:,} put back")
     if skipped:
         click.echo(f"{skipped:,} passed over: put back before, or begun to be; --again takes them too")
-    if counted:
-        click.echo(f"{len(counted):,} passed over: scored and counted after all, when a worker took over from another")
-    if undecided:
+    if counted := len(choice.counted):
+        click.echo(f"{counted:,} passed over: scored and counted after all, when a worker took over from another")
+    if undecided := len(choice.undecided):
         click.echo(
-            f"{len(undecided):,} passed over: `scored` does not say that they are dead. Start a worker, which decides;"
+            f"{undecided:,} passed over: `scored` does not say that they are dead. Start a worker, which decides;"
             " of those that have expired there --again takes all"
         )
 
@@ -202,12 +198,34 @@ def _letters(broker: "BrokerSettings", topics: "Topics") -> "dict[str, Letter]":
     return read_letters(read_topic(broker, topics.dead_letters))
 
 
-def _chosen(letters: "Iterable[Letter]", stage: str, error: str) -> "list[Letter]":
-    return [
-        letter
-        for letter in letters
-        if fnmatch.fnmatchcase(letter.stage, stage) and fnmatch.fnmatchcase(letter.error, error)
-    ]
+def _asked_for(letters: Mapping[str, "Letter"], positions: Sequence[str], stage: str, error: str) -> "list[DeadLetter]":
+    """Those at `positions`, each once, or where there are none all of that stage and error."""
+    for position in positions:
+        if position not in letters:
+            raise _unknown(position)
+    if positions:
+        return [letters[position].head for position in dict.fromkeys(positions)]
+    return [letter.head for letter in letters.values() if _is_of(letter.head, stage, error)]
+
+
+def _is_of(letter: "DeadLetter", stage: str, error: str) -> bool:
+    return fnmatch.fnmatchcase(letter.stage, stage) and fnmatch.fnmatchcase(letter.error, error)
+
+
+def _row(letter: "Letter") -> dict[str, object]:
+    """A letter as `list --json` has it."""
+    head = letter.head
+    return {
+        "position": head.position,
+        "at": head.at,
+        "stage": head.stage,
+        "error": head.error,
+        "message": head.message,
+        "size": letter.size,
+        "preview": _shown(head.value),
+        "appended_at": head.appended_at,
+        "put_back": head.put_back,
+    }
 
 
 def _unknown(position: str) -> InputError:

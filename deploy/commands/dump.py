@@ -64,15 +64,8 @@ def read_lines(broker: "BrokerSettings", topic: "Topic", *, follow: bool, stoppe
 
     Raises `InputError` where the broker has no such topic, `BrokerError` where it does not answer.
     """
-    from stream.broker import admin_client
     from stream.snapshot import TopicReader
 
-    with admin_client(broker) as admin:
-        if topic.name not in admin.list_topics():
-            raise InputError(
-                f"the broker has no topic {topic.name} yet",
-                fix="check topics.prefix; topics are made when a part of the pipeline first starts",
-            )
     with TopicReader(broker, topic, stopped=stopped) as reader:
         while not stopped():
             for record in reader.read():

@@ -24,7 +24,7 @@ from ingest.settings import FeedSource, IngestSettings
 from ingest.urls import shown
 from stream.records import Document, SourceKind
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 
@@ -96,9 +96,9 @@ class Feed:
         except StoppingError:
             raise
         except (FetchError, RowError) as error:
-            log.warning("event=article_missing source=%s error=%r", self.name, error.message)
+            logger.warning("article missing source=%s error=%r", self.name, error.message)
         except Exception:  # a library's, over a page that the next read of the entry would meet again
-            log.exception("event=article_missing source=%s url=%r", self.name, shown(document.url))
+            logger.exception("article missing source=%s url=%r", self.name, shown(document.url))
         return document
 
 

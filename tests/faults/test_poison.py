@@ -13,7 +13,6 @@ import msgspec
 import pytest
 
 from stream.broker import BrokerSettings
-from stream.letter_box import position_of
 from stream.records import SCHEMA, DeadLetter, Document, encode
 from stream.snapshot import read_topic
 from stream.topics import Topics, TopicSettings
@@ -98,7 +97,7 @@ def finsentry(kafka: BrokerSettings, topic_settings: TopicSettings, tmp_path: Pa
 def read_letters(kafka: BrokerSettings, topics: Topics) -> list[DeadLetter]:
     records = list(read_topic(kafka, topics.dead_letters))
     letters = [msgspec.json.decode(record.value, type=DeadLetter) for record in records]
-    assert [record.key.decode() for record in records] == [position_of(letter) for letter in letters]
+    assert [record.key.decode() for record in records] == [letter.position for letter in letters]
     return [letter for letter in letters if letter.put_back is None]
 
 
@@ -126,7 +125,7 @@ def test_each_is_named_with_its_position_and_put_back(
         letter = letters[name]
         assert (letter.stage, letter.error) == (kind.stage, kind.error), name
         assert re.search(kind.message, letter.message), f"{name}: {letter.message}"
-        assert position_of(letter) == stands_at[name], name
+        assert letter.position == stands_at[name], name
         assert letter.value == kind.value, name
 
     listed = json.loads(finsentry.run("dead-letters", "list", "--json").stdout)
@@ -186,6 +185,6 @@ def test_a_stream_that_turns_bad_stops_the_worker_and_raised_limits_let_it_throu
     start_worker(stream={"poison_ratio": 1.0, "poison_consecutive": 1000})
     wait_for_documents(kafka, topics, len(start) + len(turned), seconds=40)
     dead = sum(value == b"{" for _, value in turned)
-    assert len({position_of(letter) for letter in read_letters(kafka, topics)}) == dead
+    assert len({letter.position for letter in read_letters(kafka, topics)}) == dead
     _, checkpoints = read_windows(kafka, topics)
     assert sum(checkpoint.dead for checkpoint in checkpoints.values()) == dead

@@ -1,13 +1,21 @@
 """Topics are created and checked on a real broker."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import kafka as client
 import pytest
 
+from deploy.local.kafka import EmbeddedKafka
 from deploy.local.processes import free_ports
+from stream.archiver import Archiver
 from stream.broker import BrokerSettings, admin_client, ensure_topics, missing_topics
-from stream.errors import BrokerError, TopicMismatchError
+from stream.control_desk import ControlDesk
+from stream.errors import BrokerError, InputError, TopicMismatchError
+from stream.kafka_sync import open_producer
+from stream.letter_box import put_back
+from stream.snapshot import read_topic
 from stream.topics import Topic, Topics, TopicSettings
 
 
@@ -104,3 +112,31 @@ def test_no_broker_is_an_error_that_says_where_it_was_looked_for() -> None:
         pass
 
     assert "kafka.bootstrap_servers" in caught.value.fix
+
+
+@pytest.fixture
+def eager(tmp_path: Path) -> Iterator[BrokerSettings]:
+    """A broker as many run theirs: it makes any topic that a client asks for, as it sees fit."""
+    with EmbeddedKafka(tmp_path / "kafka", overrides={"auto.create.topics.enable": "true"}) as server:
+        yield server.settings
+
+
+def test_no_command_has_the_broker_make_a_topic(eager: BrokerSettings, tmp_path: Path) -> None:
+    """It would have the broker's number of partitions and clean-up, and every role would refuse it."""
+    topics = Topics(TopicSettings(prefix="eager."))
+    with pytest.raises(InputError, match=r"the broker has no topic eager\.dead-letters yet"):
+        list(read_topic(eager, topics.dead_letters))
+    with pytest.raises(InputError, match=r"the broker has no topic eager\.dead-letters yet"):
+        put_back(eager, topics, ["eager.documents/0/1"])
+    with Archiver(eager, topics, tmp_path / "archive", rows=10) as archiver:  # noqa: SIM117
+        with pytest.raises(InputError, match=r"the broker has no topic eager\.scored yet") as caught:
+            archiver.run(follow=False, every_seconds=1, stopped=lambda: False)
+    assert "topics.prefix" in caught.value.fix
+    producer = open_producer(eager, max_block_ms=1000)
+    with pytest.raises(client.errors.KafkaTimeoutError):
+        producer.send(topics.documents.name, b"{}").get(10)
+    producer.close()
+    assert missing_topics(eager, topics.all()) == [topic.name for topic in topics.all()]
+
+    with ControlDesk(eager, topics):  # makes its own, as it should be
+        assert missing_topics(eager, (topics.control,)) == []

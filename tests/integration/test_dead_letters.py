@@ -11,7 +11,6 @@ import pytest
 
 from deploy.commands.dead_letters import UNSAFE
 from stream.broker import BrokerSettings
-from stream.letter_box import position_of
 from stream.records import DeadLetter, ScoredDocument, encode
 from stream.snapshot import read_topic
 from stream.topics import Topics
@@ -110,8 +109,8 @@ def test_what_was_counted_after_all_is_not_put_back(
     done = json.loads(finsentry.run(*chosen).stdout)
     assert (done["resubmitted"], done["counted"], done["undecided"]) == (
         3,
-        [position_of(letter)],
-        [position_of(ahead)],
+        [letter.position],
+        [ahead.position],
     )
     start_worker(fails_on="nothing that is published")
     wait_for_documents(kafka, topics, 47, seconds=40)
@@ -120,7 +119,7 @@ def test_what_was_counted_after_all_is_not_put_back(
 
 def publish_letter(broker: BrokerSettings, topics: Topics, letter: DeadLetter) -> None:
     producer = kafka_client.KafkaProducer(**broker.client_options(), acks="all")
-    producer.send(topics.dead_letters.name, key=position_of(letter).encode(), value=encode(letter)).get(30)
+    producer.send(topics.dead_letters.name, key=letter.position.encode(), value=encode(letter)).get(30)
     producer.close()
 
 

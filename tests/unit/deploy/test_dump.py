@@ -1,25 +1,17 @@
 """A topic's records as lines; on a real Kafka in `tests/integration/test_commands.py`."""
 
 import json
-from contextlib import nullcontext
-from types import SimpleNamespace
 
 import kafka.errors
 import pytest
 
 from deploy.commands.dump import read_lines
-from stream import broker
 from stream.broker import BrokerSettings
 from stream.topics import Topic
 from tests.unit.stream.consumer import FakeConsumer
 
 BROKER = BrokerSettings(bootstrap_servers="broker-1:9092")
 TOPIC = Topic("t", 1, 1)
-
-
-@pytest.fixture(autouse=True)
-def standing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(broker, "admin_client", lambda _: nullcontext(SimpleNamespace(list_topics=lambda: ["t"])))
 
 
 @pytest.mark.parametrize("value", [b"\xff", b"{", b"[" * 2000 + b"]" * 2000, b'{"title":"caf\xe9"}'])

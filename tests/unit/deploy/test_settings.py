@@ -125,6 +125,17 @@ def test_a_wrong_value_names_key_value_and_what_is_allowed() -> None:
     assert error.message.startswith("mine.toml: kafka.security_protocol = 'TLS': Input should be 'PLAINTEXT', 'SSL'")
 
 
+def test_what_is_no_address_of_a_broker_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FINSENTRY_KAFKA__BOOTSTRAP_SERVERS", "localhost:abc")
+
+    error = refused()
+
+    assert error.message.startswith(
+        "FINSENTRY_KAFKA__BOOTSTRAP_SERVERS = 'localhost:abc': 'localhost:abc' is not host:port"
+    )
+    assert error.fix.startswith("kafka.bootstrap_servers: host:port, several with commas")
+
+
 def test_a_wrong_value_of_a_variable_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FINSENTRY_TOPICS__PARTITIONS", "0")
 

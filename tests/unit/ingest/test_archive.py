@@ -13,6 +13,7 @@ import pytest
 
 from ingest.entries import Rejected
 from ingest.errors import InputError
+from ingest.identity import document_id
 from ingest.settings import IngestSettings
 from ingest.sources.archive import ArchiveOptions, ArchiveSource
 from stream.records import Document
@@ -86,6 +87,18 @@ def test_every_column_has_its_place(write: Write) -> None:
         "filing",
         "en",
     )
+
+
+def test_of_two_columns_of_one_name_the_first_counts(write: Write) -> None:
+    documents, _ = read(write("time,text,Text\n2020-07-19,Bank fails,Another\n"))
+    assert documents[0].text == "Bank fails"
+
+
+def test_rows_are_counted_anew_in_each_reading(write: Write) -> None:
+    archive = ArchiveSource(write("time,text\n2020-07-19,Bank fails\n"), IngestSettings(), clock=lambda: NOW)
+    for _ in range(2):
+        list(archive.read())
+        assert archive.rows == 1
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
@@ -249,6 +262,11 @@ def jsonl(path: Path, *lines: Any) -> Path:
     return target
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
+    path = jsonl(tmp_path, b'\xef\xbb\xbf{"text": "Bank fails", "time": "2020-07-19"}\n')
+    assert [document.text for document in read(path)[0]] == ["Bank fails"]
+
+
 def test_json_lines_are_rows(tmp_path: Path) -> None:
     documents, rejected = read(
         jsonl(
@@ -292,7 +310,14 @@ def test_parquet_has_typed_times_and_numbered_ids(tmp_path: Path) -> None:
     pq.write_table(pa.table({"time": times, "text": ["Bank fails", "No date"], "id": [1.0, 2.0]}), path)
     documents, rejected = read(path)
     assert documents[0].published_at == datetime(2020, 7, 19, 10, 11, tzinfo=UTC)
+    assert documents[0].id == document_id("news", native_id="1"), "pandas makes 1.0 of it beside a row without one"
     assert [str(item) for item in rejected] == ["row 2: no date"]
+
+
+def test_a_number_that_is_none_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "news.parquet"
+    pq.write_table(pa.table({"time": ["2020-07-19"] * 2, "text": [float("nan")] * 2, "id": [1.0, float("nan")]}), path)
+    assert [str(item) for item in read(path)[1]] == ["row 1: no text", "row 2: no text"]
 
 
 def test_parquet_with_invalid_utf8_loses_that_row_alone(tmp_path: Path) -> None:

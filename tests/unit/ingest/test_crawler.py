@@ -1,23 +1,27 @@
 """Sources are read on time, no one stops another, and a lost broker stops them all."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from threading import Event
+from time import sleep
 
+import httpx
 import pytest
 from prometheus_client import REGISTRY
 
-from ingest.crawler import Crawler, Scheduled, make_sources, read_source, run_crawler
+from ingest.crawler import ROLE, Crawler, Scheduled, make_sources, read_source, run_crawler
 from ingest.entries import Item, Rejected
 from ingest.errors import BrokerError, FetchError, InputError, StoppingError
 from ingest.memory import Memory
 from ingest.publisher import Publisher
 from ingest.settings import FeedSource, IngestSettings, JsonApiSource
+from stream import metrics
 from stream.broker import BrokerSettings
 from stream.records import SourceKind
 from stream.topics import Topics, TopicSettings
-from tests.unit.ingest.documents import NOW, InMemoryProducer, document
+from tests.unit.ingest.documents import NOW, STORY, InMemoryProducer, document
 from tests.unit.ingest.web import Web
 
 Read = Callable[[int], Iterator[Item]]
@@ -59,9 +63,12 @@ def metric(name: str, **labels: str) -> float:
 
 
 def test_a_round_says_what_it_found() -> None:
-    source = FakeSource("round", gives(document(), Rejected("entry 2", "no text"), document()))
+    before = metric("finsentry_rows_rejected_total", source_kind="news")
+    copy = document(f"{STORY} | Newswire")
+    source = FakeSource("round", gives(document(), Rejected("entry 2", "no text"), document(), copy))
     result = read_source(source, publisher(InMemoryProducer()), stop=Event())
-    assert (result.outcome, result.published, result.duplicates, result.rejected) == ("partial", 1, 1, 1)
+    assert (result.outcome, result.published, result.duplicates, result.rejected) == ("partial", 2, 1, 1)
+    assert metric("finsentry_rows_rejected_total", source_kind="news") == before + 1
 
 
 def test_what_came_before_an_error_is_published() -> None:
@@ -116,6 +123,8 @@ def test_the_state_of_a_source_is_visible() -> None:
     read_source(FakeSource("seen", gives(document())), publisher(InMemoryProducer()), stop=Event())
     assert metric("finsentry_fetches_total", source="seen", outcome="ok") == before + 1
     assert metric("finsentry_source_up", source="seen") == 1.0
+    read_source(FakeSource("quiet", gives()), publisher(InMemoryProducer()), stop=Event())
+    assert metric("finsentry_source_up", source="quiet") == 1.0, "nothing new is no fault"
 
 
 @contextmanager
@@ -175,6 +184,86 @@ def test_sources_are_read_again_and_again_beside_one_that_always_fails() -> None
     assert len(producer.records) >= 5
 
 
+def moments(script: Sequence[float | Exception], every: float) -> list[float]:
+    """When a source was read that takes the script's seconds, or fails: by a clock that another source moves on."""
+    now = 0.0
+    found: list[float] = []
+    ended, stop = Event(), Event()
+
+    def tick(_: int) -> Iterator[Item]:
+        nonlocal now
+        sleep(0.001)
+        now += 1.0
+        yield from ()
+
+    def read(number: int) -> Iterator[Item]:
+        found.append(now)
+        step = script[number - 1] if number <= len(script) else 0.0
+        if number > len(script):
+            ended.set()
+        if isinstance(step, Exception):
+            raise step
+        until = found[-1] + step
+        while now < until and not stop.is_set():
+            sleep(0.001)
+        yield from ()
+
+    crawler = Crawler(
+        [Scheduled(FakeSource("script", read), every), Scheduled(FakeSource("clock", tick), 0.0)],
+        publisher(InMemoryProducer()),
+        stop=stop,
+        workers=2,
+        max_backoff=500.0,
+        monotonic=lambda: now,
+        chance=lambda: 1.0,
+    )
+    thread = threading.Thread(target=crawler.run)
+    thread.start()
+    assert ended.wait(60.0)
+    stop.set()
+    thread.join(30.0)
+    return found
+
+
+def gaps(script: Sequence[float | Exception], every: float) -> list[float]:
+    return [after - before for before, after in pairwise(moments(script, every))]
+
+
+def test_a_source_that_fails_is_left_alone_for_longer_each_time_until_it_succeeds() -> None:
+    gone = FetchError("gone")
+    found = gaps([gone, gone, gone, 0.0, gone], every=50.0)
+    # The clock goes on a little until a source that is due is read.
+    assert [gap // 50 * 50 for gap in found] == [50.0, 100.0, 200.0, 50.0, 50.0]
+
+
+def test_a_slow_source_is_due_by_when_it_was_started() -> None:
+    (gap,) = gaps([45.0], every=50.0)
+    assert 50.0 <= gap < 90.0
+
+
+def test_a_crawler_whose_broker_is_lost_tells_all_that_wait() -> None:
+    stop, producer = Event(), InMemoryProducer()
+    producer.fail()
+
+    def waits(_: int) -> Iterator[Item]:
+        stop.wait(60.0)
+        yield from ()
+
+    sources = [Scheduled(FakeSource("waits", waits), 1.0), Scheduled(FakeSource("any", gives(document())), 1.0)]
+    crawler = Crawler(sources, publisher(producer), stop=stop, workers=2, max_backoff=1.0, last_reads_seconds=30.0)
+    with pytest.raises(BrokerError):
+        crawler.run()
+    assert stop.is_set()
+
+
+def test_a_crawler_that_goes_on_says_so() -> None:
+    read, event = reached(2)
+    metrics.HEARTBEAT.labels(ROLE).set(0)
+    with crawling(InMemoryProducer(), FakeSource("well", read)):
+        assert event.wait(30.0)
+    assert metric("finsentry_heartbeat_timestamp_seconds", role=ROLE) > 0
+
+
 def test_a_source_that_asks_for_quiet_gets_it() -> None:
     read, event = reached(5)
     busy = FakeSource("busy", fails(FetchError("429", retry_after=1000.0)))
@@ -216,7 +305,7 @@ def test_a_source_that_hangs_does_not_keep_the_crawler_from_its_end(caplog: pyte
     crawler.run()
     try:
         assert not hangs.is_set()
-        assert [record.message for record in caplog.records] == ["event=read_hangs source=stuck"]
+        assert [record.message for record in caplog.records] == ["a read hangs and is left behind source=stuck"]
     finally:
         held.set()
 
@@ -244,6 +333,18 @@ def test_settings_become_sources() -> None:
         ("wire", "news", 30.0),
         ("chirp", "social", 5.0),
     ]
+
+
+def test_the_page_of_a_published_document_is_not_fetched_again() -> None:
+    feed, page = "https://wire.example/rss", "https://wire.example/1"
+    entry = f"<item><title>Bank shut</title><link>{page}</link></item>"
+    web = Web({feed: httpx.Response(200, text=f'<rss version="2.0"><channel>{entry}</channel></rss>')})
+    publish = publisher(InMemoryProducer())
+    settings = IngestSettings(sources=(FeedSource(name="wire", url=feed, articles=True),))
+    (made,) = make_sources(settings, publish, web.fetcher)
+    for _ in range(2):
+        read_source(made.source, publish, stop=Event())
+    assert (web.asked.count(feed), web.asked.count(page)) == (2, 1)
 
 
 def test_a_crawler_without_sources_says_so() -> None:

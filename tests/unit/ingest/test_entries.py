@@ -3,6 +3,7 @@
 import pytest
 
 from ingest.entries import MAX_TITLE, MAX_URL, Entry, EntryRules
+from ingest.errors import RowError
 from ingest.settings import IngestSettings
 from stream.records import Document
 from tests.unit.ingest.documents import NOW
@@ -23,3 +24,18 @@ def test_a_long_title_is_cut_and_its_text_is_not() -> None:
 def test_a_url_that_is_too_long_is_none(length: int, kept: bool) -> None:
     url = "https://wire.example/".ljust(length, "x")
     assert made(Entry(text="Bank fails", url=url)).url == (url if kept else "")
+
+
+def test_a_post_whose_text_is_a_link_alone_has_its_title() -> None:
+    assert made(Entry(title="Bank fails", text="https://wire.example/1")).title == "Bank fails"
+
+
+@pytest.mark.parametrize(("characters", "fits"), [(3333, True), (3334, False)])
+def test_a_text_is_measured_in_bytes(characters: int, fits: bool) -> None:
+    rules = EntryRules.of(IngestSettings(max_text_bytes=10_000), "wire", "news", lambda: NOW, undated_is_new=True)
+    entry = Entry(text="央" * characters)
+    if fits:
+        assert rules.document(entry).text == entry.text
+    else:
+        with pytest.raises(RowError, match="the text has 10,002 bytes"):
+            rules.document(entry)

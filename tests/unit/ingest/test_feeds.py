@@ -1,6 +1,6 @@
 """Feeds as sites write them, whole and broken, with and without their articles."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,38 @@ def test_an_atom_feed_becomes_documents() -> None:
 
 def test_an_entry_without_a_date_is_new() -> None:
     assert documents(feed(Web({URL: answer(RSS)})))[1].published_at == NOW
+
+
+def test_an_entry_without_any_mark_is_the_same_one_whenever_it_is_read() -> None:
+    web = Web({URL: answer('<rss version="2.0"><channel><item><title>Bank shut</title></item></channel></rss>')})
+    clock = iter((NOW, NOW + timedelta(hours=1)))
+    source = Feed(FeedSource(name="wire", url=URL), web.settings, web.fetcher, clock=lambda: next(clock))
+    assert len({document.id for _ in range(2) for document in documents(source)}) == 1
+
+
+def test_of_what_an_entry_says_twice_the_most_telling_counts() -> None:
+    entry = ATOM.replace(
+        "<updated>2026-03-10T10:00:00Z</updated>",
+        "<published>2026-03-09T10:00:00Z</published><updated>2026-03-10T10:00:00Z</updated>",
+    )
+    (document,) = documents(feed(Web({URL: answer(entry, "application/atom+xml")})))
+    assert document.published_at == datetime(2026, 3, 9, 10, tzinfo=UTC), "not when somebody mended it"
+    longer = ATOM.replace("Short.", "Longer than what is called the whole of it.")
+    (document,) = documents(feed(Web({URL: answer(longer, "application/atom+xml")})))
+    assert document.text == "Longer than what is called the whole of it."
+
+
+def test_an_entry_may_have_a_language_of_its_own() -> None:
+    item = '<entry xml:lang="fr"><title>Banque</title><id>1</id><dc:language>fr</dc:language></entry>'
+    names = 'xmlns="http://www.w3.org/2005/Atom" xmlns:dc="http://purl.org/dc/elements/1.1/"'
+    body = f'<feed {names} xml:lang="de">{item}</feed>'
+    assert [document.language for document in documents(feed(Web({URL: answer(body)})))] == ["fr"]
+
+
+def test_links_are_relative_to_where_the_feed_stands_now() -> None:
+    web = Web({URL: httpx.Response(301, headers={"location": "https://moved.example/feeds/rss"})})
+    web.answers["https://moved.example/feeds/rss"] = answer(RSS)
+    assert documents(feed(web))[1].url == "https://moved.example/2"
 
 
 def test_a_feed_that_has_not_changed_is_not_read_again() -> None:
@@ -239,6 +271,15 @@ def test_an_article_gives_the_full_text() -> None:
     assert document.id == documents(feed(web))[0].id
 
 
+def test_an_article_changes_no_id_that_hangs_on_the_text() -> None:
+    home = "https://wire.example/"
+    body = f'<rss version="2.0"><channel><item><title>Bank shut</title><link>{home}</link></item></channel></rss>'
+    web = Web({URL: answer(body), home: answer(PAGE, "text/html")})
+    (with_article,), (without,) = documents(feed(web, articles=True)), documents(feed(web))
+    assert with_article.text != without.text
+    assert with_article.id == without.id
+
+
 @pytest.mark.parametrize(
     "article",
     [
@@ -247,6 +288,7 @@ def test_an_article_gives_the_full_text() -> None:
         httpx.Response(302, headers={"location": "http://xn--0/"}),
         answer("<html></html>", "text/html"),
         answer(b"%PDF-1.4", "application/pdf"),
+        answer(PAGE, "text/plain"),
     ],
 )
 def test_the_summary_stands_in_for_an_article_that_cannot_be_had(article: httpx.Response | Exception) -> None:
@@ -256,7 +298,7 @@ def test_the_summary_stands_in_for_an_article_that_cannot_be_had(article: httpx.
 def test_the_summary_stands_in_for_an_article_that_is_too_long(caplog: pytest.LogCaptureFixture) -> None:
     web = article_web(answer(PAGE, "text/html"), max_text_bytes=100)
     assert documents(feed(web, articles=True))[0].text == "Depositors queue. More soon."
-    assert "event=article_missing source=wire error='the text has" in caplog.text
+    assert "article missing source=wire error='the text has" in caplog.text
 
 
 def test_the_summary_stands_in_for_an_article_that_cannot_be_taken_apart(
@@ -268,7 +310,7 @@ def test_the_summary_stands_in_for_an_article_that_cannot_be_taken_apart(
     monkeypatch.setattr(feeds, "text_of_page", fail)
     web = article_web(answer(PAGE, "text/html"))
     assert documents(feed(web, articles=True))[0].text == "Depositors queue. More soon."
-    assert "event=article_missing source=wire url='https://wire.example/1?utm_source=***'" in caplog.text
+    assert "article missing source=wire url='https://wire.example/1?utm_source=***'" in caplog.text
     assert "a library's own" in caplog.text
 
 

@@ -3,17 +3,21 @@
 import gzip
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from threading import Event
 
+import httpcore
 import httpx
 import pytest
 
+from ingest import http
 from ingest.errors import FetchError, StoppingError
-from ingest.http import Page, Validators, retry_after
+from ingest.http import Fetcher, Page, Validators, retry_after
 from ingest.settings import IngestSettings
+from ingest.transport import Deadline
 from tests.unit.ingest.documents import NOW
-from tests.unit.ingest.web import Web, raw
+from tests.unit.ingest.web import FakeTime, Web, raw
 
 URL = "http://a.example/page"
 ROBOTS = "http://a.example/robots.txt"
@@ -57,7 +61,7 @@ def test_a_host_that_no_name_can_have_is_an_error_that_names_it(url: str) -> Non
         Web().fetcher.fetch(url)
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 418, 429, 500, 503])
+@pytest.mark.parametrize("status", [204, 206, 400, 401, 403, 404, 410, 418, 429, 500, 503])
 def test_an_error_status_is_an_error_that_names_the_page(status: int) -> None:
     with pytest.raises(FetchError, match=f"{URL} answered with status {status}"):
         Web({URL: httpx.Response(status)}).fetcher.fetch(URL)
@@ -144,6 +148,17 @@ def test_a_packed_bomb_is_cut_off_while_it_is_unpacked() -> None:
     assert peak < 1_000_000  # one piece of 4 kB would become 4 MB
 
 
+@pytest.mark.parametrize(("more", "fits"), [(0, True), (1, False)])
+def test_a_page_may_be_as_long_as_the_limit(more: int, fits: bool) -> None:
+    body = b"x" * (1000 + more)
+    for answer in (raw(body), raw(gzip.compress(body), content_encoding="gzip")):
+        web = Web({URL: answer}, settings(max_response_bytes=1000))
+        too_long = pytest.raises(FetchError, match="longer than 1,000 bytes")
+        expected: AbstractContextManager[object] = nullcontext() if fits else too_long
+        with expected:
+            assert web.fetcher.fetch(URL, robots=False).body == body
+
+
 def test_all_members_of_a_packed_page_are_unpacked() -> None:
     body = b"".join(gzip.compress(piece * 10_000) for piece in (b"one", b"two", b"three"))
     web = Web({URL: raw(body, content_encoding="gzip")})
@@ -196,12 +211,20 @@ def test_a_site_may_ask_for_more_distance() -> None:
     assert web.time.waits == [7.0]
 
 
-@pytest.mark.parametrize("delay", [31, 60])
-def test_the_distance_that_a_site_asks_for_is_waited_for(delay: int) -> None:
+@pytest.mark.parametrize(("delay", "waited"), [(31, 31), (60, 60), (86_400, 60)])
+def test_the_distance_that_a_site_asks_for_is_waited_for(delay: int, waited: int) -> None:
     web = Web({URL: httpx.Response(200), ROBOTS: httpx.Response(200, text=f"User-agent: *\nCrawl-delay: {delay}")})
     for _ in range(3):
         web.fetcher.fetch(URL)
-    assert web.time.waits == [delay, delay]
+    assert web.time.waits == [waited, waited]
+
+
+def test_a_site_that_asks_for_less_distance_gets_that_of_the_settings() -> None:
+    rules = httpx.Response(200, text="User-agent: *\nCrawl-delay: 1")
+    web = Web({URL: httpx.Response(200), ROBOTS: rules}, settings(host_delay_seconds=5.0))
+    for _ in range(3):
+        web.fetcher.fetch(URL)
+    assert web.time.waits == [5.0, 5.0, 5.0]
 
 
 def test_the_distance_of_the_settings_is_waited_for() -> None:
@@ -287,9 +310,93 @@ def test_a_host_that_asks_for_quiet_gets_it() -> None:
     assert web.fetcher.fetch(URL).status == 200
 
 
+def test_a_short_quiet_is_waited_for() -> None:
+    web = Web({URL: httpx.Response(429, headers={"Retry-After": "5"})})
+    with pytest.raises(FetchError):
+        web.fetcher.fetch(URL, robots=False)
+    web.answers[URL] = httpx.Response(200)
+    assert web.fetcher.fetch(URL, robots=False).status == 200
+    assert web.time.waits == [5.0]
+
+
+def test_the_longest_quiet_that_was_asked_for_counts() -> None:
+    other = "http://a.example/other"
+
+    def busy(_: httpx.Request) -> httpx.Response:
+        with pytest.raises(FetchError):  # another thread is answered meanwhile
+            web.fetcher.fetch(other, robots=False)
+        return httpx.Response(429, headers={"Retry-After": "5"})
+
+    web = Web({URL: busy, other: httpx.Response(429, headers={"Retry-After": "600"})})
+    with pytest.raises(FetchError):
+        web.fetcher.fetch(URL, robots=False)
+    with pytest.raises(FetchError, match="left alone for 600 s"):
+        web.fetcher.fetch(URL, robots=False)
+
+
+def test_who_is_sent_away_takes_no_turn() -> None:
+    web = Web({URL: httpx.Response(429, headers={"Retry-After": "120"})}, settings(host_delay_seconds=5.0))
+    for _ in range(10):
+        with pytest.raises(FetchError):
+            web.fetcher.fetch(URL, robots=False)
+    web.answers[URL] = httpx.Response(200)
+    web.time.now += 121
+    assert web.fetcher.fetch(URL, robots=False).status == 200
+    assert web.time.waits == []
+
+
+def test_of_many_hosts_those_are_forgotten_whose_turn_has_come_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "MANY_HOSTS", 10)
+    web = Web({}, settings(host_delay_seconds=5.0))
+
+    def fetch(number: int) -> None:
+        """Of a host with an even number, which asks for quiet, or an odd one."""
+        url = f"http://{number}.example/page"
+        web.answers[url] = httpx.Response(200 if number % 2 else 429, headers={"Retry-After": "20"})
+        expected: AbstractContextManager[object] = nullcontext() if number % 2 else pytest.raises(FetchError)
+        with expected:
+            web.fetcher.fetch(url, robots=False)
+
+    for number in range(40):
+        fetch(number)
+    fetch(1)
+    assert web.time.waits == [5.0]
+    web.time.now += 20
+    fetch(41)
+    fetch(42)
+    assert len(web.fetcher._turns._next) == 2
+    assert len(web.fetcher._turns._held) == 1
+
+
+def test_the_wait_for_a_turn_is_none_of_the_time_that_a_request_may_take() -> None:
+    left: list[float] = []
+
+    def connect(deadline: Deadline) -> httpx.BaseTransport:
+        def answer(request: httpx.Request) -> httpx.Response:
+            left.append(deadline.left())
+            return raw(b"")(request)
+
+        return httpx.MockTransport(answer)
+
+    time = FakeTime()
+    slow = settings(host_delay_seconds=60.0, timeout_seconds=10.0)
+    fetcher = Fetcher(slow, connect=connect, wait=time.wait, monotonic=time.monotonic)
+    for _ in range(2):
+        fetcher.fetch(URL, robots=False)
+    assert left == [10.0, 10.0]
+
+
 def test_a_crawler_that_stops_does_not_wait_for_its_turn() -> None:
     web = Web({URL: httpx.Response(200)}, settings(host_delay_seconds=5.0))
     web.fetcher.fetch(URL)
+    web.time.stopping = True
+    with pytest.raises(StoppingError):
+        web.fetcher.fetch(URL)
+
+
+def test_a_crawler_that_stops_at_robots_stops() -> None:
+    web = Web({URL: httpx.Response(200)}, settings(host_delay_seconds=5.0))
+    web.fetcher.fetch(URL, robots=False)
     web.time.stopping = True
     with pytest.raises(StoppingError):
         web.fetcher.fetch(URL)
@@ -301,6 +408,7 @@ def test_a_crawler_that_stops_does_not_wait_for_its_turn() -> None:
         ("120", 120.0),
         ("0", 0.0),
         ("Tue, 10 Mar 2026 12:02:00 GMT", 120.0),
+        ("Tue, 10 Mar 2026 12:02:00 -0000", 120.0),  # of a zone that is not told
         ("Tue, 10 Mar 2026 11:00:00 GMT", 0.0),
         ("", 0.0),
         ("soon", 0.0),
@@ -316,8 +424,10 @@ def test_robots_are_asked_once_and_then_believed() -> None:
     web = Web({URL: httpx.Response(200), ROBOTS: httpx.Response(200, text="")}, settings(robots_hours=1))
     for _ in range(3):
         web.fetcher.fetch(URL)
+    web.time.now += 3599
+    web.fetcher.fetch(URL)
     assert web.asked.count(ROBOTS) == 1
-    web.time.now += 3601
+    web.time.now += 2
     web.fetcher.fetch(URL)
     assert web.asked.count(ROBOTS) == 2
 
@@ -352,6 +462,18 @@ def test_a_server_that_comes_up_is_fetched_at_once() -> None:
     with pytest.raises(FetchError, match="refused"):
         web.fetcher.fetch(URL)
     web.answers[ROBOTS] = httpx.Response(404)
+    assert web.fetcher.fetch(URL).status == 200
+
+
+@pytest.mark.parametrize("error", [httpx.ReadTimeout("slow"), httpcore.ConnectTimeout("nobody")])
+def test_a_server_that_does_not_answer_is_not_waited_for_again_for_each_page(error: Exception) -> None:
+    web = Web({URL: httpx.Response(200), ROBOTS: error})
+    for page in range(50):
+        with pytest.raises(FetchError, match=r"robots\.txt cannot be: .*(slow|nobody)"):
+            web.fetcher.fetch(f"{URL}?{page}")
+    assert web.asked == [ROBOTS]
+    web.answers[ROBOTS] = httpx.Response(404)
+    web.time.now += 61
     assert web.fetcher.fetch(URL).status == 200
 
 

@@ -179,6 +179,7 @@ def test_fields_may_lie_deep() -> None:
         ({"text": ""}, "no text"),
         ({"text": None}, "no text"),
         ({"text": ["Bank"]}, "a JSON list where a text should stand"),
+        ({"text": True}, "a JSON bool where a text should stand"),
         ({"created_at": None}, "no date"),
         ({"created_at": "soon"}, "year, month and day"),
         ({"created_at": 10**399}, "a number of that size is no date"),
@@ -254,3 +255,11 @@ def test_a_missing_token_file_is_named(tmp_path: Path) -> None:
 )
 def test_a_path_leads_into_nested_objects(path: str, found: object) -> None:
     assert find({"a": {"b": 1}}, path) == found
+
+
+def test_only_an_api_whose_owner_agreed_is_read_whatever_its_robots_say() -> None:
+    rules = httpx.Response(200, text="User-agent: *\nDisallow: /api")
+    web = Web({URL: Posts(1), "https://social.example/robots.txt": rules})
+    with pytest.raises(FetchError, match="forbidden"):
+        list(api(web).read())
+    assert len(list(api(web, robots=False).read())) == 1

@@ -72,15 +72,18 @@ def test_a_copy_whose_head_is_older_than_the_memory_stands_for_its_story() -> No
 
 def test_the_time_of_the_append_decides_what_is_forgotten() -> None:
     known, old, new = memory(hours=72), document(native_id="1"), document(native_id="2")
+    young = document("Another bank of quite another town is shut")
+    known.recall(recalled(young, at=NOW - 71 * HOUR))
     known.recall(recalled(old, at=NOW - 73 * HOUR))
     assert known.knows(old.id)
     known.admit(new, NOW)
     assert not known.knows(old.id)
+    assert known.knows(young.id)
     assert known.admit(old, NOW) == new.id  # its story went with it: the younger one is the first now
 
 
 def test_an_archive_of_old_dates_is_known_the_second_time() -> None:
-    known = memory(hours=1)
+    known = memory(hours=1, documents=50)  # as many as it has
     rows = [
         document(f"Headline number {day} of an old archive", published_at=NOW - day * 24 * HOUR) for day in range(50)
     ]

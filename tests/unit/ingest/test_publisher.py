@@ -1,5 +1,6 @@
 """What is sent, what is recognised, and what is masked."""
 
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from threading import Thread
 
@@ -8,9 +9,11 @@ from prometheus_client import REGISTRY
 
 from ingest.errors import RowError
 from ingest.memory import Memory
+from ingest.producer import AROUND_BYTES
 from ingest.publisher import Outcome, Publisher
 from ingest.settings import IngestSettings
 from stream.errors import BrokerError
+from stream.records import encode
 from tests.unit.ingest.documents import NOW, STORY, InMemoryProducer, document
 
 
@@ -61,6 +64,17 @@ def test_a_document_that_the_topic_cannot_take_is_refused_and_leaves_no_trace() 
     assert "topics.max_document_bytes" in caught.value.message
     assert [publish(document()), publish(document(f"{STORY} {'x' * 99_000}"))] == [Outcome.PUBLISHED, Outcome.COPY]
     assert [sent.story for sent in producer.documents()] == [document().id] * 2
+
+
+def test_what_the_broker_adds_to_a_document_counts_too() -> None:
+    record = len(encode(document()))
+    for room, sent in ((AROUND_BYTES, True), (AROUND_BYTES - 1, False)):
+        producer = InMemoryProducer()
+        tight = Publisher(producer, Memory(IngestSettings()), clock=lambda: NOW, max_document_bytes=record + room)
+        expected: AbstractContextManager[object] = nullcontext() if sent else pytest.raises(RowError)
+        with expected:
+            tight.publish(document())
+        assert bool(producer.records) is sent
 
 
 def test_a_lost_document_stops_the_publisher() -> None:

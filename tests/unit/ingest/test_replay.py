@@ -76,7 +76,7 @@ def test_an_archive_that_is_longer_than_the_memory_is_warned_of(
         settings = IngestSettings(memory_documents=memory_documents)
         caplog.clear()
         replay(archive(tmp_path), publisher(InMemoryProducer()), settings, clock=clock)
-        return [record.message for record in caplog.records if "archive_exceeds_memory" in record.message]
+        return [record.message for record in caplog.records if "the archive exceeds the memory" in record.message]
 
     assert replayed(4) == []
     (warning,) = replayed(3)

@@ -35,6 +35,7 @@ def test_a_pause_ends_when_a_source_is_due() -> None:
     assert schedule.pause(0.0, 0.5) == 0.5
     schedule.put(0, at=0.25)
     assert schedule.pause(0.0, 0.5) == 0.25
+    assert schedule.pause(0.3, 0.5) == 0.0, "it became due since anybody looked"
 
 
 def test_a_slow_source_starts_again_at_once_but_not_twice() -> None:
@@ -42,7 +43,7 @@ def test_a_slow_source_starts_again_at_once_but_not_twice() -> None:
     assert next_start(started=0.0, now=35.0, every=10.0) == 35.0
 
 
-@given(st.integers(1, 200), st.floats(0.1, 1e4), st.floats(0.1, 1e4), st.floats(0, 1))
+@given(st.integers(1, 5000), st.floats(0.1, 1e4), st.floats(0.1, 1e4), st.floats(0, 1))
 def test_a_wait_grows_up_to_the_longest_and_chance_takes_half_of_it_at_most(
     failures: int, every: float, longest: float, chance: float
 ) -> None:

@@ -187,7 +187,7 @@ def test_a_fault_that_nobody_foresaw_costs_one_entry_alone(kind: Kind, caplog: p
     (rejected,) = (item for item in items if isinstance(item, Rejected))
     assert rejected.reason == "it cannot be read: AssertionError: too many bodies"
     assert sum(isinstance(item, Document) for item in items) == 2
-    assert "event=entry_unreadable source=wire" in caplog.text
+    assert "entry cannot be read source=wire" in caplog.text
 
 
 def test_white_space_in_a_text_is_collapsed(kind: Kind) -> None:

@@ -18,6 +18,8 @@ class FakeConsumer:
         self.values = list(values)
         self.failure: Exception | None = None
         self.silent = False
+        self.closed = False
+        self.partitions = {0}
         self._key = key
         self._position = 0
 
@@ -26,7 +28,7 @@ class FakeConsumer:
         monkeypatch.setattr(kafka, "KafkaConsumer", lambda **_: self)
 
     def partitions_for_topic(self, _topic: str) -> set[int]:
-        return {0}
+        return self.partitions
 
     def assign(self, _places: Iterable[Any]) -> None:
         """There is one place."""
@@ -61,4 +63,4 @@ class FakeConsumer:
         return {kafka.TopicPartition("t", 0): found}
 
     def close(self) -> None:
-        """Nothing is held."""
+        self.closed = True

@@ -17,21 +17,27 @@ from stream.records import ScoredDocument, encode
 from stream.topics import Topics, TopicSettings
 
 TOPICS = Topics(TopicSettings(partitions=1))
-PLACE = kafka.TopicPartition(TOPICS.scored.name, 0)
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 
 class Consumer:
-    """Gives stretches of offsets one after the other, and says that the topic ends behind the last."""
+    """Gives stretches of offsets one after the other, of each partition the same, and says that it ends there."""
 
-    def __init__(self, *stretches: range) -> None:
+    def __init__(self, *stretches: range, partitions: int = 1) -> None:
         self._stretches = list(stretches)
         self._end = stretches[-1].stop
+        self._partitions = partitions
+        self._places: list[Any] = []
 
-    def assign(self, _places: object) -> None: ...
+    def assign(self, places: list[Any]) -> None:
+        self._places = places
+
     def seek(self, _place: object, _offset: int) -> None: ...
     def commit(self, _offsets: object) -> None: ...
     def close(self) -> None: ...
+
+    def partitions_for_topic(self, _topic: str) -> set[int]:
+        return set(range(self._partitions))
 
     def beginning_offsets(self, places: Iterable[Any]) -> dict[Any, int]:
         return dict.fromkeys(places, 0)
@@ -42,16 +48,19 @@ class Consumer:
     def poll(self, _milliseconds: int) -> dict[Any, list[Any]]:
         if not self._stretches:
             return {}
-        return {PLACE: [record(offset) for offset in self._stretches.pop(0)]}
+        stretch = self._stretches.pop(0)
+        return {place: [record(place.partition, offset) for offset in stretch] for place in self._places}
 
 
-def record(offset: int) -> SimpleNamespace:
+def record(partition: int, offset: int) -> SimpleNamespace:
     document = ScoredDocument(
         origin=offset, watermark=NOW, id=str(offset), story=str(offset), published_at=NOW, topic="Macro"
     )
     value = encode(document)
     milliseconds = int(NOW.timestamp() * 1000)
-    return SimpleNamespace(topic=PLACE.topic, partition=0, offset=offset, timestamp=milliseconds, value=value)
+    return SimpleNamespace(
+        topic=TOPICS.scored.name, partition=partition, offset=offset, timestamp=milliseconds, value=value
+    )
 
 
 def archive(folder: Path, consumer: Consumer, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -64,6 +73,13 @@ def test_it_goes_on_where_the_folder_ends(tmp_path: Path, monkeypatch: pytest.Mo
     assert archive(tmp_path, Consumer(range(30)), monkeypatch) == 30
     assert archive(tmp_path, Consumer(range(30, 50)), monkeypatch) == 20
     assert [entry.offset for entry in read_archive(tmp_path)] == list(range(50))
+
+
+def test_every_partition_of_the_topic_is_archived_whatever_the_settings_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert TOPICS.scored.partitions == 1
+    assert archive(tmp_path, Consumer(range(30), partitions=2), monkeypatch) == 60
 
 
 def test_a_topic_that_is_made_anew_meanwhile_is_not_taken_for_the_one_before_it(

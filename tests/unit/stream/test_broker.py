@@ -1,10 +1,12 @@
 """What is wrong with the way to the broker is said by its key; brokers themselves are met in `tests/integration`."""
 
+import re
 import ssl
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from pydantic import ValidationError
 
 from stream.broker import BrokerSettings, _check_config
 from stream.errors import InputError, TopicMismatchError
@@ -21,6 +23,52 @@ def file(tmp_path: Path) -> str:
     path = tmp_path / "no.pem"
     path.write_text("-----BEGIN NOTHING-----\n")
     return str(path)
+
+
+@pytest.mark.parametrize(
+    ("given", "servers"),
+    [
+        ("localhost:9092", ["localhost:9092"]),
+        ("broker_1.example:1,  10.0.0.7:65535 ,", ["broker_1.example:1", "10.0.0.7:65535"]),
+        ("[::1]:9092,[fe80::1%eth0]:9093", ["[::1]:9092", "[fe80::1%eth0]:9093"]),
+        ("börse.example:9092", ["börse.example:9092"]),
+    ],
+)
+def test_servers_are_hosts_with_ports(given: str, servers: list[str]) -> None:
+    assert BrokerSettings(bootstrap_servers=given).servers() == servers
+
+
+@pytest.mark.parametrize("given", ["", " ", ","])
+def test_no_server_at_all_means_a_kafka_of_our_own(given: str) -> None:
+    assert BrokerSettings(bootstrap_servers=given).bootstrap_servers == ""
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        "localhost:abc",
+        "localhost",
+        ":9092",
+        "localhost:",
+        "localhost:0",
+        "localhost:65536",
+        "localhost:９０９２",
+        "localhost:-1",
+        "a b:9092",
+        "a..b:9092",
+        f"{'a' * 64}:9092",
+        "SSL://localhost:9092",
+        "user@localhost:9092",
+        "::1:9092",
+        "[::1]",
+        "[::x]:9092",
+        "[localhost]:9092",
+        "[::1:9092",
+    ],
+)
+def test_what_is_no_server_is_named(server: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(f"{server!r} is not host:port")):
+        BrokerSettings(bootstrap_servers=f"broker-1:9092, {server}")
 
 
 def test_tls_needs_no_file() -> None:

@@ -4,9 +4,11 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import msgspec
+import pytest
 
-from stream.letter_box import read_letters
-from stream.records import DeadLetter, encode
+from stream.errors import SchemaError
+from stream.letter_box import Choice, Fate, Letter, choose, read_letters
+from stream.records import SCHEMA, DeadLetter, encode
 
 LETTER = DeadLetter(
     topic="documents",
@@ -29,19 +31,47 @@ def marked(state: str) -> DeadLetter:
 
 
 def test_a_letter_keeps_its_size_and_the_start_of_its_value() -> None:
-    (letter,) = read_letters(log(LETTER)).values()
-    assert (letter.position, letter.size, letter.preview) == ("documents/1/7", 1000, b"x" * 200)
+    assert read_letters(log(LETTER)) == {
+        "documents/1/7": Letter(msgspec.structs.replace(LETTER, value=b"x" * 200), size=1000)
+    }
 
 
 def test_the_last_mark_stands() -> None:
-    assert [one.put_back for one in read_letters(log(LETTER, marked("begun"))).values()] == ["begun"]
-    assert [one.put_back for one in read_letters(log(LETTER, marked("begun"), marked("done"))).values()] == ["done"]
+    assert [one.head.put_back for one in read_letters(log(LETTER, marked("begun"))).values()] == ["begun"]
+    found = read_letters(log(LETTER, marked("begun"), marked("done"))).values()
+    assert [one.head.put_back for one in found] == ["done"]
 
 
 def test_a_repeat_of_a_letter_does_not_forget_that_it_was_put_back() -> None:
     (letter,) = read_letters(log(LETTER, marked("done"), LETTER)).values()
-    assert (letter.put_back, letter.size) == ("done", 1000)
+    assert (letter.head.put_back, letter.size) == ("done", 1000)
 
 
 def test_a_mark_whose_letter_has_expired_and_what_cannot_be_read_are_passed_over() -> None:
     assert read_letters(log(marked("done"), b"{", b"[" * 3000)) == {}
+
+
+def test_a_letter_of_a_newer_version_is_neither_passed_over_nor_misread() -> None:
+    """Passed over, the list would say that every document was processed; misread, something else would be put back."""
+    newer = msgspec.structs.replace(LETTER, schema=SCHEMA + 1)
+    with pytest.raises(SchemaError, match=f"a record has schema {SCHEMA + 1}"):
+        read_letters(log(LETTER, newer))
+
+
+@pytest.mark.parametrize(
+    ("again", "expected"),
+    [
+        (False, Choice(put_back=["documents/1/7"], counted=["documents/1/8"], undecided=["documents/1/9"])),
+        (True, Choice(put_back=["documents/1/7", "documents/1/9"], counted=["documents/1/8"], undecided=[])),
+    ],
+)
+def test_what_was_counted_is_never_put_back_and_what_is_not_said_to_be_dead_only_when_asked_for_again(
+    again: bool, expected: Choice
+) -> None:
+    letters = [msgspec.structs.replace(LETTER, offset=offset) for offset in (7, 8, 9)]
+    became: dict[str, Fate] = {"documents/1/7": "dead", "documents/1/8": "counted", "documents/1/9": "undecided"}
+    assert choose(letters, became, again=again) == expected
+
+
+def test_nothing_is_chosen_of_nothing() -> None:
+    assert choose([], {}, again=False) == Choice([], [], [])

@@ -7,7 +7,7 @@ import kafka.errors
 import pytest
 
 from stream.broker import STALLED_SECONDS, BrokerSettings
-from stream.errors import BrokerError
+from stream.errors import BrokerError, InputError
 from stream.snapshot import TopicReader
 from stream.topics import Topic
 from tests.unit.stream.consumer import FakeConsumer
@@ -34,6 +34,20 @@ def test_each_read_gives_what_is_new(consumer: FakeConsumer) -> None:
     assert list(topic.read()) == []
     consumer.values.append(b"c")
     assert [record.value for record in topic.read()] == [b"c"]
+
+
+def test_a_topic_that_is_not_there_is_named_and_the_client_closed(consumer: FakeConsumer) -> None:
+    consumer.partitions = set()
+    with pytest.raises(InputError, match="the broker has no topic t yet"):
+        reader()
+    assert consumer.closed
+
+
+def test_of_what_is_asked_for_by_time_partitions_that_the_topic_does_not_have_are_left_out(
+    consumer: FakeConsumer,
+) -> None:
+    topic = TopicReader(BROKER, Topic("t", 1, 1), since={0: 0, 7: 0})
+    assert [record.value for record in topic.read()] == [b"a", b"b"]
 
 
 def test_a_broker_that_gives_nothing_is_an_error_and_may_come_back(consumer: FakeConsumer) -> None:
