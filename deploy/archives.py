@@ -1,6 +1,5 @@
 """An archive as the stream would have received it, without a broker."""
 
-import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -12,8 +11,6 @@ from ingest.publisher import Publisher
 from ingest.settings import IngestSettings
 from ingest.sources.archive import ArchiveSource
 from stream.records import Document
-
-log = logging.getLogger(__name__)
 
 _documents = msgspec.json.Decoder(Document)
 

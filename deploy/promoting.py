@@ -1,7 +1,7 @@
 """Asking the workers for another bundle and gathering what they answer, for `finsentry promote`."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import reduce
 from operator import add
@@ -102,13 +102,19 @@ class Campaign:
         stopped: Callable[[], bool],
         told: Callable[[list[Answer]], None],
         language: str = "",
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        """`told` is given the answers as they change. `language`: whose bundle it is about; empty: the default one."""
+        """`wait`: seconds in which workers are to answer. `told` is given the answers as they change. `language`: whose
+        bundle it is about; empty: the default one.
+        """
         self._language = language
         self._desk = desk
         self._wait = wait
         self._stopped = stopped
         self._told = told
+        self._monotonic = monotonic
+        self._sleep = sleep
         desk.read()
 
     def silent(self) -> list[str]:
@@ -119,10 +125,10 @@ class Campaign:
     def go_live(self, bundle: BundleRef) -> list[Answer]:
         """Makes the bundle live. Where a worker refuses it, what was live before is asked for again, of all."""
         before = self._desk.table.standing("live", self._language)
-        found = self._ask_live(promote(bundle, before, _now(), self._language))
+        found = self._ask_live(promote(bundle, before, _now(), self._language), self._told)
         if any(answer.state == "refused" for answer in found):
             # Also when it was stopped meanwhile: the fleet must not stay split.
-            self._ask_live(restore(before, _now(), self._language), quietly=True)
+            self._ask_live(restore(before, _now(), self._language), told=lambda _: None)
         return found
 
     def roll_back(self) -> tuple[Promotion, list[Answer]]:
@@ -134,29 +140,27 @@ class Campaign:
                 "there is nothing to go back to: each worker runs the bundle of its own settings",
                 fix="`finsentry promote BUNDLE` makes another one live; `--status` shows what runs",
             )
-        return back, self._ask_live(back)
+        return back, self._ask_live(back, self._told)
 
     def shadow(self, bundle: BundleRef, seconds: float) -> list[Answer]:
         """Runs the bundle beside the live one for so long, then ends it and returns what was found."""
         until = _now() + timedelta(seconds=seconds + self._wait) + GRACE
         promotion = shadow(bundle, _now(), until, self._language)
         asked = self._publish(promotion)
-        begun = self._await(promotion, asked, lambda found: all(a.state in ("shadowing", "refused") for a in found))
-        if any(answer.state == "shadowing" for answer in begun):
-            self._await(promotion, asked, lambda found: all(a.state == "refused" for a in found), seconds=seconds)
-        if self._stands(promotion):
-            self._desk.end_shadow()
-        is_over = ("shadowed", "refused", "unanswered")
-        return self._await(
+        begun = self._await(
             promotion,
             asked,
-            lambda found: all(answer.state in is_over for answer in found),
-            seconds=SILENT_SECONDS,
-            even_if_stopped=True,
-            stands=False,
+            lambda found: all(a.state in ("shadowing", "refused") for a in found),
+            self._wait,
+            self._told,
         )
+        if any(answer.state == "shadowing" for answer in begun):
+            self._await(promotion, asked, lambda found: all(a.state == "refused" for a in found), seconds, self._told)
+        if self._stands(promotion):
+            self._desk.end_shadow()
+        return self._last_words(promotion, asked)
 
-    def _ask_live(self, promotion: Promotion, *, quietly: bool = False) -> list[Answer]:
+    def _ask_live(self, promotion: Promotion, told: Callable[[list[Answer]], object]) -> list[Answer]:
         asked = self._publish(promotion)
         settled_at: float | None = None
 
@@ -165,10 +169,10 @@ class Campaign:
             if not all(answer.state in ("live", "refused") for answer in found):
                 settled_at = None
                 return False
-            settled_at = settled_at or time.monotonic()
-            return not any(a.on_trial for a in found) or time.monotonic() - settled_at >= TRIAL_SECONDS
+            settled_at = settled_at or self._monotonic()
+            return not any(a.on_trial for a in found) or self._monotonic() - settled_at >= TRIAL_SECONDS
 
-        return self._await(promotion, asked, is_done, quietly=quietly)
+        return self._await(promotion, asked, is_done, self._wait, told)
 
     def _publish(self, promotion: Promotion) -> set[str]:
         """Returns the workers that live, hence are to answer."""
@@ -181,26 +185,43 @@ class Campaign:
         promotion: Promotion,
         asked: set[str],
         is_done: Callable[[list[Answer]], bool],
-        *,
-        seconds: float | None = None,
-        quietly: bool = False,
-        even_if_stopped: bool = False,
-        stands: bool = True,
+        seconds: float,
+        told: Callable[[list[Answer]], object],
     ) -> list[Answer]:
-        deadline = time.monotonic() + (self._wait if seconds is None else seconds)
-        while True:
-            self._desk.read()
-            found = answers(self._desk.table, promotion, asked)
-            if not quietly:
-                self._told(found)
-            if stands and not self._stands(promotion):
+        """The answers once `is_done` says so of them, the time is over, or the command was stopped.
+
+        Raises `FinSentryError` where somebody else's promotion takes the place of this one.
+        """
+        found: list[Answer] = []
+        for found in self._rounds(promotion, asked, seconds):
+            told(found)
+            if not self._stands(promotion):
                 raise FinSentryError(
                     f"another promotion took the place of {named(promotion)}",
                     fix="somebody else is promoting: `finsentry promote --status` shows what stands now",
                 )
-            if is_done(found) or time.monotonic() > deadline or (self._stopped() and not even_if_stopped):
-                return found
-            time.sleep(POLL_SECONDS)
+            if is_done(found) or self._stopped():
+                break
+        return found
+
+    def _last_words(self, promotion: Promotion, asked: set[str]) -> list[Answer]:
+        """What workers found as a shadow that has ended, also where the command was stopped."""
+        found: list[Answer] = []
+        for found in self._rounds(promotion, asked, SILENT_SECONDS):
+            self._told(found)
+            if all(answer.state in ("shadowed", "refused", "unanswered") for answer in found):
+                break
+        return found
+
+    def _rounds(self, promotion: Promotion, asked: set[str], seconds: float) -> Iterator[list[Answer]]:
+        """The answers, again and again for so long, and once at least."""
+        deadline = self._monotonic() + seconds
+        while True:
+            self._desk.read()
+            yield answers(self._desk.table, promotion, asked)
+            if self._monotonic() > deadline:
+                return
+            self._sleep(POLL_SECONDS)
 
     def _stands(self, promotion: Promotion) -> bool:
         standing = self._desk.table.standing(promotion.mode, promotion.language)

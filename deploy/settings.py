@@ -25,7 +25,7 @@ DELIMITER = "__"
 FILE_VARIABLE = "FINSENTRY_SETTINGS"
 DEFAULT_FILE = Path("finsentry.toml")
 NO_SETTINGS = {FILE_VARIABLE}
-"""Variables that say where files are: this file, and the developers' data for the tests."""
+"""Variables that begin as a key's does and are none: where the settings file is cannot stand in it."""
 
 
 class MetricsSettings(BaseModel):

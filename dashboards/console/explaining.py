@@ -14,7 +14,7 @@ from typing import NamedTuple
 from model.classifier import TextClassifier
 from model.errors import FinSentryError
 from model.explain import Explanation, explain
-from model.routing import DEFAULT, close, router_of
+from model.routing import DEFAULT, router_of
 from model.settings import ModelSettings
 from stream.control import SILENT_SECONDS, ControlTable, candidates, model_of, named
 from stream.live_model import Loaded
@@ -108,7 +108,7 @@ class Explainer:
         self._opening.shutdown(cancel_futures=True)
         with self._lock:
             for held in self._held.values():
-                close(held.classifier)
+                held.classifier.close()
 
     def _slot(self, question: Question) -> str:
         if question.language is None:
@@ -126,7 +126,7 @@ class Explainer:
         with self._lock:
             self._held[key], self._reasons[key] = new, reason
             if new is not held:
-                close(held.classifier)
+                held.classifier.close()
                 logger.info("explains with version=%s before=%s", new.classifier.version, held.classifier.version)
 
     def _open(self, key: str, held: Loaded | None = None) -> tuple[Loaded, str]:

@@ -155,7 +155,7 @@ def _pipeline() -> list[Panel]:
         ).span(8),
         lines(
             "Set aside",
-            "Dead letters by stage and error, documents too late for their window or expired unread, and repeats, a minute.",
+            "A minute: dead letters by stage and error, documents too late or expired unread, repeats passed over.",
             Query(
                 f"60 * sum by (stage, error) (rate(finsentry_dead_letters_total[{RATE}]))", "dead {{stage}} {{error}}"
             ),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from deploy.commands.options import with_settings
+from deploy.commands.output import print_json
 from deploy.errors import FinSentryError
 from deploy.logs import log_as_command
 from deploy.settings import Settings
@@ -45,8 +46,6 @@ def archive(settings: Settings, folder: Path, follow: bool, every: float, rows: 
       finsentry archive data/archive
       finsentry archive data/archive --follow --every 300
     """
-    import msgspec
-
     from deploy.local.broker import open_broker
     from deploy.local.lock import LockFile
     from stream.archiver import Archiver
@@ -73,6 +72,6 @@ def archive(settings: Settings, folder: Path, follow: bool, every: float, rows: 
     finally:
         lock.release()
     if as_json:
-        click.echo(msgspec.json.encode({**done._asdict(), "folder": str(folder)}))
+        print_json({**done._asdict(), "folder": str(folder)})
         return
     click.echo(f"{done.documents:,} documents put into {folder}, of {done.records:,} records read")

@@ -1,8 +1,6 @@
 """`finsentry backtest`: the same windows and the same judge, offline."""
 
 import csv
-import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from deploy.commands.options import PICTURES, OutputFile, archive_options, with_settings
+from deploy.commands.output import print_json, progress_bar
 from deploy.errors import InputError
 from deploy.logs import log_as_command
 from deploy.settings import Settings
@@ -75,7 +74,7 @@ def backtest(
     if plot:
         draw(result, plot, events=known)
     if as_json:
-        click.echo(json.dumps(result.as_json()))
+        print_json(result.as_json())
     else:
         _show(result)
 
@@ -107,7 +106,7 @@ def _score_archive(settings: Settings, file: Path, how: "ArchiveOptions") -> "It
         click.echo(f"{file}, {one}", err=True)
     with (
         RoutedClassifier.load(settings.model) as classifier,
-        click.progressbar(documents, label="classifying", hidden=not sys.stderr.isatty(), file=sys.stderr) as shown,
+        progress_bar(documents, label="classifying") as shown,
     ):
         yield from score(shown, by_language(classifier.router, classifier.bundles), settings.stream)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from deploy.commands.options import with_settings
+from deploy.commands.output import print_json
 from deploy.logs import log_as_command
 from deploy.settings import Settings
 
@@ -50,7 +51,7 @@ def list_bundles(settings: Settings, folders: tuple[Path, ...], as_json: bool) -
 
     entries = [read_entry(folder) for folder in find_bundles(_places(settings, folders))]
     if as_json:
-        _print_json([_as_json(entry) for entry in entries])
+        print_json([_as_json(entry) for entry in entries])
         return
     width = max((len(entry.name) for entry in entries), default=0)
     for entry in entries:
@@ -79,7 +80,7 @@ def show(settings: Settings, bundle: str, as_json: bool) -> None:
     """
     manifest = _manifest(settings, bundle or str(_configured(settings)))
     if as_json:
-        _print_json(_with_spread(manifest))
+        print_json(_with_spread(manifest))
         return
     for line in _described(manifest):
         click.echo(line)
@@ -116,7 +117,7 @@ def verify(settings: Settings, folders: tuple[Path, ...], as_json: bool) -> int:
 
     entries = [verify_one(folder) for folder in find_bundles(_places(settings, folders))]
     if as_json:
-        _print_json([_as_json(entry) for entry in entries])
+        print_json([_as_json(entry) for entry in entries])
     else:
         for entry in entries:
             click.echo(f"{'BROKEN' if entry.problem else 'ok':<8}{entry.folder}  {entry.problem or entry.name}")
@@ -144,7 +145,7 @@ def diff(settings: Settings, old: str, new: str, as_json: bool) -> None:
     if as_json:
         changes = {part: [change._asdict() for change in getattr(found, part)] for part in ("recipe", "data", "other")}
         metrics = [{"name": one.name, "old": one.old, "new": one.new, "change": one.change} for one in found.metrics]
-        _print_json({"old": before.version, "new": after.version, "metrics": metrics, **changes})
+        print_json({"old": before.version, "new": after.version, "metrics": metrics, **changes})
         return
     click.echo(f"{before.version} -> {after.version}")
     for line in _compared(found):
@@ -287,9 +288,3 @@ def _as_json(entry: "Entry") -> dict[str, object]:
         "problem": entry.problem,
         "metrics": entry.manifest.metrics if entry.manifest else {},
     }
-
-
-def _print_json(value: object) -> None:
-    import msgspec
-
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from deploy.commands.options import with_settings
+from deploy.commands.options import text_options, with_settings
 from deploy.logs import log_as_command
 from deploy.settings import Settings
 
@@ -21,15 +21,7 @@ AT_ONCE = 512
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True), default="-")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["auto", "lines", "csv", "jsonl", "parquet"]),
-    default="auto",
-    show_default=True,
-    help="`lines`, whatever the file's name; else what standard input is: a file says it by its extension.",
-)
-@click.option("--column", default="", metavar="NAME", help="The column or key with the text, where it is not found.")
+@text_options
 @with_settings
 def classify(settings: Settings, file: Path, form: "Format", column: str) -> None:
     """Say topic and sentiment of each text, as JSON lines.

@@ -1,16 +1,14 @@
 """`finsentry doctor`: what is configured, reachable and fast enough; with `--tune`, what would be faster."""
 
-import json
 import os
-import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from deploy.commands.options import PICTURES, OutputFile, with_settings
+from deploy.commands.output import print_json, progress_bar
 from deploy.errors import InputError
 from deploy.logs import log_as_command
 from deploy.settings import Settings, variable
@@ -77,7 +75,7 @@ def _examine(settings: Settings, as_json: bool) -> int:
             if check.state != "ok" and check.fix:
                 click.echo(f"{'':<26}{check.fix}")
     if as_json:
-        click.echo(json.dumps([asdict(check) for check in checks], indent=2))
+        print_json(checks)
     return 1 if any(check.state == "broken" for check in checks) else 0
 
 
@@ -85,17 +83,15 @@ def _tune(settings: Settings, file: Path | None, seconds: float, plot: Path | No
     from deploy.settings_file import settings_file, write_keys
     from deploy.tuning import as_object, settings_of
     from model.classifier import Classifier
+    from model.cores import usable_cores
     from model.sample_texts import sample_texts
-    from model.settings import usable_cores
     from model.tuning import tune
     from model.tuning_plot import draw_tuning
 
     texts = _read(file) if file else sample_texts(MOST_TEXTS)
     with (
         Classifier.load(settings.model) as classifier,
-        click.progressbar(
-            length=round(seconds), label="measuring", hidden=not sys.stderr.isatty(), file=sys.stderr
-        ) as bar,
+        progress_bar(length=round(seconds), label="measuring") as bar,
     ):
         done = 0.0
 
@@ -111,7 +107,7 @@ def _tune(settings: Settings, file: Path | None, seconds: float, plot: Path | No
     if written:
         write_keys(written, "model", settings_of(tuning.best))
     if as_json:
-        click.echo(json.dumps(as_object(tuning) | {"written": str(written) if written else None}, indent=2))
+        print_json(as_object(tuning) | {"written": str(written) if written else None})
     else:
         _show(tuning, written)
     for key in settings_of(tuning.best):

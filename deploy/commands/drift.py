@@ -1,6 +1,5 @@
 """`finsentry drift`: are these texts what the bundles were made for?"""
 
-import json
 import math
 import sys
 from collections import Counter
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from deploy.commands.classify import AT_ONCE
-from deploy.commands.options import with_settings
+from deploy.commands.options import text_options, with_settings
+from deploy.commands.output import print_json
 from deploy.errors import InputError
 from deploy.logs import log_as_command
 from deploy.settings import Settings
@@ -41,12 +41,7 @@ class Drift(NamedTuple):
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True), default="-")
-@click.option(
-    "--format", "form", type=click.Choice(["auto", "lines", "csv", "jsonl", "parquet"]), default="auto",
-    show_default=True,
-    help="`lines`, whatever the file's name; else what standard input is: a file says it by its extension.",
-)  # fmt: skip
-@click.option("--column", default="", metavar="NAME", help="The column or key with the text, where it is not found.")
+@text_options
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @with_settings
 def drift(settings: Settings, file: Path, form: "Format", column: str, as_json: bool) -> None:
@@ -62,7 +57,6 @@ def drift(settings: Settings, file: Path, form: "Format", column: str, as_json: 
       finsentry drift headlines.csv
     """
     from deploy.texts import Readable, read_texts
-    from model.classifier import Classifier
     from model.routing import RoutedClassifier
 
     log_as_command()
@@ -70,11 +64,12 @@ def drift(settings: Settings, file: Path, form: "Format", column: str, as_json: 
     found = iter(readable)
     read: Counter[str] = Counter()
     with RoutedClassifier.load(settings.model) as bundles:
-        opened = {key: one for key, one in bundles.bundles.items() if isinstance(one, Classifier)}
+        opened = bundles.bundles
         if not any(one.bundle.manifest.reference for one in opened.values()):
             versions = ", ".join(one.version for one in opened.values())
             raise InputError(f"{versions} does not say what texts it was made for", fix="export the bundle again")
-        bundles.profile_anew(half_at=math.inf)
+        for classifier in opened.values():
+            classifier.profile_anew(half_at=math.inf)
         while texts := list(islice(found, AT_ONCE)):
             read.update(answer.route.bundle for answer in bundles.classify(texts))
             if sys.stderr.isatty():
@@ -88,11 +83,8 @@ def drift(settings: Settings, file: Path, form: "Format", column: str, as_json: 
         fixes = dict.fromkeys(one.fix for one in drifts) or [_more_texts()]
         raise InputError(reasons, fix="; ".join(fixes))
     if as_json:
-        click.echo(
-            json.dumps(
-                {"texts": read.total(), "skipped": readable.left_out, "bundles": [one._asdict() for one in drifts]}
-            )
-        )
+        bundles_as_json = [one._asdict() for one in drifts]
+        print_json({"texts": read.total(), "skipped": readable.left_out, "bundles": bundles_as_json})
         return
     for one in drifts:
         _show(one, settings.model.language, alone=len(opened) == 1)

@@ -1,6 +1,5 @@
 """`finsentry evaluate`: how good a bundle is on sets that did not train it."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from deploy.commands.options import with_settings
+from deploy.commands.output import print_json, progress_bar
 from deploy.logs import log_as_command
 from deploy.settings import Settings
 
@@ -89,7 +89,7 @@ def evaluate(
             }
             version = theirs.manifest.version
             result["against"] = {"bundle": version, "differences": verdicts, "checks": _rated(theirs.checks)}
-        click.echo(msgspec.json.encode(result))
+        print_json(result)
         return
     click.echo(f"{ours.manifest.version}\n")
     for line in scorecard(reports):
@@ -115,9 +115,7 @@ class _Measured:
         texts = sum(map(len, splits.evaluation.values()))
         with (
             Classifier.load(settings) as classifier,
-            click.progressbar(
-                length=texts, label=classifier.version, hidden=not sys.stderr.isatty(), file=sys.stderr
-            ) as bar,
+            progress_bar(length=texts, label=classifier.version) as bar,
         ):
             self.answers: Mapping[str, Answers] = answer(classifier, splits.evaluation, done=bar.update)
             self.manifest = classifier.bundle.manifest

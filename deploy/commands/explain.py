@@ -1,6 +1,5 @@
 """`finsentry explain`: which words made a text negative."""
 
-import json
 import sys
 import unicodedata
 from typing import TYPE_CHECKING
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from deploy.commands.options import with_settings
+from deploy.commands.output import print_json
 from deploy.logs import log_as_command
 from deploy.settings import Settings
 
@@ -43,7 +43,7 @@ def explain(settings: Settings, text: str, toward: "Sentiment", as_json: bool) -
     with RoutedClassifier.load(settings.model) as bundles:
         found = by_erasure(bundles.bundle_for(wanted)[0], wanted, toward)
     if as_json:
-        click.echo(json.dumps(_plain(found), ensure_ascii=False))
+        print_json(_plain(found))
     else:
         _show(found)
 

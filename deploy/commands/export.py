@@ -1,11 +1,11 @@
 """`finsentry export`: a run, or a published model beside a bundle, to a bundle that serves."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
+from deploy.commands.output import print_json, progress_bar
 from deploy.logs import log_as_command
 from deploy.training import training_libraries
 
@@ -80,8 +80,6 @@ def export(
       finsentry export --hub ProsusAI/finbert --data labelled --out data/bundles/finbert
       finsentry export --hub owner/model --labels LABEL_0=negative,LABEL_1=neutral,LABEL_2=positive --out data/bundles/c
     """
-    import msgspec
-
     if bool(runs) == bool(hub):
         raise click.UsageError("give either runs or --hub")
     if runs and (given := _given("revision", "head", "labels", "beside", "recipe")):
@@ -96,7 +94,7 @@ def export(
     else:
         bundle = _release(runs, data, out, precision or "int8", allow_loss)
     if as_json:
-        click.echo(msgspec.json.encode(bundle.manifest))
+        print_json(bundle.manifest)
         return
     click.echo(f"{out}: {bundle.manifest.version}")
     _show(bundle.manifest)
@@ -122,7 +120,7 @@ def _release(runs: tuple[Path, ...], data: Path, out: Path, precision: "Precisio
             click.echo(f"note: {run} was interrupted after {len(losses)} of {epochs} epochs", err=True)
     splits = load_splits(recipe_of(runs[0]), data)
     texts = texts_to_measure(splits, precision, len(runs))
-    with click.progressbar(length=texts, label="measuring", hidden=not sys.stderr.isatty(), file=sys.stderr) as bar:
+    with progress_bar(length=texts, label="measuring") as bar:
         return release(runs, splits, out, precision, allow_loss=allow_loss, done=bar.update)
 
 
@@ -166,8 +164,7 @@ def _compose(
         raise click.UsageError("fp16 is for runs: give --precision int8 or fp32 with --hub")
     chosen: Precision = precision or ("int8" if splits else "fp32")
     texts = texts_to_measure(splits, chosen)
-    hidden = not texts or not sys.stderr.isatty()
-    with click.progressbar(length=texts, label="measuring", hidden=hidden, file=sys.stderr) as bar:
+    with progress_bar(length=texts, label="measuring") as bar:
         return compose(base, model, origin, out, chosen, splits, allow_loss=allow_loss, done=bar.update)
 
 

@@ -4,11 +4,12 @@ import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, get_args
 
 import click
 
 from deploy.settings import FILE_VARIABLE, Settings, load_settings
+from stream.records import SourceKind
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -36,7 +37,7 @@ class SpeedType(click.ParamType):
 
 
 class OutputFile(click.ParamType):
-    """A file that is written at the end of long work: that it cannot be is said before."""
+    """A writable output path, checked before the long computation whose result it takes."""
 
     name = "file"
 
@@ -60,7 +61,7 @@ def archive_options(function: Callable[..., R]) -> Callable[..., R]:
     """Adds what says how an archive is read, and hands it to the command as `how`, an `ArchiveOptions`."""
 
     @click.option("--column", "columns", multiple=True, metavar="ROLE=NAME", help="Which column is text, time, title.")
-    @click.option("--kind", type=click.Choice(["news", "social", "filing"]), default="news", show_default=True)
+    @click.option("--kind", type=click.Choice(get_args(SourceKind)), default="news", show_default=True)
     @click.option("--source", default="", help="Name of the source; default: the file's name.")
     @click.option("--language", default="", metavar="XX", help="ISO 639-1, where no column has it.")
     @click.option("--day-first", is_flag=True, help="03/04/2020 means 3 April.")
@@ -68,7 +69,7 @@ def archive_options(function: Callable[..., R]) -> Callable[..., R]:
     def call(
         *args: Any,
         columns: tuple[str, ...],
-        kind: Literal["news", "social", "filing"],
+        kind: SourceKind,
         source: str,
         language: str,
         day_first: bool,
@@ -91,6 +92,22 @@ def _columns(given: tuple[str, ...]) -> dict[str, str]:
             raise click.BadParameter(f"{one!r} is not ROLE=NAME, such as text=Headlines", param_hint="--column")
         columns[role] = name
     return columns
+
+
+def text_options(function: Callable[P, R]) -> Callable[P, R]:
+    """Adds what says how `deploy.texts.read_texts` reads a file: `form`, a `Format`, and `column`."""
+    column = click.option(
+        "--column", default="", metavar="NAME", help="The column or key with the text, where it is not found."
+    )
+    form = click.option(
+        "--format",
+        "form",
+        type=click.Choice(["auto", "lines", "csv", "jsonl", "parquet"]),
+        default="auto",
+        show_default=True,
+        help="`lines`, whatever the file's name; else what standard input is: a file says it by its extension.",
+    )
+    return form(column(function))
 
 
 def with_settings(function: Callable[Concatenate[Settings, P], R]) -> Callable[P, R]:

@@ -1,6 +1,5 @@
 """`finsentry promote`: another bundle into the running workers."""
 
-import json
 import re
 import time
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from deploy.commands.options import with_settings
+from deploy.commands.output import print_json
 from deploy.logs import log_as_command
 from deploy.settings import Settings
 from deploy.stopping import stop_on_signals
@@ -79,7 +79,8 @@ def promote(
     ):
         if status:
             desk.read()
-            click.echo(json.dumps(_status(desk.table)) if as_json else _in_words(_status(desk.table)))
+            found = _status(desk.table)
+            print_json(found) if as_json else click.echo(_in_words(found))
             return 0
         campaign = Campaign(desk, wait=wait, stopped=stop.is_set, told=_Teller(quiet=as_json), language=language)
         if shadow and wanted is not None:
@@ -125,7 +126,7 @@ def _live(campaign: "Campaign", wanted: "BundleRef", as_json: bool, *, stopped: 
     found = campaign.go_live(wanted)
     refused = any(answer.state == "refused" for answer in found)
     if as_json:
-        click.echo(json.dumps(_result(wanted.version, found) | {"taken_back": refused}))
+        print_json(_result(wanted.version, found) | {"taken_back": refused})
     elif not found:
         click.echo(f"no worker runs; the next ones to start come up with {wanted.version}")
         if silent := campaign.silent():
@@ -145,7 +146,7 @@ def rolled_back(back: "Promotion", found: "list[Answer]", *, as_json: bool) -> i
     """Says what became of a rollback to `back`, and returns the exit code."""
     version = back.bundle.version if back.bundle is not None else ""
     if as_json:
-        click.echo(json.dumps(_result(version, found)))
+        print_json(_result(version, found))
     else:
         name = version or "the bundle of each worker's own settings"
         if any(answer.state == "refused" for answer in found):
@@ -174,7 +175,7 @@ def _shadow(campaign: "Campaign", wanted: "BundleRef", seconds: float, bundle: s
     found = campaign.shadow(wanted, seconds)
     summed = total(found)
     if as_json:
-        click.echo(json.dumps(_result(wanted.version, found) | {"disagreement": _ratios(summed)}))
+        print_json(_result(wanted.version, found) | {"disagreement": _ratios(summed)})
     elif not found:
         click.echo("no worker runs, so nothing was compared", err=True)
         click.echo("  start one: `finsentry worker`", err=True)

@@ -1,15 +1,14 @@
 """`finsentry replay`: publishes an archive."""
 
-import json
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
 from deploy.commands.options import SpeedType, archive_options, with_settings
+from deploy.commands.output import print_json
 from deploy.logs import log_as_command
 from deploy.settings import Settings
 from deploy.stopping import stop_on_signals
@@ -59,7 +58,7 @@ def replay(
     ):
         done = run_replay(file, publisher, settings.ingest, speed=speed, options=how, stop=stop, progress=_progress())
     if as_json:
-        click.echo(json.dumps(asdict(done)))
+        print_json(done)
     else:
         _show(file, done)
     return 1 if done.unsent else 0

@@ -1,9 +1,8 @@
 """`finsentry settings`: what can be set."""
 
-import json
-from dataclasses import asdict
-
 import click
+
+from deploy.commands.output import print_json
 
 
 @click.command()
@@ -21,4 +20,7 @@ def settings(as_json: bool) -> None:
     """
     from deploy.settings_reference import as_toml, keys
 
-    click.echo(json.dumps([asdict(key) for key in keys()], indent=2) if as_json else as_toml(), nl=as_json)
+    if as_json:
+        print_json(keys())
+    else:
+        click.echo(as_toml(), nl=False)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from deploy.commands.output import print_json, progress_bar
 from deploy.logs import log_as_command, log_as_role
 from deploy.training import training_libraries
 
@@ -78,7 +79,7 @@ def train(
         write_rows(listed, error.rows)
         raise LeakError(f"{error.message}; {listed} lists every row", fix=error.fix) from error
     try:
-        with _Bar(hidden=not on_terminal) as bar:
+        with _Bar() as bar:
             done = run_training(
                 recipe, splits, out, teachers=teachers, resume=resume, watch=bar if on_terminal else log_progress
             )
@@ -86,7 +87,7 @@ def train(
         click.echo(f"\ninterrupted; the same command with --resume goes on after {out}'s last epoch", err=True)
         raise
     if as_json:
-        click.echo(msgspec.json.encode({"run": str(out), **msgspec.to_builtins(done)}))
+        print_json({"run": str(out), **msgspec.to_builtins(done)})
     else:
         losses = ", ".join(f"{loss:.4f}" for loss in done.losses)
         click.echo(f"{out}: {done.trained_on:,} texts an epoch, {done.seconds:,.0f} s, loss by epoch: {losses}")
@@ -95,11 +96,9 @@ def train(
 class _Bar:
     """A progress bar of steps that says epoch, loss and, by its own reckoning, the time left."""
 
-    def __init__(self, *, hidden: bool) -> None:
+    def __init__(self) -> None:
         self._last: Progress | None = None
-        self._bar = click.progressbar(
-            length=1, label="training", hidden=hidden, file=sys.stderr, show_pos=True, item_show_func=self._said
-        )
+        self._bar = progress_bar(length=1, label="training", show_pos=True, item_show_func=self._said)
 
     def __enter__(self) -> "_Bar":
         self._bar.__enter__()

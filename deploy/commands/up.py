@@ -54,7 +54,8 @@ def up(
     ends as soon as every row is accounted for. Exit code 1 where one is not.
 
     A replay begins with empty topics in the embedded Kafka; into a configured broker it publishes beside what is there,
-    so give it a topics.prefix of its own. --simulate insists on one. Logs are in <data_folder>/live/logs, or replay/logs.
+    so give it a topics.prefix of its own. --simulate insists on one. Logs are in <data_folder>/live/logs, or
+    replay/logs.
     """
     if replay is not None and simulate:
         raise click.UsageError("--replay and --simulate are two different runs")

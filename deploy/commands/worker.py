@@ -30,12 +30,4 @@ def worker(settings: Settings) -> None:
     server = RoleServer("worker", settings.metrics.worker, host=settings.metrics.host)
     load = bundle_loader(settings.model)
     with closing_in_time(load_live(settings.model, load)) as live, open_broker(settings) as broker:
-        run_worker(
-            broker,
-            Topics(settings.topics),
-            settings.stream,
-            live,
-            server,
-            load=load,
-            provider=settings.model.provider,
-        )
+        run_worker(broker, Topics(settings.topics), settings.stream, live, server, load=load)

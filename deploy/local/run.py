@@ -141,7 +141,7 @@ class LocalRun:
     # ---- starting
 
     def _check_topics(self) -> None:
-        """Raises `InputError` where what is made up would come among what is real, which nobody could take out again."""
+        """Raises `InputError` where what is made up would come among what is real, whence nobody could take it out."""
         kafka, topics = self._settings.kafka, self._settings.topics
         if self._options.simulate and kafka.bootstrap_servers and topics.prefix == TopicSettings().prefix:
             raise InputError(

@@ -3,9 +3,10 @@
 import pytest
 
 from model.classifier import Classifier
+from model.data.examples import Example
 from model.data.near_duplicates import near_duplicates
 from model.data.recipe import CONFIGS, read_recipe
-from model.data.splits import Example, load_evaluation, load_splits
+from model.data.splits import load_evaluation, load_splits
 from model.evaluation.checklists import CHECKLISTS
 from model.evaluation.evaluate import evaluate
 from model.settings import ModelSettings

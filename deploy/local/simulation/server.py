@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from deploy.local.simulation.outlets import BY_KEY, OUTLETS, SOCIAL
 from deploy.local.simulation.scenario import Scenario
-from deploy.local.simulation.timeline import Clock, CursorError, Publication, Timeline
+from deploy.local.simulation.timeline import Clock, Publication, Timeline
 
 FEED_ITEMS: Final = 200
 """A feed holds what the busiest outlet publishes in a run in half a minute and more: polls of seconds miss nothing."""
@@ -137,6 +137,3 @@ def _is_known(asked: Mapping[str, str], now: Mapping[str, str]) -> bool:
         return parsedate_to_datetime(modified) <= parsedate_to_datetime(since)
     except ValueError:
         return False
-
-
-__all__ = ["FEED_ITEMS", "CursorError", "create_app"]

@@ -3,17 +3,20 @@
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import pytest
 
 from deploy.cli import run
 from deploy.commands.promote import rolled_back
-from deploy.promoting import Answer, State, answers, read_bundle, total
+from deploy.errors import FinSentryError
+from deploy.promoting import Answer, Campaign, State, answers, read_bundle, total
 from model.bundle import DEFAULT_BUNDLE
 from model.errors import BundleError
 from stream.control import ControlTable, promote, worker_key
-from stream.records import BundleRef, Disagreement, Progress, ProgressState, WorkerReport, encode
+from stream.control_desk import ControlDesk
+from stream.records import BundleRef, Disagreement, Progress, ProgressState, Promotion, WorkerReport, encode
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 PROMOTION = promote(BundleRef(folder="/b", version="b"), None, NOW)
@@ -103,3 +106,85 @@ def test_a_rollback_is_live_again_only_where_every_worker_says_so(
     assert ("live again" in said.out) == (code == 0)
     assert out in said.out
     assert err in said.err
+
+
+class Desk:
+    """`control` with one worker, which says `states` of the promotion that stands, one each time it is read."""
+
+    def __init__(self, *states: ProgressState) -> None:
+        self.table = ControlTable()
+        self.published: list[Promotion] = []
+        self.ended = False
+        self._states = list(states)
+        told(self.table, "w1", "live", promotion="an earlier one")
+
+    def read(self) -> None:
+        if not self.published or not self._states:
+            return
+        wanted = self.published[-1]
+        heard = Progress(promotion=wanted.id, state=self._states.pop(0))
+        live, shadow = (None, heard) if wanted.mode == "shadow" else (heard, None)
+        report = WorkerReport(worker="w1", at=NOW, model="a", live=live, shadow=shadow)
+        self.table.put(worker_key("w1"), encode(report), 0)
+
+    def publish(self, promotion: Promotion) -> int:
+        self.published.append(promotion)
+        self.table.put(promotion.mode.encode(), encode(promotion), 0)
+        return 0
+
+    def end_shadow(self) -> None:
+        self.ended = True
+        self.table.put(b"shadow", None, 0)
+
+
+def campaign(desk: Desk, said: list[str], *, stopped: bool = False) -> Campaign:
+    """Its clock goes on by as much as is slept."""
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    return Campaign(
+        cast("ControlDesk", desk),
+        wait=2.0,
+        stopped=lambda: stopped,
+        told=lambda found: said.extend(answer.state for answer in found),
+        monotonic=lambda: now[0],
+        sleep=sleep,
+    )
+
+
+BUNDLE = BundleRef(folder="/b", version="b")
+
+
+def test_what_was_live_is_asked_for_again_without_a_word_where_a_worker_refuses() -> None:
+    desk, said = Desk("loading", "loading", "refused", "loading", "live"), list[str]()
+    found = campaign(desk, said).go_live(BUNDLE)
+    assert [answer.state for answer in found] == ["refused"]
+    assert said == ["loading", "refused"]
+    assert [wanted.bundle for wanted in desk.published] == [BUNDLE, None]
+
+
+def test_workers_have_so_long_to_answer() -> None:
+    said: list[str] = []
+    found = campaign(Desk("loading"), said).go_live(BUNDLE)
+    assert [answer.state for answer in found] == ["loading"]
+    assert 10 <= len(said) <= 12  # five looks a second
+
+
+def test_a_shadow_that_is_stopped_is_ended_and_says_what_it_found() -> None:
+    desk, said = Desk("loading", "loading", "loading", "shadowing", "shadowed"), list[str]()
+    found = campaign(desk, said, stopped=True).shadow(BUNDLE, 60.0)
+    assert desk.ended
+    assert [answer.state for answer in found] == ["shadowed"]
+
+
+def test_who_promotes_meanwhile_is_named() -> None:
+    class Busy(Desk):
+        def read(self) -> None:
+            super().read()
+            if self.published:
+                self.table.put(b"live", encode(PROMOTION), 0)
+
+    with pytest.raises(FinSentryError, match="another promotion took the place of b"):
+        campaign(Busy("loading", "loading"), []).go_live(BUNDLE)

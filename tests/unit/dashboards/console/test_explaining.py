@@ -9,7 +9,7 @@ import pytest
 
 from dashboards.console.explaining import Explained, Explainer, Question
 from model.bundle import DEFAULT_BUNDLE
-from model.classifier import Prediction
+from model.classifier import Prediction, TextClassifier
 from model.errors import BundleError
 from model.routing import DEFAULT
 from model.settings import ModelSettings
@@ -22,7 +22,7 @@ ENGLISH, CHINESE = "Lender fails after run on deposits", "央行降息"
 HOUR = timedelta(hours=1)
 
 
-class Named:
+class Named(TextClassifier):
     """Says nothing but its name."""
 
     def __init__(self, version: str) -> None:

@@ -14,6 +14,7 @@ def test_buckets_older_than_what_is_retained_are_passed_over() -> None:
     state.put_bucket(bucket("Macro", 100))
     state.put_bucket(bucket("Macro", 39))
     state.put_bucket(bucket("Macro", 40))
+    state.put_bucket(bucket("Macro", 30))  # the newest is still that of minute 100
     assert [entry.minute for entry in state.table.buckets()] == [at(40), at(100)]
 
 
@@ -48,6 +49,7 @@ def test_headlines_are_the_newest_and_each_title_stands_once() -> None:
     headlines.add("Markets", [evidence("HEADLINE 19", minute=19.5)])
     latest = [(found.topic, found.evidence.title) for found in headlines.latest(3)]
     assert latest == [("Markets", "HEADLINE 19"), ("Macro", "Headline 18"), ("Macro", "Headline 17")]
+    assert len(headlines.latest(99)) <= 2 * 3, "the others are forgotten"
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
@@ -77,6 +79,8 @@ def test_totals_are_those_of_the_newest_checkpoints() -> None:
     reach(state, 1, position=60, late=2)
     assert state.totals() == (PARTITIONS * 66, PARTITIONS * 3, PARTITIONS * 1)
     assert state.last_counted == at(2)
+    state.put_checkpoint(checkpoint(0, 80, 1.5), at(1.5), at(2))  # read later than the other partition's
+    assert state.last_counted == at(2)
 
 
 def test_an_alert_takes_the_place_of_what_was_known_under_its_id() -> None:
@@ -105,6 +109,15 @@ def test_the_rate_is_documents_over_the_last_minute_of_the_clock() -> None:
     assert rate.per_minute(at(9000)) == 0
 
 
+def test_a_rate_reaches_back_to_what_was_known_a_minute_ago() -> None:
+    rate = Rate()
+    for second, total in ((0, 0), (59, 100), (61, 100)):
+        rate.observe(total, at(second / 60))
+    assert rate.per_minute(at(61 / 60)) == pytest.approx(100)
+    rate.observe(400, at(11))
+    assert rate.per_minute(at(11)) == pytest.approx(300), "nothing says that they came before the last minute"
+
+
 def test_the_rate_is_unknown_for_the_first_seconds() -> None:
     rate = Rate()
     assert rate.per_minute(at(0)) is None
@@ -116,7 +129,9 @@ def test_the_rate_is_unknown_for_the_first_seconds() -> None:
 
 def test_what_stood_in_the_log_before_is_no_rate() -> None:
     state = ConsoleState(1, retained=1440, idle=timedelta(seconds=30), follow_clock=False)
-    state.put_checkpoint(Checkpoint(partition=0, position=5000, counted=5000, watermark=at(0)), at(0), at(5))
+    for position, read in ((10, 4), (5000, 5)):
+        entry = Checkpoint(partition=0, position=position, counted=position, watermark=at(0))
+        state.put_checkpoint(entry, at(0), at(read))
     state.loaded(at(5))
     assert state.per_minute(at(5.5)) == 0
 
@@ -131,6 +146,9 @@ def test_documents_that_wait_uncounted_for_minutes_are_a_standstill() -> None:
     assert state.stalled_since(at(63)) == at(61)
     state.observe_ends({0: 20, 1: 10}, at(64))
     assert state.stalled_since(at(64)) == at(61), "more that come change nothing"
+    state.put_checkpoint(checkpoint(0, 10, 64), at(64), at(64))
+    state.observe_ends({0: 20, 1: 10}, at(64))
+    assert state.stalled_since(at(64)) == at(61), "nor does a checkpoint that says nothing new"
     state.put_checkpoint(checkpoint(0, 12, 64), at(64), at(64))
     state.observe_ends({0: 20, 1: 10}, at(64.5))
     assert (state.to_count(), state.stalled_since(at(65))) == (8, None), "it goes on"

@@ -2,9 +2,17 @@ import msgspec
 import pytest
 
 from dashboards.console.state import ConsoleState
-from dashboards.console.view import Connection, View, build_topic_view, build_view, slug_of, web_address
+from dashboards.console.view import (
+    TOPIC_HEADLINES,
+    Connection,
+    View,
+    build_topic_view,
+    build_view,
+    slug_of,
+    web_address,
+)
 from model.labels import TOPICS
-from tests.unit.dashboards.console.records import SETTINGS, alert, at, bucket, evidence, new_state, reach
+from tests.unit.dashboards.console.records import PARTITIONS, SETTINGS, alert, at, bucket, evidence, new_state, reach
 
 LIVE = Connection(state="live", since=at(0))
 
@@ -33,6 +41,15 @@ def test_topics_stand_by_negative_share_those_with_few_stories_after_them() -> N
         ("IPO", "few"),
         ("Dividend", "silent"),
     ]
+
+
+def test_of_equal_shares_the_one_of_more_stories_comes_first_and_enough_are_enough() -> None:
+    state = new_state()
+    for topic, stories in (("Currencies", SETTINGS.enough_stories), ("Gold", 30), ("Energy", 9)):
+        state.put_bucket(bucket(topic, 50, stories=stories))
+    reach(state, 59)
+    rows = [(row.name, row.state) for row in view_of(state).topics]
+    assert rows == [("Gold", "calm"), ("Currencies", "calm"), ("Energy", "few")]
 
 
 def test_firing_topics_stand_first_the_critical_before_the_others() -> None:
@@ -82,6 +99,20 @@ def test_two_judges_of_one_topic_are_one_row_with_the_graver_severity() -> None:
     assert [card.judge for card in view.firing] == ["spike", "drift"]
 
 
+def test_of_equally_grave_alerts_the_newest_comes_first() -> None:
+    state = filled()
+    for topic, minute in (("Macro", 10), ("Markets", 30), ("Earnings", 20)):
+        state.put_alert(alert(topic, started_at=at(minute)))
+    assert [card.topic for card in view_of(state).firing] == ["Markets", "Earnings", "Macro"]
+
+
+def test_an_alert_that_is_judged_ahead_of_what_is_read_lasts_as_long_as_it_was_judged() -> None:
+    state = new_state()
+    reach(state, 10)
+    state.put_alert(alert("Macro", evaluated_at=at(30)))
+    assert view_of(state).firing[0].minutes == 30
+
+
 def test_an_alert_lasts_until_event_time_or_its_end() -> None:
     state = filled()
     state.put_alert(alert("Macro"))
@@ -126,6 +157,37 @@ def test_an_opened_topic_has_its_headlines_and_alerts() -> None:
     assert topic is not None
     assert [item.title for item in topic.headlines] == ["Worse", "Bad"]
     assert [card.id for card in topic.alerts] == ["now", "over"]
+
+
+def test_an_opened_topic_shows_the_headlines_of_its_window_and_a_few_of_what_is_over() -> None:
+    state = filled()
+    titles = [f"Headline {number}" for number in range(TOPIC_HEADLINES + 5)]
+    headlines = tuple(evidence(title, minute=-200) for title in titles)
+    state.put_bucket(bucket("Macro", -200, stories=20, negative=20, headlines=headlines))
+    for number in range(5):
+        state.put_alert(alert("Macro", id=str(number), state="resolved", ended_at=at(number)))
+    for window, shown in (("1h", 0), ("24h", TOPIC_HEADLINES)):
+        topic = build_topic_view(state, view_of(state, window=window), "Macro", at(60))
+        assert topic is not None
+        assert len(topic.headlines) == shown
+        assert [card.id for card in topic.alerts] == ["4", "3", "2"]
+
+
+def test_the_latest_headlines_are_as_many_as_the_settings_say_and_name_their_topics() -> None:
+    state = filled()
+    for number in range(SETTINGS.headlines + 5):
+        headline = evidence(f"Headline {number}", minute=number)
+        state.put_bucket(bucket("Macro", number, negative=1, headlines=(headline,)))
+    found = view_of(state).headlines
+    assert [headline.title for headline in found] == [f"Headline {number}" for number in range(24, 4, -1)]
+    assert {headline.topic for headline in found} == {"Macro"}
+
+
+def test_what_was_not_counted_is_told_apart() -> None:
+    state = new_state()
+    reach(state, 59, position=50, late=7, dead=3)
+    pipeline = view_of(state).pipeline
+    assert (pipeline.counted, pipeline.late, pipeline.dead) == (PARTITIONS * 40, PARTITIONS * 7, PARTITIONS * 3)
 
 
 @pytest.mark.parametrize("topic", ["", "Nonsense", "macro"])
