@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from alerts.backtest import Backtest, Point
 from alerts.words import length
+from model.picture import save
 from stream.errors import InputError
 from stream.records import Alert
 
@@ -37,10 +38,7 @@ class Event(NamedTuple):
 
 def draw(backtest: Backtest, path: Path, *, events: Sequence[Event] = (), title: str = "") -> None:
     """Writes the picture as PNG, SVG or PDF, by the path's extension. Raises `InputError` where it cannot."""
-    import matplotlib as mpl
-
-    mpl.use("agg")
-    from matplotlib import pyplot as plt
+    from matplotlib.figure import Figure
 
     topics = _rows(backtest)
     if not topics:
@@ -48,31 +46,22 @@ def draw(backtest: Backtest, path: Path, *, events: Sequence[Event] = (), title:
             f"{path}: there is nothing to draw: no whole {length(backtest.length)} has passed since the first document",
             fix="give more documents, or a shorter window with --window",
         )
-    figure, axes = plt.subplots(
-        len(topics), 1, sharex=True, squeeze=False, figsize=(14, 1.6 + 0.95 * len(topics)), layout="constrained"
+    figure = Figure(figsize=(14, 1.6 + 0.95 * len(topics)), layout="constrained")
+    axes = [row for (row,) in figure.subplots(len(topics), 1, sharex=True, squeeze=False)]
+    for row, topic in zip(axes, topics, strict=True):
+        for event in events:
+            row.axvspan(event.start, event.end, color=EVENT, zorder=0, lw=0)
+        _draw_topic(row, topic, backtest)
+    for number, event in enumerate(events):
+        place = (event.start, 1.08 + 0.26 * (number % 2))  # neighbours on two lines, so that they do not collide
+        axes[0].annotate(event.name, place, fontsize=8, color=SHARE, annotation_clip=False)
+    axes[0].set_xlim(*backtest.span)
+    axes[-1].tick_params(axis="x", length=3)
+    figure.suptitle(
+        title or f"Negative stories among those of the last {length(backtest.length)}", x=0.01, ha="left", fontsize=13
     )
-    try:
-        for (row,), topic in zip(axes, topics, strict=True):
-            for event in events:
-                row.axvspan(event.start, event.end, color=EVENT, zorder=0, lw=0)
-            _draw_topic(row, topic, backtest)
-        for number, event in enumerate(events):
-            place = (event.start, 1.08 + 0.26 * (number % 2))  # neighbours on two lines, so that they do not collide
-            axes[0][0].annotate(event.name, place, fontsize=8, color=SHARE, annotation_clip=False)
-        axes[0][0].set_xlim(*backtest.span)
-        axes[-1][0].tick_params(axis="x", length=3)
-        figure.suptitle(
-            title or f"Negative stories among those of the last {length(backtest.length)}",
-            x=0.01,
-            ha="left",
-            fontsize=13,
-        )
-        figure.legend(handles=_legend(), loc="outside lower left", ncols=7, frameon=False, fontsize=9)
-        figure.savefig(path, dpi=110)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot write the picture: {error}", fix="name a .png, .svg or .pdf file") from error
-    finally:
-        plt.close(figure)
+    figure.legend(handles=_legend(), loc="outside lower left", ncols=7, frameon=False, fontsize=9)
+    save(figure, path)
 
 
 def _rows(backtest: Backtest) -> list[str]:

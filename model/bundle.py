@@ -181,7 +181,7 @@ class Bundle:
                 f" name of a shipped bundle: {shipped}.",
             )
         manifest = read_manifest(folder / MANIFEST_FILE)
-        for name in _files(manifest):
+        for name in files_of(manifest):
             _verify(folder, name, manifest.files.get(name))
             if name.endswith(MODEL_FILE):
                 _require_whole(folder / name)
@@ -234,7 +234,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
     """Writes `bundle.json` beside the files that `manifest` is about, measured and signed now; returns it complete."""
     files = {
         name: FileRecord(size=(folder / name).stat().st_size, sha256=sha256_of(folder / name))
-        for name in _files(manifest)
+        for name in files_of(manifest)
     }
     complete = msgspec.structs.replace(
         manifest,
@@ -270,7 +270,7 @@ def _read_object(path: Path) -> dict[str, Any]:
         raise BundleError(f"{path}: not a JSON object: {error}", fix=_RESTORE) from error
 
 
-def _files(manifest: Manifest) -> tuple[str, ...]:
+def files_of(manifest: Manifest) -> tuple[str, ...]:
     """What a bundle consists of beside its manifest, relative to its folder."""
     return (*FILES, *(f"{head}/{name}" for head in sorted(manifest.heads) for name in FILES))
 

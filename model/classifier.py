@@ -1,10 +1,11 @@
 """Texts in, predictions out: the one thing that the rest of the house asks of a model."""
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
-from typing import NamedTuple, Protocol, Self, runtime_checkable
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -61,35 +62,37 @@ class _Read(NamedTuple):
     """Of these, tokens that the vocabulary does not have."""
 
 
-class TextClassifier(Protocol):
-    """What the stream needs of a classifier, so that a test can drive it with a stub."""
+class TextClassifier(ABC):
+    """What is asked of a classifier. All but its version and its answers has a default, so that stubs are short."""
 
-    @property
-    def version(self) -> str:
-        """Names the bundle; stands on every scored document."""
+    version: str
+    """Names the bundle; stands on every scored document."""
+    language: str | None = None
+    """What it is made for, ISO 639-1; None where nobody says."""
+    provider: str = "cpu"
+    """Where it runs."""
 
+    @abstractmethod
     def classify(self, texts: Sequence[str]) -> list[Prediction]:
         """One prediction a text, in the order of `texts`."""
 
+    def pieces(self, text: str) -> list[tuple[int, int]]:  # noqa: ARG002
+        """Where the tokens stand in `text`, as (start, end) in characters; none where it does not say."""
+        return []
 
-@runtime_checkable
-class Profiled(Protocol):
-    """A classifier that knows how far what it reads is from what it was made for."""
+    def is_full(self, text: str) -> bool:  # noqa: ARG002
+        """Whether nothing that follows `text` would be read."""
+        return False
 
     def drift(self) -> dict[str, float]:
-        """The population stability index by feature; see `model.drift`."""
+        """The population stability index by feature, see `model.drift`; empty where it cannot tell."""
+        return {}
+
+    def close(self) -> None:  # noqa: B027
+        """Ends its threads, where it has any."""
 
 
-@runtime_checkable
-class Located(Protocol):
-    """A classifier that knows where it runs."""
-
-    @property
-    def placement(self) -> Placement:
-        """Where, and in what portions."""
-
-
-class Classifier:
+class Classifier(TextClassifier):
     """A bundle, verified and running. Safe to call from several threads; blocks its caller, so keep it off a loop."""
 
     def __init__(
@@ -101,6 +104,8 @@ class Classifier:
     ) -> None:
         """`heads`: a composed bundle's second model, which is opened where it is not given. Both end with this one."""
         self.bundle = bundle
+        self.version = bundle.manifest.version
+        self.language = bundle.manifest.language
         self._settings = settings
         self._session = session
         # A composed bundle's second model: the same again, with a tokenizer and batches of its own.
@@ -108,6 +113,7 @@ class Classifier:
             head: Classifier(one, open_session(one, settings), settings) for head, one in bundle.heads().items()
         }
         self._placement = session.placement
+        self.provider = self._placement.provider
         # Where lengths are rounded they are few, so that batches of one length fill.
         self._equal = settings.repeatable or bool(self._placement.lengths)
         self._tokenizer = open_tokenizer(bundle)
@@ -124,10 +130,6 @@ class Classifier:
         """Verifies the bundle and opens it. Raises `BundleError` or `RuntimeMissingError`."""
         bundle = Bundle.load(settings.bundle or DEFAULT_BUNDLE)
         return cls(bundle, open_session(bundle, settings), settings)
-
-    @property
-    def version(self) -> str:
-        return self.bundle.manifest.version
 
     @property
     def placement(self) -> Placement:

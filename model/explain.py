@@ -8,15 +8,18 @@ credit: leaving one of two alike out changes little.
 import math
 import re
 from bisect import bisect_left
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple
 
 from model.classifier import Prediction, TextClassifier
 from model.errors import InputError
 from model.labels import SENTIMENTS, Sentiment
 from model.text import says_nothing
+
+Spans = list[tuple[int, int]]
+"""Parts of a text, as (start, end) in characters."""
 
 MOST_WORDS = 512
 """Each costs a prediction. An encoder of BERT's kind reads no more tokens: this bounds a classifier that does not say
@@ -31,22 +34,6 @@ _NO_SPACES = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 
 _PUNCTUATION = "，。、；：！？（）【】《》“”…"
 """After it no space stands either."""
-
-
-@runtime_checkable
-class Piecewise(Protocol):
-    """A classifier that says how it takes a text apart: the nearest thing to words where there are no spaces."""
-
-    def pieces(self, text: str) -> list[tuple[int, int]]:
-        """Where the tokens stand, as (start, end) in characters."""
-
-
-@runtime_checkable
-class Limited(Protocol):
-    """A classifier that reads no more of a text than a certain length."""
-
-    def is_full(self, text: str) -> bool:
-        """Whether nothing that follows `text` would be read."""
 
 
 class Word(NamedTuple):
@@ -95,28 +82,28 @@ def explain(classifier: TextClassifier, text: str, toward: Sentiment = "negative
     return Explanation(text, whole, toward, words, classifier.version, cut)
 
 
-def _read_words(classifier: TextClassifier, text: str) -> tuple[list[tuple[int, int]], bool]:
+def _read_words(classifier: TextClassifier, text: str) -> tuple[Spans, bool]:
     """Where the words stand that are read, the last of them perhaps in part, and whether there are more."""
-    spans = list(islice(words_of(text, classifier), MOST_WORDS + 1))
-    count = min(len(spans), MOST_WORDS)
-    if isinstance(classifier, Limited):
-        count = min(count, 1 + bisect_left(spans, True, key=lambda span: classifier.is_full(text[: span[1]])))
+    spans = list(islice(words_of(text, classifier.pieces), MOST_WORDS + 1))
+    full = bisect_left(spans, True, key=lambda span: classifier.is_full(text[: span[1]]))
+    count = min(len(spans), MOST_WORDS, full + 1)
     return spans[:count], count < len(spans)
 
 
-def words_of(text: str, classifier: object = None) -> Iterator[tuple[int, int]]:
-    """Where the words of a text stand; punctuation belongs to a word beside it."""
+def words_of(text: str, pieces_of: Callable[[str], Spans]) -> Iterator[tuple[int, int]]:
+    """Where the words of a text stand; punctuation belongs to a word beside it.
+
+    `pieces_of` says where tokens stand, and is asked only for a text that has words without spaces between.
+    """
     starts: Collection[int] | None = None
     for match in _WORD.finditer(text):
         if not _NO_SPACES.search(match[0]):
             yield match.span()
             continue
         if starts is None:
-            starts = range(len(text))
-            if isinstance(classifier, Piecewise):
-                pieces = classifier.pieces(text)
-                # Behind the last token that is read each character is a word, so that a cut falls where reading ends.
-                starts = {start for start, _ in pieces}.union(range(pieces[-1][1] if pieces else 0, len(text)))
+            pieces = pieces_of(text)
+            # Past the last token, treat each character as a word, so that the cut can fall exactly where reading stops.
+            starts = {start for start, _ in pieces}.union(range(pieces[-1][1] if pieces else 0, len(text)))
         yield from _without_spaces(text, match.span(), starts)
 
 

@@ -1,10 +1,10 @@
-"""Where a bundle runs and in what portions, chosen by what is there. Pure: the runtime says what is there."""
+"""Where a bundle runs and in what portions, chosen by what is there. Pure: it is told what is there."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from model.bundle import Precision
-from model.settings import ModelSettings, Provider, usable_cores
+from model.settings import ModelSettings, Provider
 
 Placed = Literal["tensorrt", "cuda", "cpu"]
 
@@ -52,9 +52,12 @@ def candidates(available: Sequence[str], wanted: Provider, precision: Precision)
     return [name for name in here if name in fit[precision]]
 
 
-def placement(provider: Placed, settings: ModelSettings, maximum_length: int) -> Placement:
-    """How to run there: what the settings say, and where they say nothing what suits the provider."""
+def placement(provider: Placed, settings: ModelSettings, maximum_length: int, cores: int) -> Placement:
+    """How to run there: what the settings say, and where they say nothing what suits the provider.
+
+    `maximum_length` is the bundle's, in tokens; `cores` are those that this process may use.
+    """
     if provider == "cpu":
-        return Placement("cpu", settings.threads or usable_cores(), settings.batch_tokens or CPU_TOKENS, ())
+        return Placement("cpu", settings.threads or cores, settings.batch_tokens or CPU_TOKENS, ())
     lengths = (*(length for length in BUCKETS if length < maximum_length), maximum_length)
     return Placement(provider, settings.threads or GPU_THREADS, settings.batch_tokens or GPU_TOKENS, lengths)

@@ -3,14 +3,14 @@
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Generic, NamedTuple, Self, TypeVar
 
 from model.classifier import Classifier, Prediction, TextClassifier
 from model.errors import BundleError
 from model.language import UNKNOWN, Languages, without_a_guess
 from model.settings import ModelSettings
 
-T = TypeVar("T")
+C = TypeVar("C", bound=TextClassifier)
 R = TypeVar("R")
 
 DEFAULT = ""
@@ -63,20 +63,31 @@ class Router:
             return Route(language, language)
         return Route(language, DEFAULT, fallback=language != self._default)
 
+    def routes(self, texts: Iterable[str], declared: Iterable[str]) -> list[Route]:
+        """`route` of each text, of as many as there are languages `declared`."""
+        return [self.route(text, language) for text, language in zip(texts, declared, strict=True)]
 
-def dispatch(routes: Sequence[Route], items: Sequence[T], ask: Callable[[str, list[T]], Iterable[R]]) -> list[R]:
-    """What `ask` says of each item, in the order of `items`.
 
-    `ask` is called once for each bundle that a route names, with that bundle's items in their order, and answers each
-    of them. It is called for none where there are no items. Raises `ValueError` where it answers more or fewer.
+def ask_by_route(
+    routes: Sequence[Route], texts: Sequence[str], ask: Callable[[str, list[str]], tuple[Sequence[R], str]]
+) -> list[tuple[R, str, Route]]:
+    """What was said of each text, by which version of a bundle, and its route, in the order of `texts`.
+
+    `ask` is called once for each bundle that a route names, by its key, with that bundle's texts in their order, and
+    gives what it says of each of them and its version. It is called for none where there are no texts. Raises
+    `ValueError` where it says something of more or fewer.
     """
     places: dict[str, list[int]] = defaultdict(list)
     for place, route in enumerate(routes):
         places[route.bundle].append(place)
-    answers: dict[int, R] = {}
+    if len(places) == 1:  # nearly always: nothing to put back into its place
+        said, model = ask(routes[0].bundle, list(texts))
+        return [(one, model, route) for one, route in zip(said, routes, strict=True)]
+    answers: dict[int, tuple[R, str, Route]] = {}
     for bundle, mine in places.items():
-        answers.update(zip(mine, ask(bundle, [items[place] for place in mine]), strict=True))
-    return [answers[place] for place in range(len(items))]
+        said, model = ask(bundle, [texts[place] for place in mine])
+        answers.update((place, (one, model, routes[place])) for place, one in zip(mine, said, strict=True))
+    return [answers[place] for place in range(len(texts))]
 
 
 class Answer(NamedTuple):
@@ -88,16 +99,16 @@ class Answer(NamedTuple):
     route: Route
 
 
-class RoutedClassifier:
+class RoutedClassifier(Generic[C]):
     """The bundles of the settings, each text read by the one of its language. A context manager."""
 
-    def __init__(self, bundles: Mapping[str, TextClassifier], router: Router) -> None:
+    def __init__(self, bundles: Mapping[str, C], router: Router) -> None:
         self.bundles = bundles
         """By key: `DEFAULT`, and the languages that have one of their own."""
         self.router = router
 
     @classmethod
-    def load(cls, settings: ModelSettings) -> Self:
+    def load(cls, settings: ModelSettings) -> "RoutedClassifier[Classifier]":
         """Verifies and opens them all. Raises `BundleError`, which names the language, or `RuntimeMissingError`."""
         with ExitStack() as stack:
             bundles = {
@@ -105,37 +116,27 @@ class RoutedClassifier:
                 for key in (DEFAULT, *settings.languages)
             }
             stack.pop_all()
-        return cls(bundles, router_of(settings))
+        return RoutedClassifier(bundles, router_of(settings))
 
     def classify(self, texts: Sequence[str], declared: Sequence[str] = ()) -> list[Answer]:
         """One answer a text, in the order of `texts`; `declared` are the languages that their sources name, if any."""
-        routes = [
-            self.router.route(text, language)
-            for text, language in zip(texts, declared or [""] * len(texts), strict=True)
-        ]
 
-        def ask(bundle: str, mine: list[str]) -> Iterable[tuple[Prediction, str]]:
+        def ask(bundle: str, mine: list[str]) -> tuple[list[Prediction], str]:
             classifier = self.bundles[bundle]
-            return ((prediction, classifier.version) for prediction in classifier.classify(mine))
+            return classifier.classify(mine), classifier.version
 
-        found = dispatch(routes, texts, ask)
-        return [Answer(prediction, model, route) for (prediction, model), route in zip(found, routes, strict=True)]
+        routes = self.router.routes(texts, declared or [""] * len(texts))
+        return [Answer(*one) for one in ask_by_route(routes, texts, ask)]
 
-    def bundle_for(self, text: str, declared: str = "") -> tuple[TextClassifier, Route]:
+    def bundle_for(self, text: str, declared: str = "") -> tuple[C, Route]:
         """The one that reads this text, for whoever has more to ask of it."""
         route = self.router.route(text, declared)
         return self.bundles[route.bundle], route
 
-    def profile_anew(self, *, half_at: float) -> None:
-        """Each bundle that keeps a profile of its texts begins it anew; see `model.drift.Profile`."""
-        for bundle in self.bundles.values():
-            if isinstance(bundle, Classifier):
-                bundle.profile_anew(half_at=half_at)
-
     def close(self) -> None:
         """Ends the threads of all bundles."""
         for bundle in self.bundles.values():
-            close(bundle)
+            bundle.close()
 
     def __enter__(self) -> Self:
         return self
@@ -158,10 +159,3 @@ def bundle_settings(settings: ModelSettings, key: str) -> ModelSettings:
             f"the settings name no bundle for the language {key!r}", fix=f"give its folder as `model.languages.{key}`"
         )
     return settings.model_copy(update={"bundle": settings.languages[key]})
-
-
-def close(classifier: Any) -> None:
-    """Ends the classifier's threads, where it has any."""
-    end = getattr(classifier, "close", None)
-    if end is not None:
-        end()

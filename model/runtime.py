@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.bundle import MANIFEST_FILE, Bundle
+from model.cores import usable_cores
 from model.errors import BundleError, RuntimeMissingError
 from model.placement import RUNTIME_NAMES, Placed, Placement, candidates, placement
 from model.settings import ModelSettings
@@ -22,7 +23,8 @@ INPUTS = ("input_ids", "attention_mask")
 OUTPUTS = ("topic_logits", "sentiment_logits")
 
 ALONE = "finsentry.alone"
-"""Key in a model's metadata: a text that is a batch of its own scores as it does in company, see `export.cpu_graph`."""
+"""Metadata key: the graph gives a batch of one text the same bits as a larger batch, so `run` need not duplicate the
+row."""
 
 SUMS_IN_32_BITS = "session.x64quantprecision"
 """x86 processors without VNNI add two products in 16 bits and clip some. With this, and from the extended optimisations
@@ -87,7 +89,7 @@ def open_session(bundle: Bundle, settings: ModelSettings) -> Session:
     available = runtime.get_available_providers()
     manifest = bundle.manifest
     for name in candidates(available, settings.provider, manifest.precision):
-        placed = placement(name, settings, manifest.maximum_length)
+        placed = placement(name, settings, manifest.maximum_length, usable_cores())
         session = _load(runtime, bundle, placed, settings.engine_cache)
         # Where a driver or library is missing, ONNX Runtime says so on standard error and goes on without.
         if session.get_providers()[0] != RUNTIME_NAMES[name]:

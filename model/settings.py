@@ -1,6 +1,5 @@
 """What an operator may choose about the classifier. Composed into the whole settings by `deploy`."""
 
-import os
 import re
 from pathlib import Path
 from typing import Literal, Self
@@ -9,21 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 CODE = "[a-z]{2}"
 """ISO 639-1."""
-
-
-QUOTA = Path("/sys/fs/cgroup/cpu.max")
-"""Microseconds of processor time in a period, of the container where there is one: `200000 100000` are two cores."""
-
-
-def usable_cores(quota: Path = QUOTA) -> int:
-    """Cores this process may use: what `taskset`, or the limit of a container, leaves of the machine."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        allowed, period = quota.read_text(encoding="ascii").split()
-        return max(1, min(cores, round(int(allowed) / int(period))))
-    except (OSError, ValueError):  # none here, or `max`: no limit
-        return cores
-
 
 Provider = Literal["auto", "cpu", "cuda", "tensorrt"]
 

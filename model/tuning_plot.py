@@ -2,17 +2,15 @@
 
 from pathlib import Path
 
-from model.errors import InputError
+from model.picture import save
 from model.tuning import Tuning
 
 
 def draw_tuning(tuning: Tuning, path: Path) -> None:
     """Writes the picture in the format of the extension of `path`. Raises `InputError` where that cannot be."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4.2), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     for threads in sorted({rates.trial.threads for rates in tuning.sweep}):
         line = sorted((one for one in tuning.sweep if one.trial.threads == threads), key=lambda one: one.trial)
@@ -36,9 +34,4 @@ def draw_tuning(tuning: Tuning, path: Path) -> None:
     axes.set_ylabel("texts/s: median, least and most")
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
-    try:
-        figure.savefig(path, dpi=150)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path}: the picture cannot be written: {error}", fix="Give a path that ends in .png."
-        ) from error
+    save(figure, path, dpi=150)

@@ -70,7 +70,6 @@ def run_worker(
     server: RoleServer,
     *,
     load: Load[TextClassifier],
-    provider: str = "cpu",
 ) -> None:
     """Scores and counts until SIGINT or SIGTERM; starts and stops `server`.
 
@@ -82,7 +81,7 @@ def run_worker(
     server.start()
     try:
         with rarely_collecting():
-            outcome = uvloop.run(_serve(broker, topics, settings, live, server, load, provider))
+            outcome = uvloop.run(_serve(broker, topics, settings, live, server, load))
     finally:
         server.stop()
     if outcome.cause is not None:
@@ -114,16 +113,13 @@ async def _serve(
     live: LiveModel,
     server: RoleServer,
     load: Load[TextClassifier],
-    provider: str,
 ) -> Outcome:
     stop = asyncio.Event()
     outcome = Outcome(on_failure=stop.set)
     classifying = Classifying(live, settings)
     scoring = ScoringService(broker, topics, settings, outcome, classifying)
     aggregation = AggregationService(broker, topics, settings, outcome)
-    control = ControlService(
-        broker, topics, classifying, load, max_text_bytes=settings.max_text_bytes, provider=provider
-    )
+    control = ControlService(broker, topics, classifying, load, max_text_bytes=settings.max_text_bytes)
     classifying.watch, classifying.judged = control.observe, control.judged
     for signum in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)

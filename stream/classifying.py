@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import TypeVar
 
-from model.classifier import Profiled
 from stream import metrics
 from stream.errors import ModelHangsError, ModelSickError
 from stream.live_model import Batch, LiveModel, Verdict
@@ -113,10 +112,8 @@ class Classifying:
         while True:
             metrics.INPUT_DRIFT.clear()  # what another bundle was far from says nothing of this one
             for key, slot in self.live.slots.items():
-                classifier = slot.current.classifier
-                if isinstance(classifier, Profiled):
-                    for feature, distance in classifier.drift().items():
-                        metrics.INPUT_DRIFT.labels(feature, key).set(distance)
+                for feature, distance in slot.current.classifier.drift().items():
+                    metrics.INPUT_DRIFT.labels(feature, key).set(distance)
             await asyncio.sleep(DRIFT_SECONDS)
 
     def end(self) -> None:

@@ -22,8 +22,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from mode import Service
 
-from model.classifier import Located, TextClassifier
-from model.routing import DEFAULT, close
+from model.classifier import TextClassifier
+from model.routing import DEFAULT
 from stream import metrics
 from stream.broker import STALLED_SECONDS, BrokerSettings, silent
 from stream.canary import check_canary
@@ -78,7 +78,6 @@ class ControlService(Service):
         load: Load[TextClassifier],
         *,
         max_text_bytes: int,
-        provider: str,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         super().__init__()
@@ -90,7 +89,6 @@ class ControlService(Service):
         self._classifying = classifying
         self._model = classifying.live
         self._load = load
-        self._provider = provider
         self._now = now
         self._table = ControlTable()
         self._work: asyncio.Future[None] | None = None
@@ -313,7 +311,7 @@ class ControlService(Service):
             )
             return False
         if self._is_superseded(wanted, key):
-            close(loaded.classifier)
+            loaded.classifier.close()
             return False
         before = slot.version
         await self._classifying.between_batches(partial(slot.swap, loaded))
@@ -334,17 +332,16 @@ class ControlService(Service):
         try:
             check_canary(classifier)
         except BaseException:
-            close(classifier)
+            classifier.close()
             raise
         return Loaded(bundle, classifier)
 
     def _show_model(self, key: str) -> None:
         classifier = self._model.slots[key].current.classifier
-        provider = classifier.placement.provider if isinstance(classifier, Located) else self._provider
         if key in self._shown:
             with suppress(KeyError):
                 metrics.MODEL_INFO.remove(*self._shown[key], key)
-        self._shown[key] = (classifier.version, provider)
+        self._shown[key] = (classifier.version, classifier.provider)
         metrics.MODEL_INFO.labels(*self._shown[key], key).set(1)
 
 

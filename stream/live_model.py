@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import NamedTuple
 
 from model.classifier import TextClassifier
-from model.routing import DEFAULT, Router, close
+from model.routing import DEFAULT, Router
 from stream.errors import ModelSickError
 from stream.records import BundleRef, Document
 from stream.scoring import Asked, Outcome, Received, Rejection, Scored, Scorer, ask_by_language, classify_each
@@ -89,7 +89,7 @@ class Slot:
         if self._before is None:
             self._before = self.current
         else:
-            close(self.current.classifier)
+            self.current.classifier.close()
         self.current, self._left = new, self._trial_batches
 
     def ask(self, texts: Sequence[str]) -> Asked:
@@ -116,7 +116,7 @@ class Slot:
         if asked is not None and failed.keys() <= _failed(again).keys():  # the documents are to blame
             self._went_well(asked)
             return asked
-        close(current.classifier)
+        current.classifier.close()
         self.current, self._before = before, None
         self.verdict = Verdict(current, reason, self._key)
         return again
@@ -125,13 +125,13 @@ class Slot:
         """Closes what is held."""
         for loaded in (self.current, self._before):
             if loaded is not None:
-                close(loaded.classifier)
+                loaded.classifier.close()
 
     def _went_well(self, asked: Asked) -> None:
         self._left -= any(not isinstance(said, Rejection) for said in asked.said)
         if self._left <= 0:
             assert self._before is not None
-            close(self._before.classifier)
+            self._before.classifier.close()
             self._before = None
             self.verdict = Verdict(self.current, "", self._key)
 

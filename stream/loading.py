@@ -47,15 +47,12 @@ def load_live(settings: ModelSettings, load: Load[TextClassifier]) -> LiveModel:
     """All bundles of the settings, ready to score. Raises `BundleError` where one cannot be opened."""
     first = Loaded(None, load(None))
     languages = {key: Loaded(None, load(None, key)) for key in settings.languages}
-    for language, one in ((settings.language, first), *languages.items()):
-        if not isinstance(one.classifier, Classifier):
-            continue
-        manifest = one.classifier.bundle.manifest
-        if manifest.language != language:
+    for language, (_, classifier) in ((settings.language, first), *languages.items()):
+        if classifier.language not in (None, language):
             logger.warning(
                 "texts of another language texts=%s bundle=%s made_for=%s",
                 language,
-                manifest.version,
-                manifest.language,
+                classifier.version,
+                classifier.language,
             )
     return LiveModel(first, languages, default_language=settings.language)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from model.classifier import Prediction, TextClassifier
-from model.routing import DEFAULT, Route, Router, dispatch
+from model.routing import DEFAULT, Route, Router, ask_by_route
 from model.text import says_nothing
 from stream.errors import ModelSickError
 from stream.records import SCHEMA, DeadLetter, Document, ScoredDocument
@@ -235,17 +235,8 @@ def ask_by_language(
 ) -> list[Outcome]:
     """Asks each bundle, by its key, for the documents in its language; the outcomes in the order of the documents."""
     texts = [text_of(document) for document in documents]
-    routes = [router.route(text, document.language) for text, document in zip(texts, documents, strict=True)]
-    if router.single:
-        asked = ask(DEFAULT, texts)
-        return [Outcome(said, asked.model, route) for said, route in zip(asked.said, routes, strict=True)]
-
-    def said_by(key: str, mine: list[str]) -> Iterable[tuple[Prediction | Rejection, str]]:
-        asked = ask(key, mine)
-        return ((said, asked.model) for said in asked.said)
-
-    found = dispatch(routes, texts, said_by)
-    return [Outcome(said, model, route) for (said, model), route in zip(found, routes, strict=True)]
+    routes = router.routes(texts, (document.language for document in documents))
+    return [Outcome(*one) for one in ask_by_route(routes, texts, ask)]
 
 
 class Scorer:

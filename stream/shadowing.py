@@ -9,7 +9,6 @@ from functools import partial
 
 import msgspec
 
-from model.routing import close
 from stream import metrics
 from stream.control import in_one_line, named, progress
 from stream.live_model import Batch, Loaded
@@ -90,7 +89,7 @@ class Shadowing:
         """The thread ends with the batch it has, and its bundle after it."""
         shadow, self._shadow = self._shadow, None
         if shadow is not None:
-            self._thread.submit(close, shadow.loaded.classifier)
+            self._thread.submit(shadow.loaded.classifier.close)
         self._thread.shutdown(wait=False)
 
     def _compared(self, shadow: Shadow, before: int, done: "asyncio.Future[None]") -> None:
@@ -115,7 +114,7 @@ class Shadowing:
         if shadow is None or self._told is None:
             return
         # Behind what it is still comparing.
-        self._thread.submit(close, shadow.loaded.classifier)
+        self._thread.submit(shadow.loaded.classifier.close)
         metrics.SHADOW_DISAGREEMENT.clear()
         metrics.SHADOW_NEGATIVE_DIFFERENCE.clear()
         self._told = msgspec.structs.replace(self._told, state=state, reason=reason, disagreement=shadow.disagreement)

@@ -15,21 +15,6 @@ from model.data.recipe import CONFIGS, LABELS, Recipe, Source
 from model.errors import InputError
 from model.labels import Head
 
-__all__ = [
-    "Example",
-    "LeakError",
-    "Splits",
-    "digest_of",
-    "fingerprint",
-    "load_evaluation",
-    "load_splits",
-    "read_source",
-    "require_no_leaks",
-    "share_of",
-    "without_leaks",
-    "without_repeats",
-]
-
 logger = logging.getLogger(__name__)
 
 
@@ -85,7 +70,7 @@ def load_splits(recipe: Recipe, root: Path) -> Splits:
         len(train),
         len(calibration),
     )
-    splits = Splits(
+    return Splits(
         train,
         calibration,
         evaluation,
@@ -95,8 +80,6 @@ def load_splits(recipe: Recipe, root: Path) -> Splits:
         disputed=dict(Counter(alike[0].source for alike in disputed)),
         rows=digest_of(train, calibration),
     )
-    require_no_leaks(splits)
-    return splits
 
 
 def load_evaluation(recipe: Recipe, root: Path) -> Splits:

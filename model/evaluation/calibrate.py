@@ -9,7 +9,7 @@ from scipy.optimize import minimize_scalar
 
 from model.bundle import Temperatures
 from model.classifier import softmax
-from model.data.splits import Example
+from model.data.examples import Example
 from model.evaluation.evaluate import Measurable
 from model.evaluation.metrics import Labels, negative_log_likelihood, require_finite
 from model.labels import Head

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from model.classifier import Prediction
-from model.labels import Sentiment
+from model.labels import Head, Sentiment
 
 Kind = Literal["minimum functionality", "invariance", "direction"]
-Head = Literal["topic", "sentiment"]
 
 MARGIN = 0.1
 """How far a change for the worse must move the valence, which goes from -1 to 1: less is as good as nothing."""

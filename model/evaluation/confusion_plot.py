@@ -5,15 +5,17 @@ from pathlib import Path
 
 import numpy as np
 
-from model.errors import InputError
+from model.picture import save
 
 WIDEST_WITH_SHARES = 8
 """Classes up to which a cell holds its share beside its count in full size; more classes need small print."""
 
 
 def draw_confusion(confusion: Sequence[Sequence[int]], classes: Sequence[str], title: str, path: Path) -> None:
-    """Writes the picture as PNG. Rows are labels, columns predictions; a cell is coloured by its share of the row."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    """Writes the picture in the format of the extension of `path`. Raises `InputError` where that cannot be.
+
+    Rows are labels, columns predictions; a cell is coloured by its share of the row.
+    """
     from matplotlib.figure import Figure
 
     counts = np.array(confusion)
@@ -22,7 +24,6 @@ def draw_confusion(confusion: Sequence[Sequence[int]], classes: Sequence[str], t
     small = len(classes) > WIDEST_WITH_SHARES
     side = 3.4 + (0.55 if small else 1.1) * len(classes)
     figure = Figure(figsize=(side, side), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for row, column in zip(*np.nonzero(counts), strict=True):
@@ -40,7 +41,4 @@ def draw_confusion(confusion: Sequence[Sequence[int]], classes: Sequence[str], t
     axes.set_xlabel("called")
     axes.set_ylabel("label (texts)")
     axes.set_title(title, loc="left", fontsize=11)
-    try:
-        figure.savefig(path, dpi=110)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}", fix="Give a folder that can be written.") from error
+    save(figure, path)

@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from model.bundle import ByTopic, Manifest, Scores, Temperatures
 from model.classifier import softmax
+from model.data.examples import Example
 from model.data.recipe import LABELS, Recipe
-from model.data.splits import Example, Splits
+from model.data.splits import Splits
 from model.errors import InputError
 from model.evaluation.comparison import Difference, Metric, compare
 from model.evaluation.metrics import (

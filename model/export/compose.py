@@ -3,7 +3,6 @@
 import datetime
 import logging
 import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -11,25 +10,14 @@ from pathlib import Path
 
 import msgspec
 
-from model.bundle import (
-    FILES,
-    MANIFEST_FILE,
-    MODEL_FILE,
-    Bundle,
-    HeadModel,
-    Manifest,
-    Precision,
-    write_manifest,
-)
+from model.bundle import FILES, MODEL_FILE, Bundle, HeadModel, Manifest, Precision
 from model.data.splits import Splits
 from model.drift import Reference
 from model.errors import InputError
-from model.evaluation.calibrate import calibrate
-from model.evaluation.card import CARD_FILE, model_card
-from model.evaluation.evaluate import Answers, answer
 from model.export.hub_head import HubHead
+from model.export.measure import FLOAT32, PARITY, Measured, against_float32, measure, profiled, tokens_for_scales
 from model.export.quantize import quantize
-from model.export.release import FLOAT32, PARITY, losses, opened, profiled, require_no_loss, scored, tokens_for_scales
+from model.export.replace import beside, finish
 from model.labels import Head
 from model.training.tokenizer_file import write_tokenizer
 
@@ -71,34 +59,19 @@ def compose(
     something else, or loses in int8 what `require_no_loss` does not allow. `folder` is touched only at the end.
     """
     _require_composable(base, model, precision, splits)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        draft = Path(scratch) / "fp32"
+    with beside(folder) as scratch:
+        draft = scratch / "fp32"
         parity = _write_float32(base, model, origin, draft)
-        unmeasured = _unmeasured(base, model, origin, "fp32", parity)
-        manifest, answers = _measured(draft, unmeasured, model.head, splits, done)
+        made = _measured(draft, _unmeasured(base, model, origin, "fp32", parity), model.head, splits, done)
         if precision == "int8":
-            original, draft = draft, Path(shutil.copytree(draft, Path(scratch) / "int8"))
-            one = Bundle(original, manifest).heads()[model.head]
+            original, draft = draft, Path(shutil.copytree(draft, scratch / precision))
+            one = Bundle(original, made.manifest).heads()[model.head]
             texts = tokens_for_scales(one, splits) if splits else ()
             quantize(one.model_path, draft / model.head / MODEL_FILE, texts)
-            before = manifest
-            unmeasured = _unmeasured(base, model, origin, "int8", parity)
-            manifest, after = _measured(draft, unmeasured, model.head, splits, done)
+            after = _measured(draft, _unmeasured(base, model, origin, "int8", parity), model.head, splits, done)
             # The other head is the base's in both: what it lost, and its scores in float32, the base knows.
-            mine = f"/{model.head}"
-            in_float32 = {name: found for name, found in before.metrics.items() if name.endswith(mine)}
-            lost = {name: loss for name, loss in losses(answers, after).items() if name.endswith(mine)}
-            made = manifest.made | {FLOAT32: manifest.made[FLOAT32] | msgspec.to_builtins(in_float32)}
-            manifest = msgspec.structs.replace(manifest, lost=(manifest.lost or {}) | lost, made=made)
-            if not allow_loss:
-                require_no_loss(msgspec.structs.replace(manifest, lost=lost))
-        manifest = write_manifest(draft, profiled(draft, manifest, splits))
-        (draft / CARD_FILE).write_text(model_card(manifest), encoding="utf-8")
-        (folder / model.head).mkdir(parents=True, exist_ok=True)
-        for name in (*FILES, *(f"{model.head}/{name}" for name in FILES), MANIFEST_FILE, CARD_FILE):
-            shutil.move(draft / name, folder / name)
-    bundle = Bundle.load(folder)
+            made = against_float32(made, after, "int8", (model.head,), allow_loss=allow_loss)
+        bundle = finish(folder, draft, profiled(draft, made.manifest, splits))
     logger.info("composed version=%s folder=%s", bundle.manifest.version, folder)
     return bundle
 
@@ -178,19 +151,15 @@ def _without(reference: Reference | None, features: tuple[str, ...]) -> Referenc
 
 def _measured(
     draft: Path, manifest: Manifest, head: Head, splits: Splits | None, done: Callable[[int], object]
-) -> tuple[Manifest, dict[str, Answers]]:
+) -> Measured:
     """The manifest with temperature and scores, where there is something to measure on."""
     if splits is None:
-        return manifest, {}
-    with opened(Bundle(draft, manifest)) as classifier:
-        found = getattr(calibrate(classifier, splits.calibration), head)
-        temperatures = msgspec.structs.replace(manifest.temperatures, **{head: found})
-        answers = answer(classifier, splits.evaluation, temperatures, done)
-    measured = scored(msgspec.structs.replace(manifest, temperatures=temperatures), answers)
+        return Measured(manifest, {})
+    measured, answers = measure(draft, manifest, splits, done, (head,))
     # What the base says of a set holds of what is measured now where the scores are the same.
     same = {name for name, scores in measured.metrics.items() if manifest.metrics.get(name) == scores}
     kept = {name: found for name, found in manifest.made[FLOAT32].items() if name in same}
     lost = manifest.lost and {name: loss for name, loss in manifest.lost.items() if name in same}
     far = {name: found for name, found in manifest.without_near_duplicates.items() if name in same}
     made = manifest.made | {FLOAT32: kept}
-    return msgspec.structs.replace(measured, lost=lost, without_near_duplicates=far, made=made), answers
+    return Measured(msgspec.structs.replace(measured, lost=lost, without_near_duplicates=far, made=made), answers)

@@ -4,45 +4,26 @@ import datetime
 import logging
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
 
-from model.bundle import (
-    FORMAT,
-    MANIFEST_FILE,
-    MODEL_FILE,
-    TOKENIZER_FILE,
-    Bundle,
-    Loss,
-    Manifest,
-    Passed,
-    Precision,
-    Scores,
-    Temperatures,
-    write_manifest,
-)
-from model.classifier import Classifier, open_tokenizer
+from model.bundle import FORMAT, MODEL_FILE, TOKENIZER_FILE, Bundle, Manifest, Precision, Scores, Temperatures
 from model.data.examples import key_of
 from model.data.near_duplicates import SIMILARITY, near_duplicates
 from model.data.recipe import LABELS, Recipe
 from model.data.splits import Splits
-from model.drift import ENOUGH_REFERENCE
 from model.errors import InputError
-from model.evaluation.calibrate import calibrate
-from model.evaluation.card import CARD_FILE, model_card
-from model.evaluation.checklist import run_checks, texts_of
+from model.evaluation.checklist import texts_of
 from model.evaluation.checklists import CHECKLISTS
-from model.evaluation.evaluate import Answers, against, answer, report, scores_without
+from model.evaluation.evaluate import scores_without
+from model.export.measure import PARITY, against_float32, measure, profiled, tokens_for_scales
 from model.export.quantize import quantize
-from model.export.to_onnx import ExportError, export, export_half
+from model.export.replace import beside, finish
+from model.export.to_onnx import export, export_half
 from model.labels import SENTIMENTS, TOPICS
-from model.language import suits
-from model.runtime import open_session
-from model.settings import ModelSettings
-from model.text import clean
 from model.training.network import TwoHeads
 from model.training.run import Run, read_run, recipe_of
 from model.training.soup import average, require_alike
@@ -52,28 +33,11 @@ logger = logging.getLogger(__name__)
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "onnx", "onnxruntime")
 
-
-LARGEST_LOSS = 0.005
-"""Of macro-F1, that int8 or fp16 may cost on any set."""
-
-SMALL_SET = 1000
-"""Texts below which one flipped label can be half a point by itself: there the loss must be real besides."""
-
-FLOAT32 = "float32"
-"""In the manifest's `made`: what the same network scores before it is quantised."""
-
-PARITY = "parity"
-"""In `made`: the largest difference of a logit between the trained network and its ONNX, by precision."""
-
 NEAR = "near_duplicates_share"
 """In `made`: the share of words from which on a held-out text counts as the near-duplicate of one that trains."""
 
 LEARNED_CASES = "checks_that_nearly_train"
 """In `made`: texts of the checks that stand, or nearly stand, in what trains, and are therefore no proof."""
-
-TEXTS_FOR_SCALES = 2048
-"""Enough to see the largest activations: of the default bundle's weights int8 lost 0.6 points of macro-F1 on StockTwits
-posts with 512, 0.2 with 1,024 and none with these."""
 
 
 def release(
@@ -105,46 +69,29 @@ def release(
         read_tokenizer(run / TOKENIZER_FILE)  # what is opened later is a copy, and its name a temporary folder's
     if precision != "fp32" and not allow_loss:
         _require_held_out(runs[0], splits, precision)
-    with tempfile.TemporaryDirectory(dir=_made(folder.parent)) as scratch:
-        draft = Path(scratch) / precision
-        run = runs[0]
-        alone: list[dict[str, Scores]] = []
-        if len(runs) > 1:
-            for number, one in enumerate(runs):
-                alone.append(_scores_of(one, Path(scratch) / str(number), splits, done))
-            run = Path(scratch) / "mean"
-            average(runs, run)
-        trained, recipe = read_run(run), recipe_of(run)
-        original = _made(Path(scratch) / "fp32")
-        parity: dict[Precision, float] = {"fp32": _write_float32(run, original)}
-        unmeasured = msgspec.structs.replace(_unmeasured(trained, recipe, "fp32"), trainings=tuple(alone))
-        manifest, answers = _measured(original, unmeasured, splits, done)
+    with beside(folder) as scratch:
+        run, alone = _as_one(runs, scratch, splits, done)
+        draft, recipe = scratch / "fp32", recipe_of(run)
+        parity: dict[Precision, float] = {"fp32": _write_float32(run, draft)}
+        unmeasured = msgspec.structs.replace(_unmeasured(read_run(run), recipe), trainings=alone)
+        made = measure(draft, unmeasured, splits, done)
         if precision != "fp32":
-            shutil.copytree(original, draft, ignore=shutil.ignore_patterns(MODEL_FILE))
+            original, draft = draft, Path(shutil.copytree(draft, scratch / precision))
             if precision == "int8":
-                texts = tokens_for_scales(Bundle(original, manifest), splits)
+                texts = tokens_for_scales(Bundle(original, made.manifest), splits)
                 quantize(original / MODEL_FILE, draft / MODEL_FILE, texts)
             else:
                 parity["fp16"] = export_half(TwoHeads.load(run), draft / MODEL_FILE)
             unmeasured = msgspec.structs.replace(unmeasured, precision=precision, version=f"{recipe.name}-{precision}")
-            before, in_float32 = answers, manifest.metrics
-            manifest, answers = _measured(draft, unmeasured, splits, done)
-            made = manifest.made | {FLOAT32: msgspec.to_builtins(in_float32)}
-            manifest = msgspec.structs.replace(manifest, lost=losses(before, answers), made=made)
-            if not allow_loss:
-                require_no_loss(manifest, precision)
+            after = measure(draft, unmeasured, splits, done)
+            made = against_float32(made, after, precision, allow_loss=allow_loss)
+        known = {PARITY: parity, NEAR: SIMILARITY, LEARNED_CASES: learned_cases(recipe.language, splits)}
         manifest = msgspec.structs.replace(
-            manifest,
-            without_near_duplicates=scores_without(answers, _near_duplicates(splits)),
-            made=manifest.made
-            | {PARITY: parity, NEAR: SIMILARITY, LEARNED_CASES: learned_cases(manifest.language, splits)},
+            made.manifest,
+            without_near_duplicates=scores_without(made.answers, _near_duplicates(splits)),
+            made=made.manifest.made | known,
         )
-        manifest = write_manifest(draft, profiled(draft, manifest, splits))
-        (draft / CARD_FILE).write_text(model_card(manifest), encoding="utf-8")
-        _made(folder)
-        for name in (MODEL_FILE, TOKENIZER_FILE, MANIFEST_FILE, CARD_FILE):
-            shutil.move(draft / name, folder / name)
-    bundle = Bundle.load(folder)
+        bundle = finish(folder, draft, profiled(draft, manifest, splits))
     logger.info("released version=%s folder=%s", bundle.manifest.version, folder)
     return bundle
 
@@ -176,47 +123,34 @@ def texts_to_measure(splits: Splits, precision: Precision, runs: int = 1) -> int
     return sum(map(len, splits.evaluation.values())) * times
 
 
-def losses(before: Mapping[str, Answers], after: Mapping[str, Answers]) -> dict[str, Loss]:
-    """Each set on which `after` lost more than half a point of macro-F1, whether that may be chance or not."""
-    found = {name: differences["macro_f1"] for name, differences in against(before, after).items()}
-    return {
-        name: Loss(value=round(loss.value, 4), low=round(loss.low, 4), high=round(loss.high, 4))
-        for name, loss in found.items()
-        if loss.value > LARGEST_LOSS
-    }
+def _as_one(
+    runs: Sequence[Path], scratch: Path, splits: Splits, done: Callable[[int], object]
+) -> tuple[Path, tuple[dict[str, Scores], ...]]:
+    """The one run, or the mean of several and what each scores alone in float32."""
+    if len(runs) == 1:
+        return runs[0], ()
+    alone = []
+    for run in runs:
+        with tempfile.TemporaryDirectory(dir=scratch) as name:
+            _write_float32(run, draft := Path(name) / "fp32")
+            unmeasured = _unmeasured(read_run(run), recipe_of(run))
+            alone.append(measure(draft, unmeasured, splits, done).manifest.metrics)
+    average(runs, mean := scratch / "mean")
+    return mean, tuple(alone)
 
 
-def require_no_loss(manifest: Manifest, precision: Precision = "int8") -> None:
-    """Raises `ExportError` that names each set in `manifest.lost`, where the set is large or the loss no chance."""
-    lost = [
-        f"{name} by {100 * loss.value:.1f} ({100 * loss.low:.1f} to {100 * loss.high:.1f})"
-        for name, loss in (manifest.lost or {}).items()
-        if manifest.metrics[name].texts >= SMALL_SET or loss.low > 0
-    ]
-    if lost:
-        raise ExportError(
-            f"{precision} loses more than {100 * LARGEST_LOSS} points of macro-F1 against float32: {'; '.join(lost)}",
-            fix="Export with --precision fp32, or accept the loss with --allow-loss.",
-        )
+def _write_float32(run: Path, draft: Path) -> float:
+    """The run as ONNX in `draft`; returns how much that differs."""
+    draft.mkdir()
+    shutil.copyfile(run / TOKENIZER_FILE, draft / TOKENIZER_FILE)
+    return export(TwoHeads.load(run), draft / MODEL_FILE)
 
 
-def _write_float32(run: Path, folder: Path) -> float:
-    """The run as ONNX in `folder`; returns how much that differs."""
-    shutil.copyfile(run / TOKENIZER_FILE, _made(folder) / TOKENIZER_FILE)
-    return export(TwoHeads.load(run), folder / MODEL_FILE)
-
-
-def tokens_for_scales(bundle: Bundle, splits: Splits) -> list[list[int]]:
-    """Token ids of texts like those that train, by which scales are chosen; none where none are held back."""
-    texts = [clean(example.text) for example in splits.calibration[:: len(splits.calibration) // TEXTS_FOR_SCALES or 1]]
-    return [encoding.ids for encoding in open_tokenizer(bundle).encode_batch_fast(texts)]
-
-
-def _unmeasured(trained: Run, recipe: Recipe, precision: Precision) -> Manifest:
+def _unmeasured(trained: Run, recipe: Recipe) -> Manifest:
     return Manifest(
         format=FORMAT,
-        version=f"{recipe.name}-{precision}",
-        precision=precision,
+        version=f"{recipe.name}-fp32",
+        precision="fp32",
         language=recipe.language,
         topics=TOPICS,
         sentiments=SENTIMENTS,
@@ -263,66 +197,3 @@ def learned_cases(language: str, splits: Splits) -> list[str]:
     keys = {text: key_of(text) for text in texts_of(CHECKLISTS.get(language, ()))}
     near = near_duplicates(keys.values(), (example.key for example in splits.train))
     return [text for text, key in keys.items() if key in near]
-
-
-def _scores_of(run: Path, folder: Path, splits: Splits, done: Callable[[int], object]) -> dict[str, Scores]:
-    _write_float32(run, folder)
-    manifest, _ = _measured(folder, _unmeasured(read_run(run), recipe_of(run), "fp32"), splits, done)
-    shutil.rmtree(folder)
-    return manifest.metrics
-
-
-def _measured(
-    draft: Path, manifest: Manifest, splits: Splits, done: Callable[[int], object]
-) -> tuple[Manifest, dict[str, Answers]]:
-    with opened(Bundle(draft, manifest)) as classifier:
-        temperatures = calibrate(classifier, splits.calibration)
-        answers = answer(classifier, splits.evaluation, temperatures, done)
-    return scored(msgspec.structs.replace(manifest, temperatures=temperatures), answers), answers
-
-
-def scored(manifest: Manifest, answers: Mapping[str, Answers]) -> Manifest:
-    """The manifest with how good the answers are."""
-    reports = report(answers)
-    return msgspec.structs.replace(
-        manifest,
-        metrics={name: found.scores for name, found in reports.items()},
-        by_topic={name: found.by_topic for name, found in reports.items() if found.by_topic is not None},
-    )
-
-
-def profiled(draft: Path, manifest: Manifest, splits: Splits | None) -> Manifest:
-    """The manifest with what the model in `draft` understands, and the profile of the texts that it is made for.
-
-    Those are the calibration texts in its language, drawn from all that trains and did not train it: another language
-    may train it besides, but will not come to it. Without any the profile stays as it is.
-    """
-    calibration = splits.calibration if splits is not None else ()
-    texts = [example.text for example in calibration if suits(example.text, manifest.language)]
-    with opened(Bundle(draft, manifest)) as classifier:
-        if texts:
-            classifier.classify(texts)
-            # Before it reads anything else.
-            manifest = msgspec.structs.replace(manifest, reference=classifier.reference())
-            if len(texts) < ENOUGH_REFERENCE:
-                logger.warning(
-                    "drift will not be told: give training.calibration more rows texts=%d of=%d",
-                    len(texts),
-                    ENOUGH_REFERENCE,
-                )
-        checklist = {
-            result.name: Passed(cases=result.cases, passed=result.cases - len(result.failures))
-            for result in run_checks(CHECKLISTS.get(manifest.language, ()), classifier.classify)
-        }
-    return msgspec.structs.replace(manifest, checklist=checklist)
-
-
-def opened(bundle: Bundle) -> Classifier:
-    """The bundle as it will serve, without its bytes being verified: its manifest may not be written yet."""
-    settings = ModelSettings()
-    return Classifier(bundle, open_session(bundle, settings), settings)
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

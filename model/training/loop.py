@@ -59,10 +59,10 @@ class Loop:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.network = network
+        self.rows = rows
         self.losses: list[float] = []
         """Mean loss of each epoch that is done."""
         self.step = 0
-        self._rows = rows
         self._training = training
         self._rng = rng
         self._clock = clock
@@ -85,7 +85,7 @@ class Loop:
         recent: deque[float] = deque(maxlen=RECENT)
         total = 0.0
         self.network.train()
-        for batch in bucketed(self._rows, training.batch, self._rng):
+        for batch in bucketed(self.rows, training.batch, self._rng):
             loss = self._learn(batch)
             if not math.isfinite(loss):
                 raise FinSentryError(

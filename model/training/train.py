@@ -85,51 +85,44 @@ def train(
     state = _state_to_resume(run, recipe, asked, splits.rows) if resume else None
     if state is None:
         _require_nothing_to_lose(run, resume=resume)
-    torch.manual_seed(recipe.seed)
-    rng = random.Random(recipe.seed)  # noqa: S311 an order of batches is no secret
     folder = recipe.encoder.locate()
-    texts = [example.text for example in splits.train]
-    run.mkdir(parents=True, exist_ok=True)
-    # The tokenizer that a resumed run has is cut as its weights are, and must be so at any moment.
-    with tempfile.TemporaryDirectory(dir=run) as draft:
-        write_tokenizer(folder, Path(draft))
-        network = _prepared(recipe, folder, Path(draft), texts, taught).to(device)
-        (Path(draft) / TOKENIZER_FILE).replace(run / TOKENIZER_FILE)
-    tokenizer = open_tokenizer(run, recipe.training.maximum_length)
-    answers = taught.answers(texts, device) if taught else {}
-    rows = tokenise(splits.train, tokenizer, {source.name: source.weight for source in recipe.sources}, answers)
-    loop = Loop(network, rows, recipe.training, rng, clock)
-    before = 0.0
+    loop = _begun(recipe, folder, splits, run, taught, device, clock)
     if state is not None:
         loop.restore(state["loop"])
-        before = state["seconds"]
         logger.info("resumed epochs_done=%d of=%d", len(loop.losses), recipe.training.epochs)
+    said = Run(
+        recipe=_told(recipe, commit_of(folder)),
+        data=splits.fingerprints,
+        rows=splits.rows,
+        trained_on=len(loop.rows),
+        seconds=state["seconds"] if state else 0.0,
+        torch=str(torch.__version__),
+        taught=taught.taught if taught else None,
+        device=device.type,
+        precision=precision,
+        leaks=splits.leaks,
+        repeats=splits.repeats,
+        disputed=splits.disputed,
+    )
     with open_charts(recipe, run, loop.step) as charts:
         while len(loop.losses) < recipe.training.epochs:
             loop.run_epoch(watch, charts.draw)
-            network.save(run)
-            done = Run(
-                recipe=_told(recipe, commit_of(folder)),
-                data=splits.fingerprints,
-                rows=splits.rows,
-                trained_on=len(rows),
-                seconds=round(before + clock() - started, 1),
-                torch=str(torch.__version__),
-                taught=taught.taught if taught else None,
-                device=device.type,
-                precision=precision,
-                losses=[round(loss, 6) for loss in loop.losses],
-                leaks=splits.leaks,
-                repeats=splits.repeats,
-                disputed=splits.disputed,
-            )
-            (run / RUN_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(done), indent=2))
-            write_checkpoint(run, {"asked": asked, "rows": splits.rows, "seconds": done.seconds, "loop": loop.state()})
+            _save(run, loop, said, said.seconds + clock() - started, asked)
         if charts:
-            for name, found in evaluate(TrainedNetwork(network, tokenizer), splits.evaluation).items():
+            trained = TrainedNetwork(loop.network, open_tokenizer(run, recipe.training.maximum_length))
+            for name, found in evaluate(trained, splits.evaluation).items():
                 charts.draw(f"accuracy/{name}", found.scores.accuracy, loop.step)
                 charts.draw(f"macro_f1/{name}", found.scores.macro_f1, loop.step)
     return read_run(run)
+
+
+def _save(run: Path, loop: Loop, said: Run, seconds: float, asked: Mapping[str, object]) -> None:
+    """Writes what the epochs up to now came to: weights, what the run says of itself, and what it goes on from."""
+    loop.network.save(run)
+    losses = [round(loss, 6) for loss in loop.losses]
+    done = msgspec.structs.replace(said, seconds=round(seconds, 1), losses=losses)
+    (run / RUN_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(done), indent=2))
+    write_checkpoint(run, {"asked": asked, "rows": said.rows, "seconds": done.seconds, "loop": loop.state()})
 
 
 def _require_nothing_to_lose(run: Path, *, resume: bool) -> None:
@@ -166,23 +159,52 @@ def _state_to_resume(run: Path, recipe: Recipe, asked: Mapping[str, object], row
     return state
 
 
-def _prepared(recipe: Recipe, folder: Path, draft: Path, texts: Sequence[str], teachers: Teachers | None) -> TwoHeads:
-    """The network that a training begins at, with adapters if the recipe asks for them.
+def _begun(
+    recipe: Recipe,
+    folder: Path,
+    splits: Splits,
+    run: Path,
+    taught: Teachers | None,
+    device: torch.device,
+    clock: Callable[[], float],
+) -> Loop:
+    """The training before its first step, of the encoder in `folder`; leaves its tokenizer in `run`."""
+    torch.manual_seed(recipe.seed)
+    rng = random.Random(recipe.seed)  # noqa: S311 an order of batches is no secret
+    texts = [example.text for example in splits.train]
+    network = _prepared(recipe, folder, run, texts, taught, device)
+    tokenizer = open_tokenizer(run, recipe.training.maximum_length)
+    answers = taught.answers(texts, device) if taught else {}
+    rows = tokenise(splits.train, tokenizer, {source.name: source.weight for source in recipe.sources}, answers)
+    return Loop(network, rows, recipe.training, rng, clock)
 
-    Where it asks for a part of the vocabulary, the tokenizer that stands in `draft` is cut as the network is.
+
+def _prepared(
+    recipe: Recipe, folder: Path, run: Path, texts: Sequence[str], teachers: Teachers | None, device: torch.device
+) -> TwoHeads:
+    """The network that a training begins at, with adapters if the recipe asks for them, and its tokenizer in `run`.
+
+    Where the recipe asks for a part of the vocabulary, both are cut. The tokenizer that a resumed run has must be cut
+    as its weights are at any moment, so it is replaced only by one that is.
     """
-    network = TwoHeads.pretrained(folder, recipe.encoder.layers)
-    whole = read_tokenizer(draft / TOKENIZER_FILE)
-    require_rows(network.encoder, whole, folder)
-    if recipe.encoder.vocabulary is not None:
-        tokenizer, kept = cut_vocabulary(whole, texts, recipe.encoder.vocabulary)
-        cut_embeddings(network.encoder, kept)
-        tokenizer.save(str(draft / TOKENIZER_FILE))
-    if teachers:
-        teachers.prepare(network)
-    require_length(network.encoder.config, recipe.training.maximum_length)
-    if recipe.training.lora is not None:
-        adapt(network.encoder, recipe.training.lora)
+    run.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=run) as draft:
+        file = Path(draft) / TOKENIZER_FILE
+        write_tokenizer(folder, file.parent)
+        network = TwoHeads.pretrained(folder, recipe.encoder.layers)
+        whole = read_tokenizer(file)
+        require_rows(network.encoder, whole, folder)
+        if recipe.encoder.vocabulary is not None:
+            tokenizer, kept = cut_vocabulary(whole, texts, recipe.encoder.vocabulary)
+            cut_embeddings(network.encoder, kept)
+            tokenizer.save(str(file))
+        if teachers:
+            teachers.prepare(network)
+        require_length(network.encoder.config, recipe.training.maximum_length)
+        if recipe.training.lora is not None:
+            adapt(network.encoder, recipe.training.lora)
+        network.to(device)
+        file.replace(run / TOKENIZER_FILE)
     return network
 
 

@@ -62,7 +62,8 @@ def cut_embeddings(encoder: PreTrainedModel, kept: Sequence[int]) -> None:
     old = encoder.get_input_embeddings()
     assert isinstance(old, nn.Embedding)
     padding = None if old.padding_idx is None else kept.index(old.padding_idx)
-    words = nn.Embedding(len(kept), old.embedding_dim, padding_idx=padding, _weight=old.weight[list(kept)].detach())
+    rows = old.weight[list(kept)].detach()
+    words = nn.Embedding.from_pretrained(rows, freeze=False, padding_idx=padding)  # type: ignore[no-untyped-call]
     encoder.set_input_embeddings(words)
     encoder.config.vocab_size = len(kept)
     encoder.config.pad_token_id = padding

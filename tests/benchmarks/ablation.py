@@ -18,8 +18,9 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import NamedTuple
 
+from model.data.examples import Example
 from model.data.recipe import CONFIGS, Recipe, read_recipe
-from model.data.splits import Example, Splits, load_splits, share_of
+from model.data.splits import Splits, load_splits, share_of
 from model.evaluation.evaluate import evaluate
 from model.training.network import TwoHeads
 from model.training.tokenizer_file import open_tokenizer

@@ -46,7 +46,7 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """File that a profile is written to at the end."""
 
 
-class Stub:
+class Stub(TextClassifier):
     """Labels by a hash of the text, looked up: what is left is the cost of the stream."""
 
     version = "stub"

@@ -19,7 +19,7 @@ import aiokafka
 import aiokafka.admin
 import msgspec
 
-from model.classifier import Prediction
+from model.classifier import Prediction, TextClassifier
 from model.errors import BundleError
 from model.labels import SENTIMENTS, TOPICS
 from model.routing import DEFAULT
@@ -57,7 +57,7 @@ class Mood(msgspec.Struct, frozen=True, kw_only=True):
         unfinished.replace(path)
 
 
-class StubClassifier:
+class StubClassifier(TextClassifier):
     """Labels with a salt of its own: another worker may see a document otherwise, and always another version.
 
     Fails on texts with `fails_on` in them, and gives no finite number for those with `nan_on`.

@@ -1,6 +1,7 @@
 """Offline the same counting, windows and judge; and a picture of them."""
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ from alerts.backtest import Placed, backtest, read_scored, score
 from alerts.judge import Judge
 from alerts.plot import Event, draw
 from alerts.settings import AlertSettings
-from model.classifier import Prediction
+from model.classifier import Prediction, TextClassifier
 from stream.errors import InputError
 from stream.records import Document, ScoredDocument, encode
 from stream.scoring import by_one
@@ -138,7 +139,7 @@ def test_the_json_is_plain() -> None:
     assert found["timeline"]["Financials"][0].keys() >= {"at", "share", "baseline", "lower_bound"}
 
 
-class Pessimist:
+class Pessimist(TextClassifier):
     """Calls every text negative whose number says so."""
 
     version = "pessimist"
@@ -179,11 +180,15 @@ def test_too_few_documents_for_a_picture_are_said(tmp_path: Path) -> None:
         draw(backtest(list(scored())[:1], POLICY, STREAM), tmp_path / "t.png")
 
 
-def test_the_picture_is_drawn(tmp_path: Path) -> None:
+def test_the_picture_is_drawn_and_no_global_of_matplotlib_is_touched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "matplotlib.pyplot", raising=False)
     path = tmp_path / "out.png"
     events = [Event(START, START + timedelta(hours=1), "a storm")]
     draw(backtest(scored(), POLICY, STREAM), path, events=events)
     assert path.read_bytes().startswith(b"\x89PNG")
+    assert "matplotlib.pyplot" not in sys.modules
 
 
 @pytest.mark.parametrize("name", ["out.doc", "missing/out.png"])

@@ -51,9 +51,9 @@ def test_a_profile_follows_what_came_last() -> None:
     made = profile(HALF_AT, topic=3)
     for _ in range(0, 4 * HALF_AT, 100):
         made.add([4] * 100, [1] * 100, [0.97] * 100, [20] * 100, [0] * 100)
-    share = made.reference().counts["topics"][4] / made.reference().texts
-    assert share > 0.9
-    assert made.reference().texts <= HALF_AT + 100
+    counts = made.reference().counts["topics"]
+    assert counts[4] / sum(counts) > 0.9
+    assert sum(counts) == made.reference().texts <= HALF_AT + 100
 
 
 def test_every_text_is_in_one_bin_of_each_feature() -> None:
@@ -62,6 +62,16 @@ def test_every_text_is_in_one_bin_of_each_feature() -> None:
     counts = made.reference().counts
     assert {name: len(bins) for name, bins in counts.items()} == FEATURES
     assert {sum(bins) for bins in counts.values()} == {2}
+
+
+def test_a_bin_begins_at_its_edge_and_no_unknown_token_is_one_of_its_own() -> None:
+    made = Profile()
+    made.add([0] * 4, [0] * 4, [0.29, 0.3, 0.949, 0.95], [5, 6, 94, 95], [0] * 4)
+    counts = made.reference().counts
+    assert counts["confidence"] == counts["lengths"] == [1, 1, 0, 0, 0, 0, 0, 1, 1]
+    made = Profile()
+    made.add([0] * 5, [0] * 5, [0.5] * 5, [20, 20, 20, 20, 0], [0, 1, 2, 20, 0])
+    assert made.reference().counts["unknown"] == [2, 1, 1, 0, 1], "a text without tokens has none that is unknown"
 
 
 def test_a_reference_with_other_bins_is_passed_over() -> None:

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.classifier import Classifier, Prediction
+from model.classifier import Classifier, Prediction, TextClassifier
 from model.errors import InputError
 from model.explain import MOST_WORDS, explain, log_odds, words_of
 
 
-class Additive:
+class Additive(TextClassifier):
     """A classifier in which each word adds to the log-odds of negative on its own."""
 
     version = "additive"
@@ -93,11 +93,9 @@ def test_certainty_is_finite() -> None:
     assert log_odds(1.0) == pytest.approx(-log_odds(0.0))
 
 
-class InPairs:
-    """A classifier that takes a text apart two characters at a time."""
-
-    def pieces(self, text: str) -> list[tuple[int, int]]:
-        return [(start, min(start + 2, len(text))) for start in range(0, len(text), 2)]
+def in_pairs(text: str) -> list[tuple[int, int]]:
+    """The pieces of a classifier that takes a text apart two characters at a time."""
+    return [(start, min(start + 2, len(text))) for start in range(0, len(text), 2)]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +111,7 @@ class InPairs:
     ],
 )
 def test_where_no_spaces_stand_the_classifiers_pieces_are_the_words(text: str, words: list[str]) -> None:
-    assert [text[start:end] for start, end in words_of(text, InPairs())] == words
+    assert [text[start:end] for start, end in words_of(text, in_pairs)] == words
 
 
 def test_without_pieces_each_character_is_a_word() -> None:
@@ -127,6 +125,6 @@ def test_without_pieces_each_character_is_a_word() -> None:
 
 @given(st.text(st.sampled_from("央行降息，。 aB5%は【"), max_size=30))
 def test_words_cover_all_but_the_white_space_once_and_in_order(text: str) -> None:
-    spans = list(words_of(text, InPairs()))
+    spans = list(words_of(text, in_pairs))
     covered = [place for start, end in spans for place in range(start, end)]
     assert covered == [place for place, one in enumerate(text) if not one.isspace()]

@@ -26,6 +26,7 @@ ENGLISH = Languages("en", ["zh"])
         ("日経平均は続落", "ja"),
         ("トヨタ、純利益が過去最高", "ja"),
         ("코스피 하락 마감", "ko"),
+        ("三星电子（삼성）第一季度利润大幅下降", "zh"),
         ("Regulator shuts down lender after run on deposits", "en"),
         ("Shares of Alibaba (阿里巴巴) beat estimates in Hong Kong", "en"),
         ("Regulator shuts down Société Générale's café chain", "en"),
@@ -63,6 +64,11 @@ def test_tickers_and_numbers_are_of_no_language(text: str) -> None:
 )
 def test_a_source_is_believed_unless_the_script_says_otherwise(text: str, declared: str, language: str) -> None:
     assert ENGLISH.of(text, declared) == language
+
+
+@pytest.mark.parametrize("text", ["Ibex cae", "Zisk banky klesl"])
+def test_what_is_expected_makes_nothing_sure_by_itself(text: str) -> None:
+    assert ENGLISH.of(text) == UNKNOWN
 
 
 def test_what_is_expected_decides_where_a_text_could_be_either() -> None:

@@ -6,11 +6,13 @@ import pytest
 from pydantic import ValidationError
 
 from model.bundle import Precision
+from model.cores import usable_cores
 from model.placement import CPU_TOKENS, GPU_THREADS, GPU_TOKENS, Placed, Placement, candidates, placement
 from model.runtime import provider_options
-from model.settings import ModelSettings, Provider, usable_cores
+from model.settings import ModelSettings, Provider
 
 EVERYTHING = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider")
+CORES = 6
 PLAIN = ("AzureExecutionProvider", "CPUExecutionProvider")
 
 
@@ -36,7 +38,7 @@ def test_the_best_that_is_there_and_suits_the_bundle_comes_first(
 
 
 def test_a_cpu_gets_small_batches_of_exact_lengths_one_a_core() -> None:
-    assert placement("cpu", ModelSettings(), 96) == Placement("cpu", usable_cores(), CPU_TOKENS, ())
+    assert placement("cpu", ModelSettings(), 96, CORES) == Placement("cpu", CORES, CPU_TOKENS, ())
 
 
 @pytest.mark.parametrize(
@@ -59,26 +61,26 @@ def test_a_container_s_limit_counts(quota: str, cores: int, tmp_path: Path, monk
 
 @pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
 def test_a_gpu_gets_large_batches_of_few_lengths(provider: Placed) -> None:
-    assert placement(provider, ModelSettings(), 96) == Placement(
+    assert placement(provider, ModelSettings(), 96, CORES) == Placement(
         provider, GPU_THREADS, GPU_TOKENS, (16, 24, 32, 48, 64, 96)
     )
 
 
 def test_the_longest_length_is_the_bundles_own() -> None:
-    assert placement("cuda", ModelSettings(), 100).lengths[-2:] == (96, 100)
-    assert placement("cuda", ModelSettings(), 12).lengths == (12,)
+    assert placement("cuda", ModelSettings(), 100, CORES).lengths[-2:] == (96, 100)
+    assert placement("cuda", ModelSettings(), 12, CORES).lengths == (12,)
 
 
 @pytest.mark.parametrize("provider", ["cpu", "cuda"])
 def test_what_is_set_counts_everywhere(provider: Placed) -> None:
-    placed = placement(provider, ModelSettings(threads=3, batch_tokens=77), 96)
+    placed = placement(provider, ModelSettings(threads=3, batch_tokens=77), 96, CORES)
     assert (placed.threads, placed.batch_tokens) == (3, 77)
 
 
 def test_what_a_gpu_cannot_do_falls_to_the_next(tmp_path: Path) -> None:
     cases: dict[Placed, tuple[str, ...]] = {"cuda": EVERYTHING[1:], "cpu": EVERYTHING[2:]}
     for provider, names in cases.items():
-        placed = placement(provider, ModelSettings(), 96)
+        placed = placement(provider, ModelSettings(), 96, CORES)
         assert provider_options(placed, tmp_path) == [(name, {}) for name in names]
 
 

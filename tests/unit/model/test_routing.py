@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.bundle import DEFAULT_BUNDLE, Bundle
-from model.classifier import Prediction
+from model.classifier import Prediction, TextClassifier
 from model.errors import BundleError
-from model.routing import DEFAULT, Route, RoutedClassifier, Router, bundle_settings, dispatch, router_of
+from model.routing import DEFAULT, Route, RoutedClassifier, Router, ask_by_route, bundle_settings, router_of
 from model.settings import ModelSettings
 
 KEYS = (DEFAULT, "zh", "ja")
@@ -22,7 +22,7 @@ TEXTS = {
 ENGLISH_OR_CHINESE = Router("en", ["zh"])
 
 
-class Named:
+class Named(TextClassifier):
     """Says in the topic which bundle it is, and in the probability which text it read."""
 
     def __init__(self, name: str) -> None:
@@ -38,23 +38,24 @@ class Named:
         self.closed = True
 
 
-@given(st.lists(st.tuples(st.sampled_from(KEYS), st.integers())))
-def test_answers_come_in_the_order_of_the_items_whatever_their_routes(given: list[tuple[str, int]]) -> None:
-    asked: dict[str, list[int]] = {}
+@given(st.lists(st.tuples(st.sampled_from(KEYS), st.text(max_size=3))))
+def test_answers_come_in_the_order_of_the_texts_whatever_their_routes(given: list[tuple[str, str]]) -> None:
+    asked: dict[str, list[str]] = {}
 
-    def ask(key: str, items: list[int]) -> list[tuple[str, int]]:
+    def ask(key: str, texts: list[str]) -> tuple[list[str], str]:
         assert key not in asked  # once each
-        asked[key] = items
-        return [(key, item) for item in items]
+        asked[key] = texts
+        return [f"{key}: {text}" for text in texts], f"bundle of {key}"
 
-    assert dispatch([Route(bundle=key) for key, _ in given], [item for _, item in given], ask) == given
-    assert asked == {key: [item for one, item in given if one == key] for key in dict(given)}
+    found = ask_by_route([Route(bundle=key) for key, _ in given], [text for _, text in given], ask)
+    assert found == [(f"{key}: {text}", f"bundle of {key}", Route(bundle=key)) for key, text in given]
+    assert asked == {key: [text for one, text in given if one == key] for key in dict(given)}
 
 
 @pytest.mark.parametrize("answers", [[], [1, 2, 3]])
 def test_a_bundle_that_answers_more_or_fewer_is_an_error(answers: list[int]) -> None:
     with pytest.raises(ValueError, match=r"zip\(\)"):
-        dispatch([Route(), Route()], ["a", "b"], lambda _key, _items: answers)
+        ask_by_route([Route(), Route()], ["a", "b"], lambda _key, _texts: (answers, "bundle"))
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from model.classifier import Prediction
+from model.classifier import Prediction, TextClassifier
 from model.labels import TOPICS
 from stream.live_model import Loaded
 from stream.records import BundleRef, Document, encode
@@ -12,7 +12,7 @@ from stream.scoring import CANARY, Received
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 
-class Known:
+class Known(TextClassifier):
     """Labels every text with the topic of its `number`; raises for texts that `fails` accepts."""
 
     def __init__(self, number: int, fails: Callable[[str], bool] = lambda _text: False) -> None:

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from model.classifier import Prediction
+from model.classifier import Prediction, TextClassifier
 from model.labels import SENTIMENTS, TOPICS
 from stream.aggregation import PartitionCounter
 from stream.buckets import OpenBucket
@@ -37,7 +37,7 @@ EXAMPLES = settings(
 MUTANTS = settings(EXAMPLES, max_examples=2000, derandomize=True, database=None, phases=[Phase.generate])
 
 
-class Fickle:
+class Fickle(TextClassifier):
     """A classifier that says something else each time that it is asked."""
 
     version = "fickle"

@@ -7,16 +7,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.classifier import Prediction
+from model.classifier import Prediction, TextClassifier
 from stream.errors import ModelSickError
 from stream.records import SCHEMA, Document, encode
-from stream.scoring import CANARY, DECIMALS, TITLE_CHARACTERS, Received, Scored, Scorer, by_one, rounded, text_of
+from stream.scoring import (
+    CANARY,
+    DECIMALS,
+    MESSAGE_CHARACTERS,
+    NAME_CHARACTERS,
+    TITLE_CHARACTERS,
+    Received,
+    Scored,
+    Scorer,
+    by_one,
+    rounded,
+    text_of,
+)
+from stream.watermarks import NEVER
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 CALM = Prediction("Macro", 0.9, "neutral", (0.1, 0.8, 0.1))
 
 
-class Stub:
+class Stub(TextClassifier):
     """A classifier that fails on texts that say so."""
 
     version = "stub"
@@ -182,6 +195,7 @@ def test_a_rounded_probability_is_near_and_short(probability: float) -> None:
 def test_a_title_is_read_before_the_text_and_once() -> None:
     assert text_of(msgspec.structs.replace(document("Shares fell again"), title="Shares fell")) == "Shares fell again"
     assert text_of(msgspec.structs.replace(document("Body"), title="Title")) == "Title. Body"
+    assert text_of(msgspec.structs.replace(document("Shares fell"), title="fell")) == "fell. Shares fell"
 
 
 def test_a_headline_without_end_is_cut_and_an_address_without_end_left_out() -> None:
@@ -189,3 +203,76 @@ def test_a_headline_without_end_is_cut_and_an_address_without_end_left_out() -> 
     (result,) = Scorer(topic="", max_text_bytes=10_000).score([received(encode(long))], NOW, by_one(Stub()))
     assert result.document.title == "t" * TITLE_CHARACTERS
     assert result.document.url == ""
+
+
+@pytest.mark.parametrize("name", ["id", "story", "source", "language"])
+def test_a_name_without_end_is_refused_as_it_cannot_be_cut(name: str) -> None:
+    long = ["x" * NAME_CHARACTERS, "x" * (NAME_CHARACTERS + 1)]
+    fits, outgrows = score(*(encode(msgspec.structs.replace(document(), **{name: value})) for value in long))
+    assert fits.dead_letter is None
+    assert outgrows.dead_letter is not None
+    assert outgrows.dead_letter.error == "TooLarge"
+
+
+def test_so_is_a_key_without_end() -> None:
+    keys = [b"k" * NAME_CHARACTERS, b"k" * (NAME_CHARACTERS + 1), None]
+    records = [Received(0, place, 0, key, encode(document())) for place, key in enumerate(keys)]
+    found = Scorer(topic="documents", max_text_bytes=1000).score(records, NOW, by_one(Stub()))
+    assert [item.document.dead for item in found] == [False, True, False]
+
+
+class Wordy(Stub):
+    """Complains at length."""
+
+    def classify(self, texts: Sequence[str]) -> list[Prediction]:
+        if any("crash" in text for text in texts):
+            raise RuntimeError("no " * MESSAGE_CHARACTERS)
+        return super().classify(texts)
+
+
+def test_a_letter_has_what_it_takes_to_put_the_document_back_and_no_more_words_than_fit() -> None:
+    appended = NOW - timedelta(milliseconds=750)
+    value = encode(document("crash"))
+    record = Received(3, 7, int(appended.timestamp() * 1000), b"story", value)
+    (result,) = Scorer(topic="documents", max_text_bytes=1000).score([record], NOW, by_one(Wordy()))
+    letter = result.dead_letter
+    assert letter is not None
+    assert (letter.topic, letter.partition, letter.offset) == ("documents", 3, 7)
+    assert (letter.key, letter.value, letter.appended_at, letter.at) == (b"story", value, appended, NOW)
+    assert len(letter.message) == MESSAGE_CHARACTERS
+    assert result.document.watermark == NOW - timedelta(hours=1)
+
+
+class Decided(Stub):
+    def classify(self, texts: Sequence[str]) -> list[Prediction]:
+        return [Prediction("Macro", 0.9, "negative", (0.7, 0.2, 0.1)) for _ in texts]
+
+
+def test_a_record_carries_the_document_under_its_key_and_what_was_said_of_it() -> None:
+    read = msgspec.structs.replace(
+        document(), id="b" * 32, title="Shares", url="https://wire.example/1", source_kind="filing"
+    )
+    (result,) = score(encode(read), stub=Decided())
+    one = result.document
+    assert result.key == b"key"
+    assert (one.id, one.story, one.title, one.url) == (read.id, read.story, read.title, read.url)
+    assert (one.source, one.source_kind, one.published_at) == (read.source, read.source_kind, read.published_at)
+    assert (one.topic, one.topic_probability, one.sentiment) == ("Macro", 0.9, "negative")
+    assert (one.probabilities, one.model) == ((0.7, 0.2, 0.1), "stub")
+
+
+def test_each_partition_has_its_own_watermark_and_begins_where_its_commit_says() -> None:
+    scorer = Scorer(topic="documents", max_text_bytes=1000)
+    early, late = NOW - timedelta(hours=2), NOW - timedelta(hours=1)
+
+    def watermarks(*values: bytes) -> list[datetime]:
+        records = [
+            Received(partition, 0, int(NOW.timestamp() * 1000), b"key", value) for partition, value in enumerate(values)
+        ]
+        return [item.document.watermark for item in scorer.score(records, NOW, by_one(Stub()))]
+
+    assert watermarks(*(encode(document(published_at=event)) for event in (late, early))) == [late, early]
+    assert watermarks(b"{", b"{", b"{") == [late, early, NEVER]
+    scorer.restore(0, early)  # it was away, and comes back from an offset before what was scored here
+    scorer.restore(1, None)
+    assert watermarks(b"{", b"{") == [early, NEVER]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 
-from model.classifier import Prediction
+from model.classifier import Prediction, TextClassifier
 from stream import classifying, control_service, following, windows_log, writing
 from stream.broker import BrokerSettings
 from stream.classifying import Classifying
@@ -137,7 +137,6 @@ def test_a_worker_that_is_not_given_what_it_wrote_itself_begins_anew(
             classifying,
             lambda *_: Hangs(),
             max_text_bytes=1000,
-            provider="cpu",
         )
         async with asyncio.timeout(OUTER_SECONDS):
             await service._round()
@@ -148,7 +147,7 @@ def test_a_worker_that_is_not_given_what_it_wrote_itself_begins_anew(
     assert monotonic() - began < OUTER_SECONDS
 
 
-class Hangs:
+class Hangs(TextClassifier):
     version = "hangs"
 
     def __init__(self) -> None:

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from model.data.examples import Example
 from model.data.near_duplicates import SIMILARITY, near_duplicates
-from model.data.splits import Example
 
 TEXTS = st.lists(st.lists(st.sampled_from("abcdefghijkl"), max_size=14).map(" ".join), max_size=8)
 

@@ -5,17 +5,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from model.data.leaks import Leak
+from model.data.examples import Example, fingerprint, read_source
+from model.data.leaks import Leak, LeakError
 from model.data.recipe import CONFIGS, Recipe, Source, read_recipe
 from model.data.splits import (
-    Example,
-    LeakError,
     Splits,
     digest_of,
-    fingerprint,
     load_evaluation,
     load_splits,
-    read_source,
     require_no_leaks,
     share_of,
     without_leaks,
@@ -183,6 +180,7 @@ def test_leaks_and_repeats_are_dropped_apart_and_named(
     leaky: list[Source], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     splits = load_splits(recipe(*leaky, leaks="drop"), tmp_path)
+    require_no_leaks(splits)
     assert {e.text for e in splits.train + splits.calibration} == {"a", "c", "e"}
     file = str(tmp_path / "posts.csv")
     assert splits.leaks == [
@@ -265,6 +263,7 @@ def test_a_leak_is_refused_wherever_it_is(side: str) -> None:
 def test_splits_are_disjoint_and_lose_nothing(tmp_path: Path) -> None:
     write(tmp_path / "posts.csv", *((f"text number {index}", index % 3) for index in range(400)))
     splits = load_splits(recipe(source(holdout=0.25)), tmp_path)
+    require_no_leaks(splits)
     held = splits.evaluation["posts.holdout"]
     assert len(splits.train) + len(splits.calibration) + len(held) == 400
     assert 60 < len(held) < 140

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from model.bundle import Temperatures
-from model.data.splits import Example
+from model.data.examples import Example
 from model.errors import FinSentryError
 from model.evaluation.calibrate import BOUNDS, calibrate
 from model.runtime import Logits

@@ -15,8 +15,9 @@ from matplotlib.image import imread
 from deploy.cli import run
 from model.bundle import Bundle, DataFingerprint, Temperatures, write_manifest
 from model.classifier import Classifier
+from model.data.examples import Example
 from model.data.recipe import Recipe
-from model.data.splits import Example, Splits
+from model.data.splits import Splits
 from model.errors import FinSentryError, InputError
 from model.evaluation.evaluate import Answers, against, answer, doubts, evaluate, report, scores_without
 from model.labels import SENTIMENTS, TOPICS

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from model.data.examples import Example
 from model.data.recipe import Lora, Recipe
-from model.data.splits import Example, Splits
+from model.data.splits import Splits
 from tests.benchmarks.ablation import WHOLE, main, some, table, variants
 from tests.unit.model.training.test_resuming import changed
 

@@ -22,6 +22,7 @@ from model.errors import BundleError, InputError
 from model.explain import explain
 from model.export.compose import Origin, compose
 from model.export.hub_head import HubHead, label_order
+from model.export.release import release
 from model.export.to_onnx import TOLERANCE, ExportError
 from model.labels import SENTIMENTS, TOPICS
 from model.settings import ModelSettings
@@ -271,7 +272,7 @@ def test_what_the_base_lost_already_does_not_stand_in_its_way(
     base = Bundle(tiny_bundle.folder, msgspec.structs.replace(tiny_bundle.manifest, lost=before))
     head, origin = HubHead(finbert, "sentiment", {}), Origin(finbert, "a/b")
     new: dict[str, Loss] = {}
-    monkeypatch.setattr("model.export.compose.losses", lambda *_: new)
+    monkeypatch.setattr("model.export.measure.losses", lambda *_: new)
     assert compose(base, head, origin, tmp_path / "bundle", "int8", tiny_splits).manifest.lost == before
     new["moods.holdout/sentiment"] = Loss(value=0.03, low=0.02, high=0.04)
     with pytest.raises(ExportError, match=r": moods\.holdout/sentiment by 3\.0 \(2\.0 to 4\.0\)\n"):
@@ -301,6 +302,15 @@ def test_a_model_of_another_kind_is_quantised_too(tiny_bundle: Bundle, tiny_spli
 def test_what_is_composed_is_not_composed_again(composed: Path, finbert: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is composed itself"):
         compose(Bundle.load(composed), HubHead(finbert, "sentiment", {}), Origin(finbert, "a/b"), tmp_path / "b")
+
+
+def test_a_release_over_it_leaves_nothing_of_it(
+    composed: Path, tiny_run: Path, tiny_splits: Splits, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(composed, tmp_path / "bundle"))
+    release([tiny_run], tiny_splits, folder, "fp32")
+    assert {path.name for path in folder.iterdir()} == {*FILES, "bundle.json", "MODEL_CARD.md"}
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
 
 
 def test_an_export_that_differs_is_refused(finbert: Path, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from model.data.splits import Example
+from model.data.examples import Example
 from model.training.step import IGNORED, masked_loss
 from model.training.tokenizer_file import open_tokenizer
 from model.training.train import tokenise

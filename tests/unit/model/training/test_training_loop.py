@@ -14,16 +14,19 @@ import torch
 from deploy import cli
 from model.bundle import Bundle, DataFingerprint, Manifest, Precision, Temperatures, write_manifest
 from model.classifier import Classifier, Prediction
+from model.data.examples import Example
+from model.data.leaks import LeakError
 from model.data.near_duplicates import near_duplicates
 from model.data.recipe import Recipe
-from model.data.splits import Example, LeakError, Splits
+from model.data.splits import Splits
 from model.errors import FinSentryError, InputError
 from model.evaluation.card import CARD_FILE
 from model.evaluation.checklist import texts_of
 from model.evaluation.checklist_cases import CHECKS
 from model.evaluation.checklists import CHECKLISTS
 from model.evaluation.evaluate import Answers, answer, scores_without
-from model.export.release import learned_cases, losses, profiled, release, require_no_loss, scored
+from model.export.measure import losses, profiled, require_no_loss, scored
+from model.export.release import learned_cases, release
 from model.export.to_onnx import TOLERANCE, ExportError, export, largest_difference
 from model.language import by_script
 from model.settings import ModelSettings
@@ -79,7 +82,7 @@ def test_a_profile_of_too_few_texts_is_warned_of(
     enough: int,
     warned: bool,
 ) -> None:
-    monkeypatch.setattr("model.export.release.ENOUGH_REFERENCE", enough)
+    monkeypatch.setattr("model.export.measure.ENOUGH_REFERENCE", enough)
     profiled(tiny_bundle.folder, tiny_bundle.manifest, tiny_splits)
     assert ("drift will not be told" in caplog.text) == warned
 
@@ -198,8 +201,8 @@ def test_a_loss_ends_the_command_unless_it_is_allowed(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("model.export.release.LARGEST_LOSS", -1.0)
-    monkeypatch.setattr("model.export.release.SMALL_SET", 0)
+    monkeypatch.setattr("model.export.measure.LARGEST_LOSS", -1.0)
+    monkeypatch.setattr("model.export.measure.SMALL_SET", 0)
     arguments = ["export", str(tiny_run), "--data", str(tiny_data), "--out", str(tmp_path / "bundle")]
     assert cli.run(arguments) == 1
     assert not (tmp_path / "bundle").exists()

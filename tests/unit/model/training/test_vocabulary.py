@@ -89,6 +89,7 @@ def test_a_cut_encoder_computes_the_same(tiny_encoder: Path) -> None:
     before = network(ids, mask)
     cut_embeddings(network.encoder, kept)
     assert network.encoder.config.vocab_size == len(kept)
+    assert network.encoder.get_input_embeddings().weight.requires_grad, "they are trained as all others"
     after = network(torch.tensor([[kept.index(int(number)) for number in ids[0]]]), mask)
     assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
 
