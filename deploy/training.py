@@ -16,4 +16,6 @@ def training_libraries() -> Iterator[None]:
     except ModuleNotFoundError as error:
         if str(error.name).partition(".")[0] not in LIBRARIES:
             raise
-        raise FinSentryError(f"training needs {error.name}", fix="pip install 'finsentry[cpu,train]'") from error
+        raise FinSentryError(
+            f"training needs {error.name}", fix="in the checkout: pip install '.[cpu,train]'"
+        ) from error

@@ -231,7 +231,7 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
-    """Writes `bundle.json` beside the files that `manifest` is about, measured and signed now; returns it complete."""
+    """Writes `bundle.json` beside the files that `manifest` is about, with their hashes; returns it complete."""
     files = {
         name: FileRecord(size=(folder / name).stat().st_size, sha256=sha256_of(folder / name))
         for name in files_of(manifest)

@@ -35,8 +35,8 @@ UNMARKED = Route()
 class Router:
     """Chooses a bundle by a text's language. With the default bundle alone it guesses at nothing.
 
-    Then a text is marked where its script or its source says that it is in another language; a guess would cost a third
-    of what the stream costs besides the classifier, and there is nothing to choose.
+    Then a text is marked where its script or its source says that it is in another language; a guess would cost more
+    than all that the stream does besides classifying, and there is nothing to choose.
     """
 
     def __init__(self, default: str, languages: Collection[str] = ()) -> None:

@@ -104,8 +104,8 @@ def open_session(bundle: Bundle, settings: ModelSettings) -> Session:
     raise RuntimeMissingError(
         f"`model.provider` asks for {settings.provider}, which does not run here; this ONNX Runtime has"
         f" {', '.join(available)}",
-        fix="pip uninstall onnxruntime && pip install finsentry[gpu] beside the GPU's driver, CUDA and cuDNN (and"
-        " TensorRT), or set `model.provider` to `auto`.",
+        fix="in the checkout: pip uninstall onnxruntime && pip install '.[gpu]', beside the GPU's driver, CUDA and"
+        " cuDNN (and TensorRT), or set `model.provider` to `auto`.",
     )
 
 
@@ -168,7 +168,7 @@ def _import_runtime() -> Any:
     except ImportError as error:
         raise RuntimeMissingError(
             "ONNX Runtime is not installed, so nothing can be classified",
-            fix="pip install finsentry[cpu], or finsentry[gpu] on a machine with CUDA.",
+            fix="in the checkout: pip install '.[cpu]', or '.[gpu]' on a machine with CUDA",
         ) from error
     return onnxruntime
 

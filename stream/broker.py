@@ -229,7 +229,7 @@ def ensure_topics(settings: BrokerSettings, topics: tuple[Topic, ...]) -> list[s
         _await_visible(client, topics)
         to_check = [topic for topic in topics if topic.name in standing]
         _check_partitions(client, to_check)
-        _check_config(client, to_check)
+        _check_config(settings, client, to_check)
         return created
 
 
@@ -255,7 +255,7 @@ def missing_topics(settings: BrokerSettings, topics: tuple[Topic, ...]) -> list[
         standing = set(client.list_topics())
         to_check = [topic for topic in topics if topic.name in standing]
         _check_partitions(client, to_check)
-        _check_config(client, to_check)
+        _check_config(settings, client, to_check)
         return [topic.name for topic in topics if topic.name not in standing]
 
 
@@ -272,7 +272,7 @@ def _check_partitions(client: Any, topics: list[Topic]) -> None:
             )
 
 
-def _check_config(client: Any, topics: list[Topic]) -> None:
+def _check_config(settings: BrokerSettings, client: Any, topics: list[Topic]) -> None:
     resources = [kafka.admin.ConfigResource("TOPIC", topic.name) for topic in topics]
     if not resources:
         return
@@ -284,7 +284,9 @@ def _check_config(client: Any, topics: list[Topic]) -> None:
             value, asked = found[topic.name][key]["value"], topic.config[key]
             suits = int(value) >= int(asked) if key in LEAST_CONFIG else set(value.split(",")) == set(asked.split(","))
             if not suits:
+                copies = " (first give it as many copies: kafka-reassign-partitions.sh)" if key in LEAST_CONFIG else ""
                 raise TopicMismatchError(
                     f"topic {topic.name} has {key}={value}, this version needs {topic.config[key]}",
-                    fix=f"kafka-configs.sh --alter --topic {topic.name} --add-config {key}=[{topic.config[key]}]",
+                    fix=f"kafka-configs.sh --bootstrap-server {settings.bootstrap_servers} --alter --entity-type topics"
+                    f" --entity-name {topic.name} --add-config {key}=[{topic.config[key]}]{copies}",
                 )

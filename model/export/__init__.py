@@ -1,1 +1,1 @@
-"""From runs, or a published model, to a bundle: ONNX, int8, calibrated, measured, signed. Needs the extra `train`."""
+"""From runs, or a published model, to a bundle: ONNX, int8, calibrated, measured, hashed. Needs the extra `train`."""

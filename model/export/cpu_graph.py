@@ -1,8 +1,8 @@
 """The exported graph in the operators that ONNX Runtime's CPU kernels run fastest: the same function, other nodes.
 
 ONNX Runtime's fused operators are made for GPUs. On a CPU `SkipLayerNormalization` takes six times as long as the two
-sums and the `LayerNormalization` that it stands for, `MultiHeadAttention` twice as long as the standard's `Attention`,
-and `BiasGelu` more than a sum and a `Gelu`: these have vectorised kernels, those have plain loops.
+sums and the `LayerNormalization` that it stands for, `MultiHeadAttention` three times as long as the standard's
+`Attention`, and `BiasGelu` more than a sum and a `Gelu`: these have vectorised kernels, those have plain loops.
 """
 
 from collections.abc import Callable, Iterator

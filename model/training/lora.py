@@ -15,7 +15,7 @@ def adapt(encoder: nn.Module, lora: Lora) -> None:
     try:
         from peft import LoraConfig, inject_adapter_in_model  # a second to import, and few recipes ask for it
     except ImportError as error:
-        raise FinSentryError("training.lora needs peft", fix="pip install 'finsentry[cpu,train]'") from error
+        raise FinSentryError("training.lora needs peft", fix="in the checkout: pip install '.[cpu,train]'") from error
     targets = find_targets(encoder, lora.targets)
     config = LoraConfig(
         r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=targets, bias="none"

@@ -5,7 +5,7 @@ from deploy.training import training_libraries
 
 
 def test_a_missing_library_says_how_to_get_it() -> None:
-    said = r"(?s)training needs torch.utils.*pip install 'finsentry\[cpu,train\]'"
+    said = r"(?s)training needs torch.utils.*pip install '\.\[cpu,train\]'"
     with pytest.raises(FinSentryError, match=said), training_libraries():
         raise ModuleNotFoundError(name="torch.utils")
 

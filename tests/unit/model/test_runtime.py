@@ -23,7 +23,7 @@ GPUS: tuple[Provider, ...] = ("cuda", "tensorrt")
 
 def test_a_missing_runtime_names_what_to_install(tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(RuntimeMissingError, match=r"pip install finsentry\[cpu\]"):
+    with pytest.raises(RuntimeMissingError, match=r"pip install '\.\[cpu\]'"):
         open_session(tiny_bundle, ModelSettings())
 
 

@@ -107,7 +107,10 @@ def test_what_the_promise_stands_on_must_be_as_asked(changed: dict[str, str], re
     values = {key: {"value": value} for key, value in (topic.config | changed).items()}
     client = SimpleNamespace(describe_configs=lambda *_, **__: {"topic": {topic.name: values}})
     if not refused:
-        _check_config(client, [topic])
+        _check_config(BrokerSettings(bootstrap_servers="broker:9092"), client, [topic])
         return
-    with pytest.raises(TopicMismatchError, match=refused):
-        _check_config(client, [topic])
+    with pytest.raises(TopicMismatchError, match=refused) as found:
+        _check_config(BrokerSettings(bootstrap_servers="broker:9092"), client, [topic])
+    assert f"--bootstrap-server broker:9092 --alter --entity-type topics --entity-name {topic.name}" in str(
+        found.value.fix
+    )
