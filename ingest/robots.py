@@ -21,7 +21,8 @@ MAX_DELAY_SECONDS = 60.0
 
 FAILED_SECONDS = 60.0
 """A robots.txt that the server fails to give, or not in time, means "no" (RFC 9309, 2.3.1.4), but is asked for again
-soon. Where nobody listened it is asked for at once: that costs nothing, and the server may come up."""
+soon; meanwhile articles of the site are missing. Where nobody listened it is asked for at once: that costs nothing, and
+the server may come up."""
 
 MANY_SITES = 1000
 """Beyond so many, the one that was asked longest ago is forgotten."""

@@ -192,13 +192,8 @@ class _Counting(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
 
     def _take_up(self, place: TopicPartition, counter: PartitionCounter, oldest: int) -> None:
         if counter.position < oldest:
-            logger.error(
-                "scored documents expired before they were counted partition=%d from=%d to=%d",
-                place.partition,
-                counter.position,
-                oldest,
-            )
-            metrics.EXPIRED.labels(self._service.stage).inc(oldest - counter.position)
+            if counter.position:  # else no checkpoint stands, and nothing says whether they were counted
+                self._service.expired(place, counter.position, oldest)
             counter.expire(oldest)
         self._consumer.seek(place, counter.position)
         self._consumer.resume(place)

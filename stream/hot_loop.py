@@ -101,6 +101,8 @@ class HotLoop(Service):
         self.broker = broker
         self.topics = topics
         self.settings = settings
+        self._expired: dict[TopicPartition, int] = {}
+        """Up to where it was said, by partition: a round that begins anew before it commits meets the same again."""
         self.ready = asyncio.Event()
         """Set once partitions are assigned and restored."""
         self._outcome = outcome
@@ -118,6 +120,20 @@ class HotLoop(Service):
         """A subclass calls this after outputs were acknowledged: earlier failures are forgiven."""
         self._restarts.progress()
         self.alive()
+
+    def expired(self, place: TopicPartition, begin: int, oldest: int) -> None:
+        """Says that the records of [begin, oldest) were deleted before the stage came to them, once a worker."""
+        begin = max(begin, self._expired.get(place, begin))
+        if begin < oldest:
+            self._expired[place] = oldest
+            logger.error(
+                "documents expired before they were read stage=%s partition=%d from=%d to=%d",
+                self.stage,
+                place.partition,
+                begin,
+                oldest,
+            )
+            metrics.EXPIRED.labels(self.stage).inc(oldest - begin)
 
     async def watch_lag(
         self, consumer: AIOKafkaConsumer, done: Mapping[TopicPartition, int], *, waits: Callable[[], bool]

@@ -16,8 +16,8 @@ from stream.topics import Topic
 BOOTSTRAP_MS = 10_000
 """How long a broker is looked for: one that restarts is back by then, and a person waits for no longer."""
 
-SHOWN_SECONDS = 2.0
-"""One broker of several shows a new topic a moment after the others."""
+SHOWN_SECONDS = 5.0
+"""One broker of several shows a new topic a moment after the others, seconds where they have much to do."""
 
 
 def open_consumer(broker: BrokerSettings, **options: Any) -> Any:

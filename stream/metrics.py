@@ -52,10 +52,15 @@ WATERMARK = Gauge("finsentry_watermark_timestamp_seconds", "Highest event time o
 OPEN_BUCKETS = Gauge("finsentry_open_buckets", "Buckets that may still change.")
 EXPIRED = Counter(
     "finsentry_documents_expired",
-    "Offsets whose records expired before the stage came to them: those documents are lost.",
+    "Offsets whose records expired before the stage came to them: those documents are lost. Each worker that meets the"
+    " gap says so once.",
     ["stage"],
 )
-STAGE_ERRORS = Counter("finsentry_stage_errors", "Errors that ended a round of a stage, by class.", ["stage", "error"])
+STAGE_ERRORS = Counter(
+    "finsentry_stage_errors",
+    "Errors of a stage by class: a round or a batch that is tried again, or a record that is passed over.",
+    ["stage", "error"],
+)
 RESTORE_SECONDS = Gauge("finsentry_restore_seconds", "How long the last restore of partitions took.")
 MODEL_INFO = Gauge(
     "finsentry_model_info",

@@ -305,15 +305,9 @@ class _Pipeline(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
                 if epoch != self._epoch:
                     return False
                 if expected < oldest:
-                    self._expired(place, expected, oldest)
+                    self._service.expired(place, expected, oldest)
             self._next[place] = records[-1].offset + 1
         return True
-
-    def _expired(self, place: TopicPartition, begin: int, oldest: int) -> None:
-        logger.error(
-            "documents expired before they were scored partition=%d from=%d to=%d", place.partition, begin, oldest
-        )
-        metrics.EXPIRED.labels(self._service.stage).inc(oldest - begin)
 
     async def _restore(self, partitions: Iterable[int]) -> dict[int, tuple[int, datetime | None]]:
         """Where each goes on, and the watermark that stands beside that offset."""
@@ -325,7 +319,7 @@ class _Pipeline(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
             begin, watermark = found[place].offset, found[place].metadata  # negative where nothing was committed yet
             require_end(place, ends[place], begin, "scoring")
             if 0 <= begin < oldest[place]:
-                self._expired(place, begin, oldest[place])
+                self._service.expired(place, begin, oldest[place])
             at = datetime.fromisoformat(watermark) if watermark else None
             restored[place.partition] = max(begin, oldest[place]), at
         return restored

@@ -18,7 +18,8 @@ class WholeWatermark:
 
     With `loading`, checkpoints wait until `loaded`: compaction may have taken a bucket away that stood before one of
     them and left its newer value behind it. They are taken in the order of their own time then, over all partitions, so
-    that a role that starts anew finds the watermark that the running one had.
+    that a role that starts anew finds the watermark that the running one had, or will have within `idle`: of each
+    partition only the last move is known then.
     """
 
     def __init__(self, partitions: int, *, idle: timedelta, follow_clock: bool, loading: bool = False) -> None:

@@ -164,7 +164,7 @@ def _pipeline() -> list[Panel]:
             Query(f"60 * sum(rate(finsentry_scored_repeats_total[{RATE}]))", "repeated"),
         ).span(8),
         lines(
-            "Errors recovered from",
+            "Errors",
             "A minute, by stage and class of error.",
             Query(f"60 * sum by (stage, error) (rate(finsentry_stage_errors_total[{RATE}]))", "{{stage}} {{error}}"),
         ).span(8),

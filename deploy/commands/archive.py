@@ -37,9 +37,10 @@ LOCK = ".lock"
 def archive(settings: Settings, folder: Path, follow: bool, every: float, rows: int, as_json: bool) -> None:
     """Put the scored documents into FOLDER, as Parquet files by day: each once, however often this is killed.
 
-    Goes on where the files in FOLDER end. Kafka keeps scored documents for topics.documents_days; this keeps them for
-    good. Read them with pandas.read_parquet("FOLDER"), judge them again with `finsentry backtest --scored FOLDER`, or
-    name FOLDER as a source of a training recipe.
+    Needs a pipeline that was started once. Goes on where the files in FOLDER end. Kafka keeps scored documents for
+    topics.documents_days; this keeps them for good. Read them with
+    pandas.read_parquet("FOLDER"), judge them again with `finsentry backtest --scored FOLDER`, or name FOLDER as a
+    source of a training recipe.
 
     \b
     Example:

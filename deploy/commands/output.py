@@ -14,8 +14,17 @@ def print_json(value: object) -> None:
     """Prints one JSON value in UTF-8: a line, as programs take it, or indented on a terminal."""
     import msgspec
 
-    text = msgspec.json.encode(value, enc_hook=float)  # numpy's float64 is a float to all but msgspec
+    text = msgspec.json.encode(value, enc_hook=_plain)
     click.echo(msgspec.json.format(text, indent=2) if sys.stdout.isatty() else text)
+
+
+def _plain(value: object) -> object:
+    """A number of numpy as Python's. Raises `TypeError` for anything else."""
+    import numpy as np
+
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} is not JSON")
 
 
 def progress_bar(

@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 def beside(folder: Path) -> Iterator[Path]:
     """A temporary folder next to `folder`, `NAME.making-...`, in which to make what `replace_bundle` puts in its place.
 
+    Raises `OSError` where nothing may be written next to it.
     Whoever is killed leaves it there: it may be deleted.
     """
     place = folder.resolve()
@@ -29,7 +30,7 @@ def beside(folder: Path) -> Iterator[Path]:
 
 
 def finish(folder: Path, draft: Path, manifest: Manifest) -> Bundle:
-    """Signs what lies in `draft`, writes its card, and makes it the bundle in `folder`, as `replace_bundle` does."""
+    """Writes manifest and card beside what lies in `draft`, and makes it the bundle in `folder`: `replace_bundle`."""
     complete = write_manifest(draft, manifest)
     (draft / CARD_FILE).write_text(model_card(complete), encoding="utf-8")
     replace_bundle(folder, draft)
@@ -45,7 +46,9 @@ def replace_bundle(folder: Path, draft: Path) -> None:
 
     A `folder` that holds anything but a bundle, is a mount point or is where this process works stays: files are moved
     into it one by one, then those taken out that the bundle before had besides, and nothing else. A kill then leaves
-    what loading refuses as damaged: export again.
+    what loading refuses as damaged: export again. The same is done where its owner or its access cannot be given to the
+    new one. Whoever mounts a bundle elsewhere, as into a container, mounts the folder above it, since the folder itself
+    is another one afterwards.
     """
     place = folder.resolve()  # what a link points to is replaced, not the link
     if not place.exists():
@@ -74,15 +77,20 @@ def _holds_only(place: Path, names: set[str]) -> bool:
 def _swapped(place: Path, draft: Path) -> bool:
     """Puts `draft` in the place of `place`; False, and nothing is changed, where that cannot be renamed."""
     aside = place.with_name(f"{place.name}.replaced-{secrets.token_hex(4)}")
-    shutil.copymode(place, draft)
     try:
-        place.rename(aside)
-    except OSError:  # a mount point, a layer of a container, or another's folder: files in it can be replaced
+        before = place.stat()
+        os.chown(draft, before.st_uid, before.st_gid)  # workers may be let in by their group
+        shutil.copystat(place, draft)  # after it: a change of owner takes bits of the mode away
+    except OSError:
         return False
     try:
+        place.rename(aside)
         draft.rename(place)
-    except BaseException:
-        aside.rename(place)
+    except BaseException as error:
+        if aside.exists() and not place.exists():
+            aside.rename(place)
+        elif isinstance(error, OSError):  # a mount point, a layer of a container: files in it can be replaced
+            return False
         raise
     shutil.rmtree(aside, ignore_errors=True)
     if aside.exists():

@@ -21,8 +21,8 @@ DONE = Done("Börse 银行.csv", np.float64(0.5), datetime(2026, 3, 2, 9, tzinfo
 
 
 def test_a_program_gets_a_line(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    print_json([DONE, None, float("nan")])
-    line = '[{"file":"Börse 银行.csv","share":0.5,"at":"2026-03-02T09:00:00Z"},null,null]\n'
+    print_json([DONE, np.int64(3), None, float("nan")])
+    line = '[{"file":"Börse 银行.csv","share":0.5,"at":"2026-03-02T09:00:00Z"},3,null,null]\n'
     assert capfdbinary.readouterr().out == line.encode()
 
 

@@ -2,13 +2,16 @@
 
 import asyncio
 from collections import defaultdict
+from functools import partial
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from aiokafka import TopicPartition
+from prometheus_client import REGISTRY
 
 from stream.errors import LogLostError
+from stream.hot_loop import HotLoop
 from stream.scoring_service import ScoringService, _Pipeline, _Result
 from stream.settings import StreamSettings
 from stream.topics import Topics, TopicSettings
@@ -78,7 +81,9 @@ def pipeline_over(consumer: Consumer, admin: Admin) -> _Pipeline:
         scorer=lambda: None,
         guard=lambda: None,
         alive=lambda: None,
+        _expired={},
     )
+    service.expired = partial(HotLoop.expired, cast("HotLoop", service))
     return _Pipeline(service, consumer, None, admin)  # type: ignore[arg-type]
 
 
@@ -188,8 +193,17 @@ def test_documents_that_expired_before_they_were_scored_are_said(
     committed: int, oldest: int, logged: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     pipeline = take_up(Consumer(records=3, oldest=oldest), Admin(committed=committed))
-    assert caplog.text.count("documents expired before they were scored") == logged
+    assert caplog.text.count("documents expired before they were read") == logged
     assert pipeline.done == {PLACE: 2}, "the lag is told from the start"
+
+
+def test_a_loss_is_counted_once_a_worker_however_often_it_is_met() -> None:
+    lost = partial(REGISTRY.get_sample_value, "finsentry_documents_expired_total", {"stage": "scoring"})
+    before = lost() or 0.0
+    loop = ScoringService(*[cast("Any", SimpleNamespace(restarts=1))] * 5)
+    for begin, oldest in ((2, 6), (2, 6), (2, 9), (9, 9)):
+        loop.expired(PLACE, begin, oldest)
+    assert lost() == before + 7
 
 
 @pytest.mark.parametrize(("jump", "oldest", "logged"), [(5, 4, 1), (5, 2, 0), (0, 2, 0)])
@@ -209,7 +223,7 @@ def test_what_expires_while_it_waits_is_said_and_a_hole_in_the_log_is_not(
         return batches[0].received[0].offset
 
     assert asyncio.run(run()) == 2 + jump
-    assert caplog.text.count("documents expired before they were scored partition=0 from=2 to=4") == logged
+    assert caplog.text.count("documents expired before they were read stage=scoring partition=0 from=2 to=4") == logged
 
 
 def test_a_log_that_goes_back_while_it_is_read_is_an_error() -> None:

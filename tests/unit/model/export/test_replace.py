@@ -97,6 +97,16 @@ def test_nothing_of_the_old_one_is_left(tmp_path: Path, heads: tuple[Head, ...])
     assert folder.stat().st_mode & 0o7777 == 0o2750
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a folder to another group")
+def test_who_was_let_in_by_its_group_still_is(tmp_path: Path) -> None:
+    folder = made(tmp_path / "bundle", "old")
+    os.chown(folder, 4321, 1234)
+    folder.chmod(0o2750)
+    replace_bundle(folder, made(tmp_path / "draft", "new"))
+    assert Bundle.load(folder).manifest.version.startswith("new-")
+    assert (folder.stat().st_uid, folder.stat().st_gid, folder.stat().st_mode & 0o7777) == (4321, 1234, 0o2750)
+
+
 @pytest.mark.parametrize("what", ["nothing", "an empty folder", "a damaged bundle"])
 def test_where_no_bundle_was_is_one_now(tmp_path: Path, what: str) -> None:
     folder = tmp_path / "bundle"
