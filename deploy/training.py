@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from deploy.errors import FinSentryError
+from model.errors import INSTALL_TRAINING
 
 LIBRARIES = ("huggingface_hub", "onnx", "onnxruntime", "optimum", "peft", "safetensors", "torch", "transformers")
 
@@ -16,6 +17,4 @@ def training_libraries() -> Iterator[None]:
     except ModuleNotFoundError as error:
         if str(error.name).partition(".")[0] not in LIBRARIES:
             raise
-        raise FinSentryError(
-            f"training needs {error.name}", fix="in the checkout: pip install '.[cpu,train]'"
-        ) from error
+        raise FinSentryError(f"training needs {error.name}", fix=INSTALL_TRAINING) from error

@@ -23,6 +23,9 @@ The root stands here because `model` imports none of the other packages. The who
     └── LocalServerError           deploy: a server of the one-machine run did not start
 """
 
+INSTALL_TRAINING = "in the checkout: pip install '.[cpu,train]'"
+"""The fix where a library is missing that trains or exports."""
+
 
 class FinSentryError(Exception):
     """Something failed. `message` says what and where (file, key, row); `fix` says what to do about it."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from model.errors import FinSentryError, InputError
+from model.errors import INSTALL_TRAINING, FinSentryError, InputError
 
 DESCRIPTION = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
                "vocab.txt", "vocab.json", "merges.txt", "spiece.model", "sentencepiece.bpe.model")  # fmt: skip
@@ -44,7 +44,7 @@ def _snapshot(name: str, revision: str | None, patterns: Sequence[str], key: str
             RevisionNotFoundError,
         )
     except ImportError as error:
-        raise FinSentryError(f"{key}: needs {error.name}", fix="in the checkout: pip install '.[cpu,train]'") from error
+        raise FinSentryError(f"{key}: needs {error.name}", fix=INSTALL_TRAINING) from error
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=list(patterns)))
     except HFValidationError as error:

@@ -7,7 +7,7 @@ an encoder trainable that would not fit the memory otherwise. What is saved is t
 from torch import Tensor, nn
 
 from model.data.recipe import Lora
-from model.errors import FinSentryError, InputError
+from model.errors import INSTALL_TRAINING, FinSentryError, InputError
 
 
 def adapt(encoder: nn.Module, lora: Lora) -> None:
@@ -15,7 +15,7 @@ def adapt(encoder: nn.Module, lora: Lora) -> None:
     try:
         from peft import LoraConfig, inject_adapter_in_model  # a second to import, and few recipes ask for it
     except ImportError as error:
-        raise FinSentryError("training.lora needs peft", fix="in the checkout: pip install '.[cpu,train]'") from error
+        raise FinSentryError("training.lora needs peft", fix=INSTALL_TRAINING) from error
     targets = find_targets(encoder, lora.targets)
     config = LoraConfig(
         r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=targets, bias="none"
