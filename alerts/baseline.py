@@ -162,7 +162,7 @@ class History:
         self.total = NOTHING
         self._length = length
         self._cell = max(length, HOUR)
-        self._horizon = int(settings.history_days * DAY)
+        self._horizon = max(HOUR, int(settings.history_days * DAY))  # windows of one hour expire together
         self._least = settings.season_cells
         self._cells: deque[_Cell] = deque()
         self._seasons: dict[tuple[str, int], tuple[int, Moments]] = {}  # (period, hour in it) -> (cells, sums)

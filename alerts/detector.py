@@ -46,7 +46,7 @@ def tail(negative: int, stories: int, baseline: Baseline) -> float:
     total = 0.0
     for k in range(negative, stories + 1):
         total += term
-        if term < total * 1e-12 and k > stories * baseline.mean:
+        if term < total * 1e-12:
             break
         if k < stories:
             term *= (stories - k) / (k + 1) * (a + k) / (b + stories - k - 1)

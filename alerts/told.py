@@ -21,7 +21,7 @@ class Stretch:
 
 
 class Told:
-    """All alerts of one topic, in order of their start.
+    """All alerts of one topic.
 
     An alert that lasts longer than `adapt` minutes keeps its later time out of nothing: by then it is the new normal.
     """
@@ -33,7 +33,6 @@ class Told:
     def begin(self, judge: str, begin: int, started: int) -> None:
         """An alert started whose window began at `begin`."""
         self._stretches.append(Stretch(judge, begin, started))
-        self._stretches.sort(key=lambda stretch: stretch.started)
 
     def end(self, judge: str, ended: int) -> None:
         """The standing alert of this judge ended."""

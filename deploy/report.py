@@ -6,30 +6,10 @@ from typing import Any
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
-from stream.records import Alert, Checkpoint, to_dict
+from stream.records import Alert, to_dict
 
 PERCENTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 LATENCY = "finsentry_document_to_window_seconds"
-
-
-class Totals(msgspec.Struct, frozen=True):
-    """What the stream has done with documents so far, over all partitions."""
-
-    counted: int = 0
-    late: int = 0
-    dead: int = 0
-
-    @classmethod
-    def of(cls, checkpoints: Iterable[Checkpoint]) -> "Totals":
-        held = list(checkpoints)
-        return cls(sum(c.counted for c in held), sum(c.late for c in held), sum(c.dead for c in held))
-
-    def since(self, earlier: "Totals") -> "Totals":
-        return Totals(self.counted - earlier.counted, self.late - earlier.late, self.dead - earlier.dead)
-
-    @property
-    def all(self) -> int:
-        return self.counted + self.late + self.dead
 
 
 class Report(msgspec.Struct, frozen=True):

@@ -139,8 +139,6 @@ class PartitionCounter:
 
     def _close_minutes(self) -> list[int]:
         """Moves the limit of closed minutes to the watermark; returns the minutes held that are now below it."""
-        if self.watermark is NEVER:
-            return []
         limit = int((self.watermark.timestamp() - self._lateness_seconds) // 60)
         if limit <= self._closes_before:
             return []

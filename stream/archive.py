@@ -11,6 +11,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -102,7 +103,8 @@ def parts_in(folder: Path) -> list[Part]:
         day, file = _FOLDER.match(path.parent.name), _FILE.match(path.name)
         if day and file:
             partition, first, last = map(int, file.groups())
-            found.append(Part(partition, first, last, date.fromisoformat(day[1])))
+            with suppress(ValueError):  # no day of the calendar
+                found.append(Part(partition, first, last, date.fromisoformat(day[1])))
     found.sort()
     for one, other in pairwise(found):
         if one.partition == other.partition and other.first <= one.last:

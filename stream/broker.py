@@ -58,7 +58,10 @@ class BrokerSettings(BaseModel):
     certificate_file: str = Field("", description="PEM file of the client's certificate, for mutual TLS.")
     key_file: str = Field("", description="PEM file of the client's key, for mutual TLS.")
     request_timeout_seconds: float = Field(
-        30.0, gt=0, le=3600, description="How long one request to the broker may take."
+        30.0,
+        gt=0,
+        le=300,  # the clients refuse one that outlasts their idle connections, which end after 540
+        description="How long one request to the broker may take.",
     )
 
     @field_validator("bootstrap_servers")

@@ -8,25 +8,36 @@ A letter alone does not say that its document is dead: a worker writes it before
 dies in between, the next one may find the document sound. `scored` has the last word (`fates`).
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
+import kafka
 import kafka.errors
 import msgspec
 from msgspec.structs import replace
 
 from stream.broker import BrokerSettings
-from stream.errors import BrokerError
-from stream.kafka_sync import answering, open_producer
+from stream.errors import BrokerError, InputError
+from stream.kafka_sync import answering, open_consumer, open_producer
 from stream.records import DeadLetter, encode, read_scored, require_known
 from stream.snapshot import TopicReader, read_topic
 from stream.topics import Topics
 
 PREVIEW_BYTES = 200
 SEND_SECONDS = 30.0
+
+SESSION_MS = 6_000
+"""The shortest that brokers allow: as long is who was killed taken to be at it still."""
+
+ALONE_SECONDS = 15.0
+"""Longer than that, and than a broker waits for a group's first members."""
+
+AT_IT_MS = 24 * 3600 * 1000
+"""Longer than anybody puts letters back: who is at it asks the group for nothing."""
 
 _decoder = msgspec.json.Decoder(DeadLetter)
 
@@ -167,6 +178,50 @@ def put_back(
             sent += 1
             done(letter.position)
     return sent
+
+
+@contextmanager
+def alone(
+    broker: BrokerSettings,
+    topics: Topics,
+    *,
+    seconds: float = ALONE_SECONDS,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Iterator[None]:
+    """Keeps others from putting letters back, from before they are read to the last that is sent.
+
+    Two that read the same letters would send each document twice. The lock is Kafka's: of a group only one member is
+    given the partition. Raises `InputError` where another has it for `seconds`, `BrokerError` where Kafka is gone.
+    """
+    consumer = open_consumer(
+        broker, group_id=topics.group("resubmit"), session_timeout_ms=SESSION_MS, max_poll_interval_ms=AT_IT_MS
+    )
+    try:
+        consumer.subscribe([topics.dead_letters.name], listener=_Fetching(consumer))
+        deadline = monotonic() + seconds
+        with answering(broker):
+            while not consumer.assignment():
+                if monotonic() > deadline:
+                    raise InputError(
+                        f"another `dead-letters resubmit` is at it (consumer group {topics.group('resubmit')})",
+                        fix="wait for its end, or stop it",
+                    )
+                consumer.poll(100)
+        yield
+    finally:
+        consumer.close(autocommit=False)
+
+
+class _Fetching(kafka.ConsumerRebalanceListener):  # type: ignore[misc] # kafka-python is untyped here
+    """Fetches nothing: it is the assignment alone that counts."""
+
+    def __init__(self, consumer: Any) -> None:
+        self._consumer = consumer
+
+    def on_partitions_assigned(self, assigned: Any) -> None:
+        self._consumer.pause(*assigned)
+
+    def on_partitions_revoked(self, revoked: Any) -> None: ...
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from stream.records import Alert, Bucket, Checkpoint, Evidence
+from stream.totals import Totals
 from stream.watermarks import WholeWatermark
 from stream.windows import WindowTable, minute_of
 
@@ -31,18 +32,6 @@ class Headline(NamedTuple):
 
     topic: str
     evidence: Evidence
-
-
-class Totals(NamedTuple):
-    """Documents of the whole log, by what became of them, as the checkpoints say."""
-
-    counted: int = 0
-    late: int = 0
-    dead: int = 0
-
-    @property
-    def documents(self) -> int:
-        return self.counted + self.late + self.dead
 
 
 class Headlines:
@@ -168,8 +157,7 @@ class ConsoleState:
 
     def totals(self) -> Totals:
         """What became of the documents so far, over all partitions."""
-        each = self._checkpoints.values()
-        return Totals(sum(c.counted for c in each), sum(c.late for c in each), sum(c.dead for c in each))
+        return Totals.of(self._checkpoints.values())
 
     def per_minute(self, now: datetime) -> float | None:
         """Documents a minute of the clock; None until that can be said."""

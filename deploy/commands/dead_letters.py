@@ -5,6 +5,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import click
@@ -136,14 +137,15 @@ def resubmit(
     """Put documents back where they came from, to be scored and counted once more as if they were new.
 
     Mend the cause first: what still cannot be processed comes back as a new letter, and many in a row stop a worker. A
-    document whose event time is older than stream.lateness_minutes counts as late. Run one such command at a time.
+    document whose event time is older than stream.lateness_minutes counts as late. While one such command is at it,
+    another is refused.
 
     \b
     Example:
       finsentry dead-letters resubmit --stage classify --dry-run
     """
     from deploy.local.broker import open_broker
-    from stream.letter_box import choose, fates, put_back
+    from stream.letter_box import alone, choose, fates, put_back
     from stream.topics import Topics
 
     if not (positions or stage or error or every):
@@ -152,7 +154,9 @@ def resubmit(
         raise click.UsageError("give either POSITIONs or --stage, --error, --all")
     topics = Topics(settings.topics)
     sent = 0
-    with stop_on_signals() as stop, open_broker(settings) as broker:
+    with stop_on_signals() as stop, open_broker(settings) as broker, ExitStack() as lock:
+        if not dry_run:
+            lock.enter_context(alone(broker, topics))
         asked_for = _asked_for(_letters(broker, topics), positions, stage or "*", error or "*")
         taken = [letter for letter in asked_for if again or letter.put_back is None]
         choice = choose(taken, fates(broker, topics, taken, stopped=stop.is_set), again=again)

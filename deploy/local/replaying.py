@@ -15,7 +15,7 @@ from typing import Self
 import msgspec
 
 from deploy.local.plans import fetch_metrics
-from deploy.report import Report, Totals, gauge, latencies, latest_alerts
+from deploy.report import Report, gauge, latencies, latest_alerts
 from ingest.publisher import open_publisher
 from ingest.replay import ReplayResult, Speed, replay
 from ingest.settings import IngestSettings
@@ -25,6 +25,7 @@ from stream.errors import BrokerError
 from stream.records import Alert, Checkpoint
 from stream.snapshot import TopicReader, furthest, read_topic
 from stream.topics import Topics
+from stream.totals import Totals
 
 JUDGED = "finsentry_judged_timestamp_seconds"
 
@@ -108,14 +109,14 @@ class Replaying:
         for name, pid in {"up": os.getpid(), **pids}.items():
             self._peaks[name] = max(self._peaks.get(name, 0), peak_memory(pid))
         done = self._totals().since(self._before)
-        if not self._accounted_at and self.result and done.all >= self.result.published - self.result.duplicates:
+        if not self._accounted_at and self.result and done.documents >= self.result.published - self.result.duplicates:
             self._accounted_at = self._clock()
         judged = gauge(fetch_metrics(self._alerts_port), JUDGED)
         if judged != self._judged or not self._accounted_at:
             self._judged, self._judged_at = judged, self._clock()
         sent, total = self._published
         seconds = max(self._clock() - self._began, 1e-9)
-        return f"published {sent:,} of {total:,}  counted {done.counted:,}  {done.all / seconds:,.0f} documents/s"
+        return f"published {sent:,} of {total:,}  counted {done.counted:,}  {done.documents / seconds:,.0f} documents/s"
 
     @property
     def finished(self) -> bool:
@@ -136,7 +137,7 @@ class Replaying:
             counted=done.counted,
             late=done.late,
             dead_lettered=done.dead,
-            documents_per_second=round(done.all / seconds, 1) if seconds > 0 else 0.0,
+            documents_per_second=round(done.documents / seconds, 1) if seconds > 0 else 0.0,
             latency_seconds=latencies(fetch_metrics(port) for port in self._worker_ports),
             peak_memory_bytes=self._peaks,
             alerts=latest_alerts(alerts),

@@ -51,12 +51,23 @@ def replace_bundle(folder: Path, draft: Path) -> None:
     is another one afterwards.
     """
     place = folder.resolve()  # what a link points to is replaced, not the link
+    for path in (*draft.rglob("*"), draft):
+        _to_disk(path)  # a power cut may keep a new name and lose what it leads to
     if not place.exists():
         draft.rename(place)
+        _to_disk(place.parent)
         return
     old, new = _names(place), _names(draft)
     if not _holds_only(place, old | new) or not _swapped(place, draft):
         _move_into(place, draft, new, old - new)
+
+
+def _to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _names(folder: Path) -> set[str]:
@@ -92,6 +103,7 @@ def _swapped(place: Path, draft: Path) -> bool:
         elif isinstance(error, OSError):  # a mount point, a layer of a container: files in it can be replaced
             return False
         raise
+    _to_disk(place.parent)  # before what stood there goes
     shutil.rmtree(aside, ignore_errors=True)
     if aside.exists():
         logger.warning("could not be deleted whole, and is needed no longer folder=%s", aside)

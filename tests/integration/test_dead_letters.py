@@ -11,6 +11,7 @@ import pytest
 
 from deploy.commands.dead_letters import UNSAFE
 from stream.broker import BrokerSettings
+from stream.letter_box import alone
 from stream.records import DeadLetter, ScoredDocument, encode
 from stream.snapshot import read_topic
 from stream.topics import Topics
@@ -76,6 +77,17 @@ def test_documents_are_put_back_and_counted_once_by_a_model_that_can_read_them(
     again = json.loads(finsentry.run(*chosen).stdout)
     assert (again["resubmitted"], again["skipped"]) == (0, 3)
     assert json.loads(finsentry.run(*chosen, "--again").stdout)["resubmitted"] == 3
+
+
+def test_only_one_command_puts_back_at_a_time(
+    kafka: BrokerSettings, topics: Topics, finsentry: Finsentry, letters: list[dict[str, Any]]
+) -> None:
+    chosen = ["dead-letters", "resubmit", "--stage", "classify", "--json"]
+    with alone(kafka, topics):
+        refused = finsentry.run(*chosen)
+        assert (refused.returncode, json.loads(finsentry.run(*chosen, "--dry-run").stdout)["resubmitted"]) == (2, 0)
+        assert "another `dead-letters resubmit` is at it" in refused.stderr
+    assert json.loads(finsentry.run(*chosen).stdout)["resubmitted"] == 3
 
 
 def test_what_was_counted_after_all_is_not_put_back(

@@ -1,5 +1,6 @@
 """Offline the same counting, windows and judge; and a picture of them."""
 
+import dataclasses
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -7,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from alerts.backtest import Placed, backtest, read_scored, score
 from alerts.judge import Judge
 from alerts.plot import Event, draw
-from alerts.settings import AlertSettings
+from alerts.settings import AlertSettings, WindowSettings
 from model.classifier import Prediction, TextClassifier
 from stream.errors import InputError
 from stream.records import Document, ScoredDocument, encode
@@ -68,6 +70,13 @@ def test_a_crisis_is_found() -> None:
     assert (found.counted, found.late, found.dead, found.repeats) == (960, 0, 0, 0)
 
 
+def test_the_last_record_of_each_alert_stands_in_the_order_of_their_starts() -> None:
+    found = backtest(scored(), POLICY, STREAM)
+    first = found.told[0]
+    later = replace(first, id="later", topic="Autos", started_at=first.started_at + timedelta(hours=1))
+    assert dataclasses.replace(found, told=[later, *found.told]).alerts == [found.told[-1], later]
+
+
 def test_it_says_what_the_judge_says_at_once() -> None:
     found = backtest(scored(), POLICY, STREAM)
     table = WindowTable()
@@ -90,7 +99,7 @@ def test_a_record_that_stands_twice_is_counted_once() -> None:
 
 
 def test_the_dump_is_read_back_whole() -> None:
-    assert list(read_scored(dumped(scored()), "s.jsonl")) == scored()
+    assert list(read_scored([b"\n", *dumped(scored()), b" \n"], "s.jsonl")) == scored()
 
 
 @pytest.mark.parametrize("line", [b"nonsense\n", b'{"partition":0}\n', b"\xff\xfe\n", b"[]\n"])
@@ -108,6 +117,9 @@ def test_a_newer_schema_is_refused() -> None:
 def test_a_dump_with_a_hole_is_refused() -> None:
     with pytest.raises(InputError, match="offset 11 follows 9"):
         backtest(scored()[:10] + scored()[11:], POLICY, STREAM, name="s.jsonl")
+    meant = backtest(scored()[:120] + scored()[840:], POLICY, STREAM, holes=True)
+    assert meant.counted == 240
+    assert all(point.stories for point in meant.timeline["Financials"])
 
 
 def test_a_dump_that_begins_later_is_taken() -> None:
@@ -129,7 +141,20 @@ def test_the_timeline_is_of_the_window_asked_for() -> None:
     points = found.timeline["Financials"]
     assert points[-1].stories == 120
     assert all(point.usual_low <= point.baseline <= point.usual_high for point in points)
+    assert all(point.lower_bound < point.share for point in points)
     assert max(point.share for point in points) == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize(("minutes", "window", "step"), [(0, "15m", 5), (449, "15m", 5), (450, "45m", 9)])
+def test_the_timeline_is_of_the_longest_window_of_which_the_time_holds_ten(
+    minutes: int, window: str, step: int
+) -> None:
+    longer = WindowSettings(minutes=45, step_minutes=9, min_stories=10)
+    policy = synthetic.settings({"15m": synthetic.QUARTER, "45m": longer})
+    found = backtest(scored()[: 2 * minutes + 1], policy, STREAM)
+    assert found.window == window
+    points = [point.at for point in found.timeline.get("Financials", [])]
+    assert points == [START + timedelta(minutes=at) for at in range(step, minutes + 1, step)]
 
 
 def test_the_json_is_plain() -> None:

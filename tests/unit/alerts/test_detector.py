@@ -83,13 +83,14 @@ def test_a_calm_window_neither_fires_nor_holds() -> None:
 
 
 def test_a_window_of_few_stories_is_not_judged_yet_may_hold() -> None:
-    found = verdict(8, 9)
+    found = verdict(HOUR.min_stories - 1, HOUR.min_stories - 1)
     assert (found.judged, found.fires, found.holds) == (False, False, True)
     assert found.reason.endswith("too little to judge.")
 
 
 def test_a_topic_without_enough_past_is_not_judged() -> None:
-    assert not verdict(41, 52, Baseline(0.21, 60, SETTINGS.baseline.min_history_stories - 1)).judged
+    short = verdict(41, 52, Baseline(0.21, 60, SETTINGS.baseline.min_history_stories - 1))
+    assert (short.judged, short.fires, short.chance) == (False, False, None)
     assert verdict(41, 52, Baseline(0.21, 60, SETTINGS.baseline.min_history_stories)).judged
     assert verdict(HOUR.min_stories, HOUR.min_stories).judged
 
@@ -118,7 +119,7 @@ def test_the_season_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("negative", "stories", "said"), [(30, 60, True), (12, 60, False), (4, 15, None), (0, 0, None)]
+    ("negative", "stories", "said"), [(30, 60, True), (17, 52, True), (12, 60, False), (4, 15, None), (0, 0, None)]
 )
 def test_the_newest_stories_keep_an_alert_up_or_end_it_or_do_not_say(
     negative: int, stories: int, said: bool | None

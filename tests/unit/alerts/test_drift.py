@@ -40,6 +40,7 @@ def test_a_share_that_stays_high_adds_up() -> None:
     assert cusum.level >= SETTINGS.limit
     assert cusum.since is not None
     assert cusum.run.share == pytest.approx(0.35, abs=0.05)
+    assert run([0.9] * 100, Random(5)).level == 1.5 * SETTINGS.limit, "it must come down again in good time"
 
 
 def test_one_burst_is_capped() -> None:
@@ -52,6 +53,16 @@ def test_few_stories_wait_for_the_next_window() -> None:
     cusum = cusum.after(1, counts(6, 6), USUAL, SETTINGS)
     assert cusum.level > 0
     assert cusum.run.stories == 12
+    assert Cusum().after(0, counts(SETTINGS.min_stories, 6), USUAL, SETTINGS).run.stories == SETTINGS.min_stories
+
+
+def test_the_sum_goes_on_after_windows_that_were_too_small() -> None:
+    high = Cusum().after(0, counts(40, 20), USUAL, SETTINGS)
+    waiting = high.after(1, counts(3, 3), USUAL, SETTINGS).after(2, counts(4, 4), USUAL, SETTINGS)
+    assert (waiting.level, waiting.run, waiting.waited) == (high.level, high.run, 2)
+    later = waiting.after(3, counts(40, 20), USUAL, SETTINGS)
+    assert later.level > high.level
+    assert (later.since, later.run.stories, later.waited) == (0, 40 + 3 + 4 + 40, 0)
 
 
 def test_the_run_is_forgotten_once_the_level_is_back() -> None:

@@ -475,6 +475,37 @@ def test_a_drift_ends_where_its_topic_falls_silent() -> None:
     assert last.ended_at == moment_of(EPOCH + 60 * len(shares) + 3 * 60)
 
 
+def hours(*shares: float) -> list[Bucket]:
+    """A story a minute, of each hour the share that is negative."""
+    return [b for i, share in enumerate(shares) for b in even(60 * i, 60 * i + 60, 1, share)]
+
+
+def drifting(step: int) -> AlertSettings:
+    hour = WindowSettings(minutes=60, step_minutes=step, min_stories=10)
+    return synthetic.settings({"1h": hour}, drift=DriftSettings(window="1h", limit=5))
+
+
+def test_a_drift_is_told_of_neighbouring_windows_however_often_they_are_looked_at() -> None:
+    shares = [0.2] * 48 + [0.2 + 0.004 * i for i in range(40)] + [0.36] * 30 + [0.1] * 10
+    seldom, often = (judged(hours(*shares), 60 * len(shares), drifting(step)) for step in (60, 10))
+    assert last_states(seldom) == ["resolved"]
+    assert often == seldom
+
+
+def test_the_time_of_a_spike_is_no_drift() -> None:
+    shares = [0.2] * 48 + [0.7] * 4 + [0.2] * 8
+    assert {alert.judge for alert in judged(hours(*shares), 60 * len(shares), drifting(10))} == {"spike"}
+
+
+def test_a_drift_that_follows_another_speaks_of_its_own_stories_alone() -> None:
+    shares = [0.2] * 72 + [0.34] * 20 + [0.1] * 3 + [0.34] * 20
+    told = judged(hours(*shares), 60 * len(shares), drifting(60))
+    assert last_states(told) == ["resolved", "firing"]
+    ended, again = next((one, other) for one, other in pairwise(told) if one.ended_at)
+    assert again.stories <= minute_of(again.started_at) - minute_of(ended.evaluated_at)
+    assert ended.ended_at == moment_of(EPOCH + 60 * (72 + 20 + 3)), "at half the limit"
+
+
 def test_a_restart_without_a_mark_tells_what_the_last_moment_had_left() -> None:
     both = crisis() + [bucket(minute_of(b.minute) - EPOCH, b.stories, b.negative, topic="Macro") for b in crisis()]
     first, second, *_ = judged(both, 480)

@@ -27,19 +27,24 @@ def test_the_time_of_an_alert_is_excluded_from_where_its_window_began() -> None:
 
 
 def test_a_window_that_was_past_before_the_alert_began_stays() -> None:
-    assert not told().excludes(139 - 30, 169 - 30)
+    assert not told().excludes(80, 140)
     assert told().excludes(140, 170)
+    assert not told().excludes(139, 169), "asked for from 199 on, and the alert began at 200"
     assert not Told(DAY).excludes(0, 60)
 
 
 def test_an_alert_that_lasts_becomes_the_norm() -> None:
     lasting = told(ended=None)
-    assert lasting.excludes(9 * DAY, 9 * DAY + 60)
-    assert not lasting.excludes(11 * DAY, 11 * DAY + 60)
+    adapted = 200 + 10 * DAY
+    assert lasting.excludes(adapted - 1, adapted + 59)
+    assert not lasting.excludes(adapted, adapted + 60)
+    assert lasting.calm(adapted + 40, adapted + 100) == 140 + 100
 
 
 def test_the_calm_clock_stands_still_during_an_alert() -> None:
     assert told().calm(0, 60) == 60
+    assert told().calm(139, 169) == 169, "the alert had not begun when it was asked for"
+    assert told().calm(190, 250) == 140
     assert told().calm(340, 400) == 400 - (300 - 140)
 
 
@@ -59,3 +64,11 @@ def test_a_window_that_holds_part_of_a_finished_alert_is_known() -> None:
     assert not told().finished_after("spike", 300)
     assert not told().finished_after("drift", 0)
     assert not told(ended=None).finished_after("spike", 0)
+
+
+def test_an_alert_has_spoken_of_its_time_for_its_own_judge_until_that_one_ends_it() -> None:
+    both = told(ended=None)
+    both.begin("drift", 240, 260)
+    both.end("spike", 300)
+    assert [both.overlaps("spike", start, start + 60) for start in (80, 81, 299, 300)] == [False, True, True, False]
+    assert [both.overlaps("drift", start, start + 60) for start in (180, 181, 300)] == [False, True, True]

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 
-from deploy.report import Report, Totals, gauge, latencies, latest_alerts, quantile
-from stream.records import Alert, Checkpoint
+from deploy.report import Report, gauge, latencies, latest_alerts, quantile
+from stream.records import Alert
 
 MOMENT = datetime(2020, 3, 2, tzinfo=UTC)
 WHOLE = Report(
@@ -53,15 +53,6 @@ def test_a_report_that_adds_up_has_no_gaps() -> None:
 def test_one_document_more_or_less_anywhere_is_a_gap(name: str) -> None:
     for change in (-1, 1):
         assert replace(WHOLE, **{name: getattr(WHOLE, name) + change}).gaps
-
-
-def test_totals_are_sums_over_partitions_since_the_start_of_the_run() -> None:
-    before = Totals.of([Checkpoint(partition=0, position=4, counted=3, late=1)])
-    after = Totals.of(
-        [Checkpoint(partition=0, position=9, counted=6, late=2, dead=1), Checkpoint(partition=1, position=2, counted=2)]
-    )
-    assert after.since(before) == Totals(counted=5, late=1, dead=1)
-    assert after.since(before).all == 7
 
 
 def test_an_alert_stands_once_with_its_last_record_in_the_order_of_starts() -> None:

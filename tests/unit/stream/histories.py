@@ -38,15 +38,17 @@ def scored(origin: int, event: datetime, watermark: datetime, random: Random) ->
 
 
 def scored_log(random: Random, documents: int) -> list[ScoredDocument]:
-    """A log as crashing scorers leave it: in order, but stretches stand twice, labelled anew; a few are dead."""
+    """A log as crashing scorers leave it: in order, but stretches stand twice, labelled anew; a few are dead.
+
+    What one scorer gave up another may read.
+    """
     events = [START + timedelta(seconds=20 * place - random.choice((0, 0, 0, 90, 700))) for place in range(documents)]
     watermarks = [max(events[: place + 1]) for place in range(documents)]
-    dead = {place for place in range(documents) if random.random() < 0.05}
     log, at = [], 0
     while at < documents:
         if at and random.random() < 0.1:
             at = max(0, at - random.randint(1, 6))
-        if at in dead:
+        if random.random() < 0.05:
             log.append(ScoredDocument(origin=at, watermark=watermarks[at], dead=True))
         else:
             log.append(scored(at, events[at], watermarks[at], random))

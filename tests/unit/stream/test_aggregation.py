@@ -1,5 +1,5 @@
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from random import Random
 
 import msgspec
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from stream.aggregation import PartitionCounter
 from stream.errors import GapError
 from stream.records import Checkpoint, Evidence, WindowRecord
-from stream.windows import Counts
+from stream.windows import Counts, minute_of, moment_of
 from tests.unit.stream.histories import LATENESS, START, fresh, kept, live_history, newest, scored, scored_log
 
 seeds = st.integers(0, 2**32)
@@ -54,6 +54,7 @@ def test_counts_are_those_of_the_kept_documents_that_were_not_late(seed: int) ->
     assert checkpoint.counted == len(on_time)
     assert checkpoint.late == len(documents) - len(on_time)
     assert checkpoint.dead == sum(d.dead for d in kept(log))
+    assert checkpoint.watermark == max(d.watermark for d in kept(log))
     assert checkpoint.counted + checkpoint.late + checkpoint.dead + checkpoint.repeats == len(log)
 
 
@@ -72,6 +73,20 @@ def test_a_closed_bucket_never_changes_again() -> None:
     counter.count(2, scored(2, START, later, random))
     assert counter.late == 1
     assert counter.changed() == []
+
+
+@pytest.mark.parametrize("lateness", [timedelta(0), timedelta(minutes=5), timedelta(days=2, minutes=1)])
+@pytest.mark.parametrize("newest", [START, datetime(1969, 7, 20, 20, 17, 40, tzinfo=UTC)])
+def test_a_document_is_late_once_it_is_older_than_its_watermark_by_more_than_the_allowance(
+    lateness: timedelta, newest: datetime
+) -> None:
+    counter = PartitionCounter(0, lateness=lateness, evidence=3)
+    for offset, older in enumerate((timedelta(0), lateness, lateness + timedelta(milliseconds=1))):
+        counter.count(offset, scored(offset, newest - older, newest, Random(1)))
+    assert (counter.counted, counter.late) == (2, 1)
+    assert moment_of(minute_of(newest)) == newest.replace(second=0)
+    for bucket in counter.changed():
+        assert bucket.minute in {moment.replace(second=0) for moment in (newest, newest - lateness)}
 
 
 def test_a_late_write_of_a_worker_that_lost_the_partition_does_not_win() -> None:
@@ -128,6 +143,7 @@ def test_what_is_read_a_second_time_changes_nothing() -> None:
 def test_evidence_is_the_most_negative_headlines_of_stories_each_once() -> None:
     counter = PartitionCounter(0, lateness=LATENESS, evidence=2)
     told = [("a", 0.6, "a"), ("b", 0.9, "b"), ("b", 0.95, "e"), ("c", 0.7, "c"), ("RT b", 0.99, "b"), ("d", 0.5, "d")]
+    told.append(("b", 0.95, "as bad and later"))
     for offset, (title, negative, story) in enumerate(told):
         document = msgspec.structs.replace(
             scored(offset, START, START, Random(5)),
@@ -140,8 +156,8 @@ def test_evidence_is_the_most_negative_headlines_of_stories_each_once() -> None:
         )
         counter.count(offset, document)
     (bucket,) = counter.changed()
-    assert (bucket.negative, bucket.negative_stories) == (6, 5)
-    assert [(item.title, item.negative) for item in bucket.evidence] == [("b", 0.95), ("c", 0.7)]
+    assert (bucket.negative, bucket.negative_stories) == (7, 6)
+    assert [(item.title, item.negative, item.id) for item in bucket.evidence] == [("b", 0.95, "e"), ("c", 0.7, "c")]
 
 
 @pytest.mark.parametrize("compacted", [False, True])

@@ -35,7 +35,7 @@ def entries(seed: int, documents: int = 60, *, partition: int = 0) -> list[Entry
     appended = START
     found = []
     for offset, document in enumerate(log):
-        appended += timedelta(minutes=random.choice((0, 1, 500)) - random.choice((0, 0, 600)) * (random.random() < 0.1))
+        appended += timedelta(minutes=random.choice((0, 0, 1, 500, 500, -600)))
         found.append(Entry(partition, offset, appended, document))
     return found
 
@@ -76,6 +76,7 @@ def test_each_document_is_archived_once_whatever_crashes(
 
 def test_the_files_of_one_partition_stand_for_stretches_that_follow_each_other(tmp_path: Path) -> None:
     log = entries(3)
+    log[-1] = log[-1]._replace(document=msgspec.structs.replace(log[-1].document, dead=True))
     write_parts(tmp_path, 0, log, NOWHERE, len(log))
     parts = parts_in(tmp_path)
     assert len(parts) > 1
@@ -116,6 +117,9 @@ def test_what_is_no_archive_is_named(tmp_path: Path) -> None:
         list(read_archive(tmp_path))
     with pytest.raises(InputError, match="not a file of an archive"):
         shelves(tmp_path)
+    pd.DataFrame({"id": ["1"]}).to_parquet(path)
+    with pytest.raises(InputError, match="not a file of an archive: KeyError"):
+        shelves(tmp_path)
 
 
 def test_what_a_killed_writer_had_begun_is_removed_and_nothing_else(tmp_path: Path) -> None:
@@ -126,13 +130,43 @@ def test_what_a_killed_writer_had_begun_is_removed_and_nothing_else(tmp_path: Pa
     assert set(tmp_path.rglob("*")) == whole
 
 
-def test_two_archives_in_one_folder_are_not_mixed(tmp_path: Path) -> None:
-    log = entries(6, 12)
-    write_parts(tmp_path, 0, log[:5], NOWHERE, 5)
-    moved = [entry._replace(appended=entry.appended + timedelta(days=3)) for entry in log[:8]]
-    write_parts(tmp_path, 0, moved, NOWHERE, 8)
-    with pytest.raises(InputError, match="stand for the same records"):
-        parts_in(tmp_path)
+@pytest.mark.parametrize(
+    ("partition", "first", "mixed"), [(0, 0, True), (0, 7, True), (0, 8, False), (1, 0, False), (1, 7, False)]
+)
+def test_two_archives_in_one_folder_are_not_mixed(tmp_path: Path, partition: int, first: int, mixed: bool) -> None:
+    log = [entry for entry in entries(6, 12) if not entry.document.dead]
+    write_parts(tmp_path, 0, log[:1], Shelf(0, -1), 8)
+    later = log[0]._replace(partition=partition, appended=log[0].appended + timedelta(days=3))
+    write_parts(tmp_path, partition, [later], Shelf(first, -1), 12)
+    if mixed:
+        with pytest.raises(InputError, match="stand for the same records"):
+            parts_in(tmp_path)
+    else:
+        assert [(part.partition, part.first, part.last) for part in parts_in(tmp_path)] == [
+            (0, 0, 7),
+            (partition, first, 11),
+        ]
+        assert shelves(tmp_path) == {0: Shelf(12 if not partition else 8, 0)} | {partition: Shelf(12, 0)}
+
+
+@pytest.mark.parametrize(
+    "name", ["day=2026-02-30/0-0-5.parquet", "day=2026-02-28/0-5.parquet", "day=today/0-0-5.parquet"]
+)
+def test_what_bears_another_name_is_no_file_of_an_archive(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir()
+    (tmp_path / name).touch()
+    assert parts_in(tmp_path) == []
+
+
+def test_a_file_that_could_not_be_written_whole_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_table: object, path: Path, **_: object) -> None:
+        path.write_bytes(b"PAR1")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("stream.archive.pq.write_table", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_parts(tmp_path, 0, entries(6, 12), NOWHERE, 12)
+    assert shelves(tmp_path) == {}
 
 
 def test_every_field_survives(tmp_path: Path) -> None:

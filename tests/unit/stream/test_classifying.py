@@ -10,7 +10,7 @@ from model.classifier import Prediction
 from stream import classifying, hot_loop
 from stream.broker import BrokerSettings
 from stream.classifying import Classifying
-from stream.errors import ModelSickError
+from stream.errors import ModelHangsError, ModelSickError
 from stream.hot_loop import Outcome
 from stream.live_model import LiveModel
 from stream.scoring import Scorer
@@ -146,3 +146,35 @@ def test_a_batch_is_given_its_own_time_after_one_that_nobody_waits_for_any_more(
         one.end()
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("before", ["many batches", "a long sickness"])
+def test_a_classifier_that_hangs_is_given_up_as_soon_whatever_was_before(
+    before: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the group would take the partitions away first."""
+    monkeypatch.setattr(classifying, "RETRY_SECONDS", 0.001)
+    monkeypatch.setattr(classifying, "HANGS_SECONDS", 0.5)
+    monkeypatch.setattr(classifying, "HANGS_SECONDS_A_DOCUMENT", 0.0)
+    may = threading.Event()
+    asked = 0
+
+    def fails(_text: str) -> bool:
+        nonlocal asked
+        asked += 1
+        if asked > 40:
+            may.wait(20)
+        return before == "a long sickness"
+
+    async def run() -> None:
+        one = Classifying(LiveModel(loaded(Known(1, fails))), StreamSettings())
+        try:
+            async with asyncio.timeout(10):
+                while True:
+                    await one.score(scorer(), batch("a"))
+        finally:
+            may.set()
+            one.end()
+
+    with pytest.raises(ModelHangsError):
+        asyncio.run(run())

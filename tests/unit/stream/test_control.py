@@ -37,11 +37,12 @@ def test_the_newest_record_of_a_key_stands_and_a_tombstone_takes_it_out() -> Non
     table.put(worker_key("w1"), encode(report("w1")), 1000)
     table.put(worker_key("w2"), encode(report("w2")), 2000)
     assert (table.live, table.shadow) == ({"": second}, beside)
-    assert table.heard_since(1500) == {"w2"}
+    assert (table.heard_since(1500), table.heard_since(2000), table.heard_since(2001)) == ({"w2"}, {"w2"}, set())
 
     table.put(b"shadow", None, 3000)
     table.put(worker_key("w2"), None, 3000)
     table.put(worker_key("never"), None, 3000)
+    table.put(b"live/zh", None, 3000)
     assert (table.live, table.shadow, set(table.workers)) == ({"": second}, None, {"w1"})
 
 
@@ -55,7 +56,8 @@ def test_what_cannot_be_read_changes_nothing_and_other_keys_are_passed_over() ->
         table.put(b"live", encode(msgspec.structs.replace(live, schema=SCHEMA + 1)), 0)
     with pytest.raises(SchemaError):
         table.put(worker_key("w1"), encode(msgspec.structs.replace(report("w1"), schema=SCHEMA + 1)), 0)
-    table.put(b"of a later version", b"?", 0)
+    for key in (b"of a later version", b"lives", b"shadows"):
+        table.put(key, b"?", 0)
     table.put(None, b"?", 0)
     assert (table.live, table.workers) == ({"": live}, {})
 
@@ -102,7 +104,11 @@ def test_a_language_has_a_promotion_of_its_own_beside_the_default_one() -> None:
         table.put(key_of(promotion.mode, promotion.language).encode(), encode(promotion), 0)
 
     assert table.live == {"": default, "zh": chinese}
-    assert (table.standing("live", "zh"), table.standing("live", "de")) == (chinese, None)
+    assert (table.standing("live", "zh"), table.standing("live", "de"), table.standing("shadow", "zh")) == (
+        chinese,
+        None,
+        None,
+    )
     assert (roll_back(chinese, NOW) or chinese).language == restore(chinese, NOW, "zh").language == "zh"
     table.put(b"live/zh", None, 0)
     assert table.live == {"": default}

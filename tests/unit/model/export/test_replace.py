@@ -86,6 +86,27 @@ def test_whoever_is_killed_leaves_a_whole_bundle(tmp_path: Path) -> None:
     assert absent == 1, "between the two renames"
 
 
+def test_what_a_name_leads_to_is_on_the_disk_before_the_name_and_the_name_before_the_old_one_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(tmp_path / "bundle", "old")
+    new = made(tmp_path / "draft", "new", "sentiment")
+    wanted = {path.stat().st_ino for path in (new, *new.rglob("*"))}
+    log: list[str | int] = []
+    monkeypatch.setattr("os.fsync", lambda descriptor: log.append(os.fstat(descriptor).st_ino))
+    rename = Path.rename
+
+    def watched(path: Path, to: Path) -> Path:
+        log.append("rename")
+        return rename(path, to)
+
+    monkeypatch.setattr(Path, "rename", watched)
+    monkeypatch.setattr("shutil.rmtree", lambda *_, **__: log.append("delete"))
+    replace_bundle(tmp_path / "bundle", new)
+    assert set(log[: log.index("rename")]) == wanted
+    assert log[log.index("rename") :] == ["rename", "rename", tmp_path.stat().st_ino, "delete"]
+
+
 @pytest.mark.parametrize("heads", [(), ("sentiment",)])
 def test_nothing_of_the_old_one_is_left(tmp_path: Path, heads: tuple[Head, ...]) -> None:
     folder = made(tmp_path / "bundle", "old", "sentiment", "topic")
