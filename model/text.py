@@ -19,7 +19,8 @@ _EMOJI = re.compile(
 _UNSEEN = re.compile(
     r"[\u00ad\u061c\u200e\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]"
 )
-# No character has such a number, and Python refuses to read one of thousands of digits.
+# No character has such a number, but for zeros that nobody writes before one, and Python refuses to read thousands of
+# digits.
 _NO_CHARACTER = re.compile(r"&#(?:[0-9]{8,}|[xX][0-9a-fA-F]{8,});?")
 # How most texts begin of which something is left: by what is seen, and is no link nor may be decoded to one.
 _LEAVES_SOMETHING = re.compile(r"(?![hHwW&])[\w!-~]|(?i:(?!https?://|www\.|.{0,7}&)[hw])")
@@ -28,16 +29,18 @@ _LEAVES_SOMETHING = re.compile(r"(?![hHwW&])[\w!-~]|(?i:(?!https?://|www\.|.{0,7
 def clean(text: str) -> str:
     """`text` with HTML entities decoded, URLs removed, emoji spelt out as their Unicode names, white space collapsed.
 
-    Lines drawn of box characters and blocks are white space, and three or more of one geometric shape are one.
+    Entities of entities are decoded to the last, so cleaning twice changes nothing: who measures may clean what was
+    cleaned. Lines drawn of box characters and blocks are white space, and three or more of one geometric shape are one.
     Cashtags and handles stay: the tokeniser splits `$TSLA` into `$` and its pieces, and "a stock is named" is a hint
     that both heads use. Lone surrogates, which no tokeniser takes, become `?`.
     """
-    if "&" in text:
-        text = html.unescape(_NO_CHARACTER.sub("\ufffd", text))
+    if not text.isascii():
+        text = _UNSEEN.sub("", text)  # within an entity or a link too
+    while "&" in text and (decoded := _UNSEEN.sub("", html.unescape(_NO_CHARACTER.sub("\ufffd", text)))) != text:
+        text = decoded
     text = _URL.sub(" ", text)
     if not text.isascii():
-        text = text.encode("utf-8", "replace").decode("utf-8")
-        text = _EMOJI.sub(_spell, _UNSEEN.sub("", text))
+        text = _EMOJI.sub(_spell, text.encode("utf-8", "replace").decode("utf-8"))
     return _SPACE.sub(" ", text).strip()
 
 

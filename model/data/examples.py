@@ -48,8 +48,8 @@ class Example:
 
 
 def key_of(text: str) -> str:
-    """The key of an `Example` with this text, which is clean."""
-    return _BETWEEN_HAN.sub("", " ".join(_WORD.findall(text.casefold())))
+    """The key of an `Example` with this text, which is clean: its words, or itself where it has none."""
+    return _BETWEEN_HAN.sub("", " ".join(_WORD.findall(text.casefold()))) or text
 
 
 def read_source(source: Source, path: Path) -> list[Example]:

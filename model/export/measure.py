@@ -24,7 +24,6 @@ from model.labels import Head
 from model.language import suits
 from model.runtime import open_session
 from model.settings import ModelSettings
-from model.text import clean
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +116,7 @@ def require_no_loss(manifest: Manifest, precision: Precision = "int8") -> None:
 
 def tokens_for_scales(bundle: Bundle, splits: Splits) -> list[list[int]]:
     """Token ids of texts like those that train, by which scales are chosen; none where none are held back."""
-    texts = [clean(example.text) for example in splits.calibration[:: len(splits.calibration) // TEXTS_FOR_SCALES or 1]]
+    texts = [example.text for example in splits.calibration[:: len(splits.calibration) // TEXTS_FOR_SCALES or 1]]
     return [encoding.ids for encoding in open_tokenizer(bundle).encode_batch_fast(texts)]
 
 

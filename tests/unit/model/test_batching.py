@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from model.batching import cut_batches, is_full, pad, round_up
@@ -25,12 +25,13 @@ def test_a_batch_is_above_the_budget_only_as_a_single_row(lengths: list[int], bu
 
 
 @given(lengths_lists, budgets)
-def test_lengths_never_decrease(lengths: list[int], budget: int) -> None:
-    in_order = [lengths[index] for batch in cut_batches(lengths, budget) for index in batch]
-    assert in_order == sorted(lengths)
+def test_lengths_never_decrease_and_texts_of_one_length_keep_their_order(lengths: list[int], budget: int) -> None:
+    in_order = [(lengths[index], index) for batch in cut_batches(lengths, budget) for index in batch]
+    assert in_order == sorted((length, index) for index, length in enumerate(lengths))
 
 
 @given(lengths_lists, budgets)
+@example([4, 4, 4], 8).via("as many tokens as the budget has")
 def test_a_batch_ends_only_where_the_next_text_would_not_fit(lengths: list[int], budget: int) -> None:
     batches = list(cut_batches(lengths, budget))
     for batch, following in pairwise(batches):
@@ -55,6 +56,12 @@ def test_with_equal_lengths_all_but_the_last_of_a_length_are_full(lengths: list[
     assert all(len(set(batch)) == 1 for batch in batches)
     for batch, following in pairwise(batches):
         assert is_full(batch, budget) or following[0] > batch[0]
+
+
+@given(st.integers(1, 120), st.integers(1, 40), budgets)
+@example(4, 1, 8).via("as many tokens as the budget has")
+def test_a_batch_is_full_where_one_more_text_would_be_cut_off(length: int, texts: int, budget: int) -> None:
+    assert is_full([length] * texts, budget) == (len(next(cut_batches([length] * (texts + 1), budget))) <= texts)
 
 
 @pytest.mark.parametrize(("length", "expected"), [(1, 16), (16, 16), (17, 24), (24, 24), (25, 25)])

@@ -28,6 +28,8 @@ def test_it_is_the_formula() -> None:
     p, q = np.array([0.5, 0.3, 0.2]), np.array([0.3, 0.3, 0.4])
     wanted = ((p - q) * np.log(p / q)).sum()
     assert stability_index(p * 1e7, q * 1e7) == pytest.approx(wanted, rel=1e-4)
+    # Half a text more in each of two bins: 3/4 and 1/4 against the same turned round.
+    assert stability_index(np.array([1.0, 0.0]), np.array([0.0, 1.0])) == pytest.approx(np.log(3))
 
 
 def test_nothing_seen_is_no_distance() -> None:

@@ -46,6 +46,7 @@ def test_sums_of_whole_numbers_are_exact_on_every_processor(tiny_bundle: Bundle,
     """Two products of 255 and 127 are more than 16 bits hold, which is where processors without VNNI add them."""
     options = session_options(onnxruntime, int8=True)["sess_options"]
     assert options.get_session_config_entry(SUMS_IN_32_BITS) == "1"  # on those with VNNI the sum proves nothing
+    assert ModelSettings().repeatable, "by default"
     width = 8
     _save_product(tmp_path / "model.onnx", np.full((width, len(TOPICS)), 127, np.int8))
     opened = open_session(Bundle(tmp_path, tiny_bundle.manifest), ModelSettings(provider="cpu"))

@@ -13,6 +13,8 @@ PARTS = (*LINKS, "&nbsp;", "&#10;", "&amp;", " ", "\u00ad", "\u200b", "\ufe0f", 
     ("raw", "cleaned"),
     [
         ("AT&amp;T &gt; Verizon&#39;s", "AT&T > Verizon's"),
+        ("AT&amp;amp;amp;T", "AT&T"),
+        ("x&a\u00admp;y h\u00adttp://c &a&shy;mp;", "x&y &"),
         ("Fed raises rates https://t.co/abc?x=1 now", "Fed raises rates now"),
         ("详见https://t.cn/abc，公司公告", "详见 ，公司公告"),
         ("见https://t.cn/abc公告 www.example.com。", "见 公告 。"),
@@ -21,6 +23,7 @@ PARTS = (*LINKS, "&nbsp;", "&#10;", "&amp;", " ", "\u00ad", "\u200b", "\ufe0f", 
         ("  two\n\nlines\tand\u00a0more\u200b ", "two lines and more"),
         ("$TSLA @elon #stocks 5%", "$TSLA @elon #stocks 5%"),
         ("to the moon🚀🚀", "to the moon rocket rocket"),
+        ("👍🏽 by 👩\u200d💻", "thumbs up sign by woman personal computer"),
         ("up ⬆️ down 📉", "up upwards black arrow down chart with downwards trend"),
         (f"{'═' * 30}\nBank halts withdrawals\n{'─' * 40} {'█' * 20}", "Bank halts withdrawals"),
         ("Profit│loss", "Profit loss"),
@@ -44,6 +47,11 @@ PARTS = (*LINKS, "&nbsp;", "&#10;", "&amp;", " ", "\u00ad", "\u200b", "\ufe0f", 
 )
 def test_cleans(raw: str, cleaned: str) -> None:
     assert clean(raw) == cleaned
+
+
+@given(st.text() | st.lists(st.sampled_from([*PARTS, "&", "amp;", "#", "3", "8;", "x", "h", "ttp://"])).map("".join))
+def test_who_measures_may_clean_what_was_cleaned(raw: str) -> None:
+    assert clean(clean(raw)) == clean(raw)
 
 
 @given(st.text())

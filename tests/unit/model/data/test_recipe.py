@@ -69,7 +69,10 @@ def test_the_teacher_has_the_whole_of_the_encoder_and_learns_from_the_same() -> 
     [
         ("holdout = 0.1", "holdout = 2", r"sources\.0\.holdout: .*less than 1"),
         ("holdout = 0.1", 'evaluation = "e.csv"\nholdout = 0.1', r"sources\.0: .*`evaluation` or with `holdout`"),
+        ('train = "posts.csv"', 'evaluation = "e.csv"', r"sources\.0: .*`evaluation` or with `holdout`"),
+        ('train = "posts.csv"\nholdout = 0.1', "", r"sources\.0: .*or `evaluation` alone"),
         ('"negative"', '"sad"', r"sources\.0: .*labels: 'sad' is not a sentiment"),
+        ('"negative"', '"Macro"', r"sources\.0: .*labels: 'Macro' is not a sentiment"),
         ('name = "one"', 'nome = "one"', r"recipe\.toml: name: Field required"),
         ("[encoder]", '[encoder]\npackage = "p"', "encoder: .*either `package`, `folder` or `hub`"),
         ("[encoder]", "[encoder", "not TOML"),
@@ -81,12 +84,21 @@ def test_the_teacher_has_the_whole_of_the_encoder_and_learns_from_the_same() -> 
             r"sources\.0\.label_pattern: .*not a regular expression: missing \)",
         ),
         ("labels =", "label_pattern = 'up'\nlabels =", r"sources\.0\.label_pattern: .*needs exactly one group"),
+        ("labels =", "label_pattern = '(u)(p)'\nlabels =", r"sources\.0\.label_pattern: .*needs exactly one group"),
     ],
 )
 def test_a_wrong_key_is_named(tmp_path: Path, old: str, new: str, said: str) -> None:
     read(tmp_path, GOOD)
     with pytest.raises(InputError, match=said):
         read(tmp_path, GOOD.replace(old, new))
+
+
+def test_another_encoder_is_cut_as_the_recipe_s_and_any_seed_is_taken(tmp_path: Path) -> None:
+    cut = read_recipe(CONFIGS / "default.toml")
+    assert None not in (cut.encoder.layers, cut.encoder.vocabulary)
+    found = cut.changed(encoder=tmp_path, seed=0)
+    assert found.encoder == Encoder(folder=tmp_path, layers=cut.encoder.layers, vocabulary=cut.encoder.vocabulary)
+    assert (found.seed, found.training, cut.changed()) == (0, cut.training, cut)
 
 
 def test_two_sources_of_one_name_are_refused(tmp_path: Path) -> None:

@@ -70,6 +70,10 @@ def test_chinese_that_differs_in_punctuation_alone_is_the_same_text() -> None:
     assert sentiment("a, b").key != sentiment("ab").key
 
 
+def test_texts_without_a_word_are_not_all_one_text() -> None:
+    assert sentiment("?!").key != sentiment("$$$").key
+
+
 def test_the_tags_of_chinese_news_become_topics_where_they_leave_no_doubt(tmp_path: Path) -> None:
     news = next(one for one in read_recipe(CONFIGS / "zh.toml").sources if one.name == "finnl")
     tags = ["中国 大盘", "外国  债券", "外国 大盘 新冠", "中国 公司 债券", "中国", "国际 期货", "政治"]
@@ -126,6 +130,20 @@ def test_a_head_that_one_class_trains_is_refused(tmp_path: Path) -> None:
     assert refused.value.message.startswith(
         f"{tmp_path / 'posts.csv'}: every row that trains the sentiment is 'negative'"
     )
+
+
+@pytest.mark.parametrize("rest", [[("held", 1)], [("odd", 0), ("odd", 1)]], ids=["a leak", "rows at odds"])
+def test_rows_that_are_dropped_are_no_second_class(tmp_path: Path, rest: list[tuple[str, object]]) -> None:
+    write(tmp_path / "posts.csv", *((f"text {index}", 0) for index in range(9)), *rest)
+    write(tmp_path / "held.csv", ("held", 1), ("fell", 0))
+    with pytest.raises(InputError, match="every row that trains the sentiment is 'negative'"):
+        load_splits(recipe(source(evaluation="held.csv"), leaks="drop"), tmp_path)
+
+
+def test_repeats_are_counted_by_rows_and_disputes_by_texts(tmp_path: Path) -> None:
+    write(tmp_path / "posts.csv", ("a", 0), ("b", 1), ("b!", 1), ("B", 1), ("c", 0), ("C", 1), ("c!", 2))
+    splits = load_splits(recipe(source()), tmp_path)
+    assert (splits.repeats, splits.disputed) == ({"posts": 2}, {"posts": 1})
 
 
 def test_what_is_only_measured_on_needs_no_training_file(tmp_path: Path) -> None:
@@ -208,10 +226,15 @@ def test_of_many_leaks_the_first_five_are_named(tmp_path: Path) -> None:
     write(tmp_path / "held.csv", *rows[100:])
     with pytest.raises(LeakError, match=r"1,100 rows .*: row 101 \(line 102\), .* row 105 \(line 106\) and 1,095 more"):
         load_splits(recipe(source(evaluation="held.csv")), tmp_path)
+    write(tmp_path / "other.csv", *rows[1190:])
+    others = [source(name=name, train=None, evaluation="other.csv") for name in ("one", "two")]
+    with pytest.raises(LeakError, match="and 1,095 more; besides, 20 in 2 other pairs of sets"):
+        load_splits(recipe(source(evaluation="held.csv"), *others), tmp_path)
 
 
 def test_what_a_source_holds_out_of_its_own_file_is_no_leak(tmp_path: Path) -> None:
-    write(tmp_path / "posts.csv", *((f"text number {index}", index % 3) for index in range(100)))
+    rows = [(text, index % 3) for index in range(100) for text in (f"text number {index}", f"Text number {index}!")]
+    write(tmp_path / "posts.csv", *rows)
     assert load_splits(recipe(source(holdout=0.25)), tmp_path).leaks == []
 
 
@@ -232,6 +255,11 @@ def test_rows_that_say_nothing_are_counted_by_cause(tmp_path: Path, caplog: pyte
         "1 without label (row 2 (line 3)); 1 whose labels disagree (row 4 (line 5)); "
         "1 where the pattern finds no label (row 5 (line 6))"
     ]
+
+
+def test_a_row_without_a_label_is_passed_over_by_a_source_without_a_pattern_too(tmp_path: Path) -> None:
+    path = write(tmp_path / "posts.csv", ("a", ""), ("b", "0"))
+    assert [e.text for e in read_source(source(), path)] == ["b"]
 
 
 def test_a_text_longer_than_any_headline_is_kept_and_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -294,8 +322,8 @@ def test_shares_are_even_and_differ_by_purpose() -> None:
 
 
 def test_a_fingerprint_changes_with_any_text_or_label() -> None:
-    prints = {fingerprint([e]).sha256 for e in (sentiment("a", 0), sentiment("a", 1), sentiment("b", 0))}
-    assert len(prints) == 3
+    rows = [sentiment("a", 0), sentiment("a", 1), sentiment("b", 0), Example("a", "topic", 0)]
+    assert len({fingerprint([row]).sha256 for row in rows}) == len(rows)
 
 
 def test_the_digest_is_of_the_rows_that_are_kept(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@ import json
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from model.data.table import Place, read_rows
@@ -97,12 +99,16 @@ def test_a_folder_without_parquet_files_is_called_that(tmp_path: Path) -> None:
         cells(tmp_path)
 
 
-@pytest.mark.parametrize("kind", ["parquet", "json", "json by column"])
+@pytest.mark.parametrize("kind", ["parquet", "parquet folder", "json", "json by column"])
 def test_whole_numbers_stay_whole_beside_a_row_without_one(tmp_path: Path, kind: str) -> None:
     path = tmp_path / f"posts.{kind.split()[0]}"
     texts, labels = ["a", "b", None], [0, None, 12]
-    if kind == "parquet":
-        pd.DataFrame({"text": texts, "label": pd.array(labels, dtype="Int64")}).to_parquet(path)
+    if kind.startswith("parquet"):
+        # As others than pandas write it, which say nothing of its types.
+        table = pa.table({"text": texts, "label": pa.array(labels, pa.int64())})
+        if kind == "parquet folder":
+            path.mkdir()
+        pq.write_table(table, path / "a.parquet" if kind == "parquet folder" else path)
     elif kind == "json":
         path.write_text(json.dumps([{"text": a, "label": b} for a, b in zip(texts, labels, strict=True)]))
     else:

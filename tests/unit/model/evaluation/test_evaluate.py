@@ -122,9 +122,30 @@ def test_progress_counts_each_text_once(tiny_bundle: Bundle, tiny_splits: Splits
     assert sum(done) == sum(map(len, tiny_splits.evaluation.values()))
 
 
-def test_answers_about_other_texts_are_not_compared() -> None:
-    with pytest.raises(InputError, match="different texts"):
-        against({"a": sentiments((0, 0))}, {"a": sentiments((0, 0), (1, 1))})
+@pytest.mark.parametrize("theirs", [{"a": sentiments((0, 0), (1, 1))}, {}, {"b": sentiments((0, 0))}])
+def test_answers_about_other_texts_are_not_compared(theirs: dict[str, Answers]) -> None:
+    for one, other in (({"a": sentiments((0, 0))}, theirs), (theirs, {"a": sentiments((0, 0))})):
+        with pytest.raises(InputError, match="different texts"):
+            against(one, other)
+
+
+class Unsure:
+    """Gives the first class of either head, and nothing to the others."""
+
+    temperatures = Temperatures(topic=2.0, sentiment=4.0)
+
+    def logits(self, texts: Sequence[str]) -> tuple[Logits, Logits]:
+        return np.eye(20, dtype=np.float32)[[0] * len(texts)] * 8, np.eye(3, dtype=np.float32)[[0] * len(texts)] * 8
+
+
+@pytest.mark.parametrize("given", [None, Temperatures(topic=8.0, sentiment=1.0)])
+def test_each_head_is_measured_at_its_own_temperature(given: Temperatures | None) -> None:
+    sets = {"posts": [Example("a", "topic", 0), Example("a", "sentiment", 0)]}
+    used = given or Unsure.temperatures
+    for head, found in answer(Unsure(), sets, given).items():
+        first, second = found.probabilities[0, :2]
+        wanted = used.topic if head.endswith("topic") else used.sentiment
+        assert np.log(first / second) == pytest.approx(8 / wanted)
 
 
 def test_data_that_changed_since_the_bundle_was_made_is_doubted(

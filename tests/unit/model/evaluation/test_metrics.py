@@ -65,6 +65,19 @@ def test_calibration_error_is_the_gap_of_confidence_and_accuracy() -> None:
     assert calibration_error(probabilities, half_right) == pytest.approx(0.4)
 
 
+@given(seeds, st.integers(min_value=1, max_value=60))
+def test_calibration_error_weighs_the_gap_of_each_of_15_bins_by_its_rows(seed: int, rows: int) -> None:
+    rng = np.random.default_rng(seed)
+    confidence = np.append(rng.uniform(0.5, 1, rows), 1.0)
+    right = rng.random(rows + 1) < 0.7
+    gaps = 0.0
+    for low in range(15):
+        within = (confidence >= low / 15) & ((confidence < (low + 1) / 15) | (low == 14))
+        gaps += abs(confidence[within].sum() - right[within].sum())
+    found = calibration_error(np.stack([confidence, 1 - confidence], axis=1), np.where(right, 0, 1))
+    assert found == pytest.approx(gaps / (rows + 1))
+
+
 @given(seeds, st.floats(min_value=0.5, max_value=4.0))
 def test_the_temperature_that_spoilt_the_logits_is_found(seed: int, spoilt: float) -> None:
     rng = np.random.default_rng(seed)

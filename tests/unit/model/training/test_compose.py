@@ -346,6 +346,7 @@ def test_classes_that_are_called_as_ours_need_not_be_named_beside_one_that_is_no
         (("a", "b"), {"a": "negative", "b": "positive"}, r"no class of the model \(a, b\) is 'neutral'"),
         (CLASSES, {"positive": "positive", "neutral": "positive"}, r"two classes are called 'positive'"),
         (("a", "b", "c", "d"), {"a": "negative", "b": "neutral", "c": "positive"}, r"has 4 classes .* 3 are named"),
+        (("a", "b", "c"), {"a": "negative", "A": "neutral", "c": "positive"}, r"has 3 classes .* 2 are named"),
     ],
 )
 def test_classes_that_are_not_ours_are_named(theirs: tuple[str, ...], given: dict[str, str], said: str) -> None:

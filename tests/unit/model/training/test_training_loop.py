@@ -194,6 +194,19 @@ def test_a_loss_within_bounds_is_exported(
         assert loss.low <= 0 < loss.value < loss.high
 
 
+def test_a_rare_class_that_int8_loses_is_not_made_good_by_the_others(tiny_bundle: Bundle) -> None:
+    """A text in 250, so accuracy loses less than half a point."""
+    wanted = np.where(np.arange(2000) < 8, 2, np.arange(2000) % 2)
+
+    def said(called: np.ndarray) -> dict[str, Answers]:
+        rows = np.eye(3)[called]
+        keys = tuple(map(str, range(2000)))
+        return {"posts/sentiment": Answers("sentiment", (0, 1, 2), keys, wanted, rows, rows, wanted)}
+
+    with pytest.raises(ExportError, match=r"posts/sentiment by 33\."):
+        require_no_loss(compared(tiny_bundle, said(wanted), said(np.minimum(wanted, 1))))
+
+
 def test_a_loss_ends_the_command_unless_it_is_allowed(
     tiny_run: Path,
     tiny_data: Path,
