@@ -48,11 +48,11 @@ class ModelSettings(BaseModel):
     )
     repeatable: bool = Field(
         default=True,
-        description="On the CPU batch only texts of one length and add whole numbers exactly, so that a text scores the "
-        "same to the last bit in any company and on any processor. "
+        description="On the CPU batch only texts of one length and add whole numbers exactly, so that a text scores "
+        "the same to the last bit in any company, and has the same labels on any processor. "
         "Without it texts of about one length are padded together, which saves time where texts come a few at a time; "
-        "now and then that moves a probability in its third decimal. On an x86 processor without VNNI sums may clip "
-        "then, which saves a seventh of the time and gives one text in a hundred another label, of posts one in thirty.",
+        "now and then that moves a probability in its third decimal. On an x86 processor without VNNI sums may then "
+        "clip, which saves a seventh of the time and gives one text in a hundred another label, of posts one in 30.",
     )
     provider: Provider = Field(
         default="auto",
