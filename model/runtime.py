@@ -29,7 +29,7 @@ row."""
 SUMS_IN_32_BITS = "session.x64quantprecision"
 """x86 processors without VNNI add two products in 16 bits and clip some. With this, and from the extended optimisations
 on, ONNX Runtime takes another kernel there, which does not: an audit on another machine finds the same labels. Without,
-a call takes a sixth less time there."""
+a call takes a seventh less time there."""
 
 SLOW_FUSIONS = ["SkipLayerNormFusion", "BiasGeluFusion"]
 """Extended optimisations that put a kernel that is not vectorised in place of two that are."""

@@ -60,7 +60,7 @@ class BrokerSettings(BaseModel):
     request_timeout_seconds: float = Field(
         30.0,
         gt=0,
-        le=300,  # the clients refuse one that outlasts their idle connections, which end after 540
+        lt=540,  # a client refuses one that outlasts its idle connections
         description="How long one request to the broker may take.",
     )
 

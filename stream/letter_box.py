@@ -15,14 +15,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
-import kafka
 import kafka.errors
 import msgspec
 from msgspec.structs import replace
 
 from stream.broker import BrokerSettings
 from stream.errors import BrokerError, InputError
-from stream.kafka_sync import answering, open_consumer, open_producer
+from stream.kafka_sync import answering, open_consumer, open_producer, partitions_of
 from stream.records import DeadLetter, encode, read_scored, require_known
 from stream.snapshot import TopicReader, read_topic
 from stream.topics import Topics
@@ -31,7 +30,10 @@ PREVIEW_BYTES = 200
 SEND_SECONDS = 30.0
 
 SESSION_MS = 6_000
-"""The shortest that brokers allow: as long is who was killed taken to be at it still."""
+"""The shortest that brokers allow by default: as long is who was killed taken to be at it still."""
+
+HEARTBEAT_MS = 1_000
+ENDS_MS = 2_000
 
 ALONE_SECONDS = 15.0
 """Longer than that, and than a broker waits for a group's first members."""
@@ -154,11 +156,13 @@ def put_back(
     *,
     done: Callable[[str], object] = lambda _: None,
     stopped: Callable[[], bool] = lambda: False,
+    require: Callable[[], object] = lambda: None,
 ) -> int:
     """Sends the documents at `positions` to where they came from, each acknowledged before the next; returns how many.
 
-    Calls `done` with each position; ends early where `stopped` says so. Raises `BrokerError` where Kafka refuses or is
-    gone: what was told by `done` is safe, the one after it is marked `begun`.
+    Calls `require` before each, which raises where it must not be sent (see `alone`), and `done` with its position
+    after it; ends early where `stopped` says so. Raises `BrokerError` where Kafka refuses or is gone: what was told by
+    `done` is safe, the one after it is marked `begun`.
     """
     wanted = dict.fromkeys(positions)
     sent = 0
@@ -169,6 +173,7 @@ def put_back(
             letter = decode_letter(record.value)
             if letter is None or letter.put_back is not None or letter.position not in wanted:
                 continue
+            require()
             del wanted[letter.position]
             key, mark = letter.position.encode(), replace(letter, value=b"", key=b"", at=datetime.now(UTC))
             send(topics.dead_letters.name, key, encode(replace(mark, put_back="begun")))
@@ -185,43 +190,61 @@ def alone(
     broker: BrokerSettings,
     topics: Topics,
     *,
+    stopped: Callable[[], bool] = lambda: False,
     seconds: float = ALONE_SECONDS,
-    monotonic: Callable[[], float] = time.monotonic,
-) -> Iterator[None]:
+) -> Iterator[Callable[[], None]]:
     """Keeps others from putting letters back, from before they are read to the last that is sent.
 
     Two that read the same letters would send each document twice. The lock is Kafka's: of a group only one member is
-    given the partition. Raises `InputError` where another has it for `seconds`, `BrokerError` where Kafka is gone.
+    given the partition. Gives what `put_back` asks before each document: it raises `BrokerError` once another may have
+    the lock. Raises `InputError` where there is no such topic or another has the lock for `seconds`, `BrokerError`
+    where Kafka is gone or refuses the group. Waits no longer where `stopped` says so, without the lock.
     """
+    group = topics.group("resubmit")
     consumer = open_consumer(
-        broker, group_id=topics.group("resubmit"), session_timeout_ms=SESSION_MS, max_poll_interval_ms=AT_IT_MS
+        broker,
+        group_id=group,
+        session_timeout_ms=SESSION_MS,
+        heartbeat_interval_ms=HEARTBEAT_MS,
+        max_poll_interval_ms=AT_IT_MS,
     )
     try:
-        consumer.subscribe([topics.dead_letters.name], listener=_Fetching(consumer))
-        deadline = monotonic() + seconds
-        with answering(broker):
-            while not consumer.assignment():
-                if monotonic() > deadline:
+        places = partitions_of(consumer, broker, topics.dead_letters)
+        consumer.subscribe([topics.dead_letters.name])
+        deadline = time.monotonic() + seconds
+        with answering(broker), _permitting(group):
+            while not consumer.assignment() and not stopped():
+                if time.monotonic() > deadline:
+                    consumer.end_offsets(places, timeout_ms=ENDS_MS)  # a broker that is gone is no other command
                     raise InputError(
-                        f"another `dead-letters resubmit` is at it (consumer group {topics.group('resubmit')})",
-                        fix="wait for its end, or stop it",
+                        f"another `dead-letters resubmit` is at it: the consumer group {group} has a member",
+                        fix="wait for its end, or stop it; where there is none, see the broker's log",
                     )
                 consumer.poll(100)
-        yield
+            consumer.pause(*consumer.assignment())
+        held = consumer.group_metadata().generation_id
+
+        def require() -> None:
+            if consumer.group_metadata().generation_id != held:
+                raise BrokerError(
+                    f"the place in the consumer group {group} was lost, so that another command may be at it",
+                    fix="look at `finsentry dead-letters list`, and start again",
+                )
+
+        yield require
     finally:
-        consumer.close(autocommit=False)
+        consumer.close(autocommit=False, timeout_ms=ENDS_MS)  # a broker that makes it wait for others does not answer
 
 
-class _Fetching(kafka.ConsumerRebalanceListener):  # type: ignore[misc] # kafka-python is untyped here
-    """Fetches nothing: it is the assignment alone that counts."""
-
-    def __init__(self, consumer: Any) -> None:
-        self._consumer = consumer
-
-    def on_partitions_assigned(self, assigned: Any) -> None:
-        self._consumer.pause(*assigned)
-
-    def on_partitions_revoked(self, revoked: Any) -> None: ...
+@contextmanager
+def _permitting(group: str) -> Iterator[None]:
+    try:
+        yield
+    except (kafka.errors.GroupAuthorizationFailedError, kafka.errors.InvalidSessionTimeoutError) as error:
+        raise BrokerError(
+            f"Kafka refuses the consumer group {group}: {error}",
+            fix=f"let this user read it, and groups have sessions of {SESSION_MS // 1000} seconds",
+        ) from error
 
 
 @contextmanager

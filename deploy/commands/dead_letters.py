@@ -155,14 +155,20 @@ def resubmit(
     topics = Topics(settings.topics)
     sent = 0
     with stop_on_signals() as stop, open_broker(settings) as broker, ExitStack() as lock:
-        if not dry_run:
-            lock.enter_context(alone(broker, topics))
+        require = None if dry_run else lock.enter_context(alone(broker, topics, stopped=stop.is_set))
         asked_for = _asked_for(_letters(broker, topics), positions, stage or "*", error or "*")
         taken = [letter for letter in asked_for if again or letter.put_back is None]
         choice = choose(taken, fates(broker, topics, taken, stopped=stop.is_set), again=again)
-        if choice.put_back and not dry_run:
+        if choice.put_back and require is not None:
             with progress_bar(length=len(choice.put_back), label="putting back") as bar:
-                sent = put_back(broker, topics, choice.put_back, done=lambda _: bar.update(1), stopped=stop.is_set)
+                sent = put_back(
+                    broker,
+                    topics,
+                    choice.put_back,
+                    done=lambda _: bar.update(1),
+                    stopped=stop.is_set,
+                    require=require,
+                )
     skipped = len(asked_for) - len(taken)
     if as_json:
         print_json(

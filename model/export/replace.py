@@ -63,11 +63,15 @@ def replace_bundle(folder: Path, draft: Path) -> None:
 
 
 def _to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError:
+        if not path.is_dir():  # some file systems do that for no folder
+            raise
 
 
 def _names(folder: Path) -> set[str]:
@@ -114,6 +118,7 @@ def _move_into(place: Path, draft: Path, new: set[str], stale: set[str]) -> None
     for name in sorted(new):
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.move(draft / name, place / name)
+        _to_disk(place / name)  # on another file system it is a copy
     for name in stale:
         (place / name).unlink(missing_ok=True)
         with suppress(OSError):  # something else is in it

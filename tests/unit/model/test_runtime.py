@@ -1,6 +1,8 @@
 import logging
 import sys
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -52,6 +54,22 @@ def test_sums_of_whole_numbers_are_exact_on_every_processor(tiny_bundle: Bundle,
     opened = open_session(Bundle(tmp_path, tiny_bundle.manifest), ModelSettings(provider="cpu"))
     topic, _ = opened.run(np.full((3, width), 255), np.ones((3, width), np.int64))
     assert np.array_equal(topic, np.full((3, len(TOPICS)), width * 255 * 127, np.float32))
+
+
+@pytest.mark.parametrize("repeatable", [True, False])
+def test_only_what_is_to_be_repeatable_pays_for_exact_sums(
+    repeatable: bool, tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+
+    def watched(*of: Any, **options: Any) -> dict[str, Any]:
+        made.append(session_options(*of, **options))
+        return made[-1]
+
+    monkeypatch.setattr("model.runtime.session_options", watched)
+    open_session(tiny_bundle, ModelSettings(provider="cpu", repeatable=repeatable))
+    with nullcontext() if repeatable else pytest.raises(RuntimeError, match=SUMS_IN_32_BITS):
+        assert made[0]["sess_options"].get_session_config_entry(SUMS_IN_32_BITS) == "1"
 
 
 def _save_product(path: Path, weights: np.ndarray) -> None:
