@@ -23,7 +23,7 @@ from stream.broker import BrokerSettings
 from stream.errors import BrokerError, InputError
 from stream.kafka_sync import answering, open_consumer, open_producer, partitions_of
 from stream.records import DeadLetter, encode, read_scored, require_known
-from stream.snapshot import TopicReader, read_topic
+from stream.snapshot import ENDS_MS, TopicReader, read_topic
 from stream.topics import Topics
 
 PREVIEW_BYTES = 200
@@ -33,7 +33,6 @@ SESSION_MS = 6_000
 """The shortest that brokers allow by default: as long is who was killed taken to be at it still."""
 
 HEARTBEAT_MS = 1_000
-ENDS_MS = 2_000
 
 ALONE_SECONDS = 15.0
 """Longer than that, and than a broker waits for a group's first members."""
