@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from model.bundle import Precision
-from model.cores import usable_cores
+from model.cores import has_vnni, usable_cores
 from model.placement import CPU_TOKENS, GPU_THREADS, GPU_TOKENS, Placed, Placement, candidates, placement
 from model.runtime import provider_options
 from model.settings import ModelSettings, Provider
@@ -57,6 +57,23 @@ def test_a_container_s_limit_counts(quota: str, cores: int, tmp_path: Path, monk
     (tmp_path / "cpu.max").write_text(f"{quota}\n", encoding="ascii")
     assert usable_cores(tmp_path / "cpu.max") == cores
     assert usable_cores(tmp_path / "none") == 8
+
+
+@pytest.mark.parametrize(
+    ("features", "has"),
+    [
+        ("processor : 0\nflags\t\t: fpu avx512_vnni\nprocessor : 1\nflags\t\t: fpu avx512_vnni\n", True),
+        ("flags\t\t: fpu avx2 avx_vnni\n", True),
+        ("flags\t\t: fpu avx2 avx512f\n", False),
+        ("flags : avx_vnni\nflags : avx2\n", False),
+        ("model name : with avx_vnni\n", False),
+        ("", False),
+    ],
+)
+def test_exact_sums_come_free_only_where_every_core_says_so(tmp_path: Path, features: str, has: bool) -> None:
+    (tmp_path / "cpuinfo").write_text(features)
+    assert has_vnni(tmp_path / "cpuinfo") == has
+    assert not has_vnni(tmp_path / "none")
 
 
 @pytest.mark.parametrize("provider", ["cuda", "tensorrt"])

@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from model.bundle import Bundle
+from model.bundle import DEFAULT_BUNDLE, Bundle
 from model.classifier import Classifier
 from model.errors import BundleError, RuntimeMissingError
 from model.labels import TOPICS
@@ -46,8 +46,6 @@ def test_it_says_where_it_runs(tiny_bundle: Bundle, caplog: pytest.LogCaptureFix
 
 def test_sums_of_whole_numbers_are_exact_on_every_processor(tiny_bundle: Bundle, tmp_path: Path) -> None:
     """Two products of 255 and 127 are more than 16 bits hold, which is where processors without VNNI add them."""
-    options = session_options(onnxruntime, int8=True)["sess_options"]
-    assert options.get_session_config_entry(SUMS_IN_32_BITS) == "1"  # on those with VNNI the sum proves nothing
     assert ModelSettings().repeatable, "by default"
     width = 8
     _save_product(tmp_path / "model.onnx", np.full((width, len(TOPICS)), 127, np.int8))
@@ -56,9 +54,23 @@ def test_sums_of_whole_numbers_are_exact_on_every_processor(tiny_bundle: Bundle,
     assert np.array_equal(topic, np.full((3, len(TOPICS)), width * 255 * 127, np.float32))
 
 
-@pytest.mark.parametrize("repeatable", [True, False])
-def test_only_what_is_to_be_repeatable_pays_for_exact_sums(
-    repeatable: bool, tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+def test_the_shipped_bundle_gets_the_bits_of_exact_sums_on_this_processor() -> None:
+    bundle = Bundle.load(DEFAULT_BUNDLE)
+    options = session_options(onnxruntime, int8=True, exact=False)
+    options["sess_options"].add_session_config_entry(SUMS_IN_32_BITS, "1")
+    exact = onnxruntime.InferenceSession(str(bundle.model_path), providers=["CPUExecutionProvider"], **options)
+    opened = open_session(bundle, ModelSettings(provider="cpu"))
+    ids = np.random.default_rng(0).integers(1000, 20_000, (48, 24))
+    mask = np.ones_like(ids)
+    for one, other in zip(
+        exact.run(OUTPUTS, dict(zip(INPUTS, (ids, mask), strict=True))), opened.run(ids, mask), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(("repeatable", "vnni"), [(True, False), (True, True), (False, False)])
+def test_only_what_is_to_be_repeatable_pays_for_exact_sums_and_only_where_they_cost(
+    repeatable: bool, vnni: bool, tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = []
 
@@ -67,8 +79,9 @@ def test_only_what_is_to_be_repeatable_pays_for_exact_sums(
         return made[-1]
 
     monkeypatch.setattr("model.runtime.session_options", watched)
+    monkeypatch.setattr("model.runtime.has_vnni", lambda: vnni)
     open_session(tiny_bundle, ModelSettings(provider="cpu", repeatable=repeatable))
-    with nullcontext() if repeatable else pytest.raises(RuntimeError, match=SUMS_IN_32_BITS):
+    with nullcontext() if repeatable and not vnni else pytest.raises(RuntimeError, match=SUMS_IN_32_BITS):
         assert made[0]["sess_options"].get_session_config_entry(SUMS_IN_32_BITS) == "1"
 
 
