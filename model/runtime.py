@@ -29,7 +29,7 @@ row."""
 SUMS_IN_32_BITS = "session.x64quantprecision"
 """x86 processors without VNNI add two products in 16 bits and clip some. With this, and from the extended optimisations
 on, ONNX Runtime takes another kernel, which does not: an audit on another machine finds the same labels. It costs a
-seventh of the time there. On a processor with VNNI it takes the other kernel too, for twice the time and the same bits."""
+seventh of the time there; with VNNI the other kernel is taken too, for half as much time again and the same bits."""
 
 SLOW_FUSIONS = ["SkipLayerNormFusion", "BiasGeluFusion"]
 """Extended optimisations that put a kernel that is not vectorised in place of two that are."""
