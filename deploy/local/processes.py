@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 
 BOUND = Path(__file__).with_name("bound.py")
 LOG_LIMIT_BYTES = 20_000_000
-"""A log that has grown beyond this is set aside at the next start: two of them per role is what a disk must hold."""
+"""A log that has grown beyond this is set aside: two of them per role is what a disk must hold."""
 TAIL_BYTES = 8_000
 
 
@@ -30,8 +31,8 @@ class Process:
         folder: Path | None = None,
     ) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
-        _set_aside(log)
         self.log = log
+        self.limit_log()
         with log.open("ab") as output:
             self._start_of_log = output.tell()
             self._popen = subprocess.Popen(
@@ -77,6 +78,19 @@ class Process:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._popen.wait(seconds)
         self.kill()
+
+    def limit_log(self) -> None:
+        """Sets the log aside as `LOG.1` where it has grown beyond the limit, in the place of what stood there.
+
+        The process holds its file open, so that is copied and emptied. What is written between the two is lost, and so
+        is what there is no room to copy: a full disk would end every role.
+        """
+        with contextlib.suppress(FileNotFoundError):
+            if self.log.stat().st_size > LOG_LIMIT_BYTES:
+                with contextlib.suppress(OSError):
+                    shutil.copyfile(self.log, self.log.with_suffix(f"{self.log.suffix}.1"))
+                os.truncate(self.log, 0)  # who appends goes on at the new end
+                self._start_of_log = 0
 
     def output(self) -> str:
         """The last lines that this process, not an earlier one, wrote to its log."""
@@ -130,8 +144,3 @@ def port_answers(port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _set_aside(log: Path) -> None:
-    if log.exists() and log.stat().st_size > LOG_LIMIT_BYTES:
-        log.replace(log.with_suffix(log.suffix + ".1"))

@@ -125,6 +125,7 @@ class Supervisor:
         """Takes one look at every role. Raises `LocalServerError` where one has died too often."""
         now = self._clock()
         for role in self._roles.values():
+            role.process.limit_log()
             if role.due is not None:
                 if now >= role.due:
                     role.process, role.launched = role.plan.launch(), now

@@ -73,6 +73,21 @@ def test_a_log_that_has_grown_is_set_aside(tmp_path: Path) -> None:
     assert (tmp_path / "role.log.1").stat().st_size == LOG_LIMIT_BYTES + 1
 
 
+def test_a_log_that_cannot_be_kept_ends_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    process = python(STUBBORN, tmp_path / "role.log")
+    assert output(process) == "up\n"
+    monkeypatch.setattr(processes, "LOG_LIMIT_BYTES", 2)
+    (tmp_path / "role.log.1").mkdir()  # in its place, as a full disk
+
+    process.limit_log()
+    assert process.output() == ""
+    (tmp_path / "role.log").unlink()
+    process.limit_log()
+
+    assert process.running
+    process.kill()
+
+
 def test_a_command_that_does_not_exist_says_so(tmp_path: Path) -> None:
     process = Process(["/nowhere/server"], log=tmp_path / "log")
 

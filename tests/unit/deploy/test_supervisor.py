@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from deploy.errors import LocalServerError
+from deploy.local import processes
 from deploy.local.processes import Process
 from deploy.local.supervisor import Backoff, Plan, Supervisor, last_words
 
@@ -111,6 +112,35 @@ time.sleep(60)
     assert "worker ended (exit code 1), starts again in 0.5 s: the broker is gone" in crew.told.lines
     assert crew.supervisor.restarts == {"worker": [1]}
     assert any("worker ready again" in line for line in crew.told.lines)
+
+
+def test_the_log_of_a_role_that_runs_for_weeks_has_an_end(
+    crew: Crew, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "LOG_LIMIT_BYTES", 200)
+    log, talks = tmp_path / "worker.log", tmp_path / "talks"
+    code = f"""
+import pathlib, time
+print(100 * "first ", flush=True)
+while not pathlib.Path({str(talks)!r}).exists():
+    time.sleep(0.01)
+print("and on", flush=True)
+time.sleep(60)
+"""
+    assert crew.supervisor.start(crew.plan("worker", code, log.exists))
+    for _ in range(400):
+        crew.supervisor.tend()
+        if (tmp_path / "worker.log.1").exists():
+            break
+        crew.supervisor._sleep(0.05)
+    assert (tmp_path / "worker.log.1").read_text().startswith("first first ")
+    talks.touch()
+    for _ in range(400):
+        crew.supervisor.tend()
+        if log.read_text():
+            break
+        crew.supervisor._sleep(0.05)
+    assert log.read_text() == "and on\n"
 
 
 def test_a_role_that_keeps_dying_ends_the_run_with_the_cause(crew: Crew) -> None:
