@@ -19,7 +19,7 @@ COMMANDS = {
     "console": "Serve the page that shows it all.",
     "replay": "Publish an archive in event order.",
     "classify": "Say topic and sentiment of texts.",
-    "explain": "Say which words made a text negative.",
+    "explain": "Say which words of a text speak for a sentiment.",
     "drift": "Compare texts with those that the bundle was made for.",
     "backtest": "Judge an archive or scored documents offline.",
     "dump": "Print the records of a topic as JSON lines.",

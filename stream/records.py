@@ -4,7 +4,10 @@ Evolution: add optional fields only. A reader ignores fields that it does not kn
 `SCHEMA`, which only a change that old readers must not misread may raise.
 """
 
+from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from heapq import nlargest
 from typing import Any, Literal
 
 import msgspec
@@ -247,6 +250,26 @@ class Promotion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     schema: int = SCHEMA
 
 
+MOST_FLIPS = 5
+"""Of a shadow. They travel in each of its reports: a few to judge by, not a list."""
+
+
+class Flip(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """A headline to which a shadow gives another sentiment."""
+
+    title: str
+    live: Sentiment
+    shadow: Sentiment
+    distance: float
+    """Half the sum of the differences of the three probabilities, 0 to 1."""
+
+
+def worst_flips(flips: Iterable[Flip]) -> tuple[Flip, ...]:
+    """Those that are furthest apart, furthest first; a headline that came several times counts once."""
+    by_title = {flip.title: flip for flip in sorted(flips, key=lambda flip: flip.distance)}
+    return tuple(nlargest(MOST_FLIPS, by_title.values(), key=lambda flip: (flip.distance, flip.title)))
+
+
 class Disagreement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How a shadow's labels differ from those that counted: sums, so that workers can be added up."""
 
@@ -262,6 +285,14 @@ class Disagreement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """Documents that the shadow could not classify and the live one could."""
     skipped: int = 0
     """Documents that came while the shadow was busy: the stream does not wait for it."""
+    sentiment_matrix: dict[str, dict[str, int]] = {}
+    """Documents by the live sentiment and, in that, the shadow's. Earlier versions say neither this nor the rest."""
+    topics_from: dict[str, int] = {}
+    """Documents whose topic differs, by the live one."""
+    topics_to: dict[str, int] = {}
+    """The same documents by the shadow's topic."""
+    flips: tuple[Flip, ...] = ()
+    """`MOST_FLIPS` at most."""
 
     def __add__(self, other: "Disagreement") -> "Disagreement":
         return Disagreement(
@@ -271,7 +302,18 @@ class Disagreement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
             negative=self.negative + other.negative,
             failed=self.failed + other.failed,
             skipped=self.skipped + other.skipped,
+            sentiment_matrix={
+                live: _add(self.sentiment_matrix.get(live, {}), other.sentiment_matrix.get(live, {}))
+                for live in self.sentiment_matrix | other.sentiment_matrix
+            },
+            topics_from=_add(self.topics_from, other.topics_from),
+            topics_to=_add(self.topics_to, other.topics_to),
+            flips=worst_flips((*self.flips, *other.flips)),
         )
+
+
+def _add(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
+    return dict(Counter(one) + Counter(other))
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,12 +1,18 @@
 """A classifier that scores the same batches beside the live one, and how far the two differ. Changes nothing."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
+import msgspec
+
 from model.routing import DEFAULT
 from stream.live_model import Batch, Loaded
-from stream.records import Disagreement, ScoredDocument
-from stream.scoring import Received, Scorer, by_one
+from stream.records import Disagreement, Flip, ScoredDocument, Sentiment, worst_flips
+from stream.scoring import DECIMALS, Received, Scorer, by_one
+
+FLIP_CHARACTERS = 200
+"""Of a headline that is shown: enough to know it by."""
 
 
 class Shadow:
@@ -39,17 +45,35 @@ class Shadow:
     @property
     def disagreement(self) -> Disagreement:
         """What was found so far."""
-        return self._sum + Disagreement(skipped=self.skipped)
+        return msgspec.structs.replace(self._sum, skipped=self.skipped)
 
 
 def compare(pairs: Sequence[tuple[ScoredDocument, ScoredDocument]]) -> Disagreement:
     """How the second of each pair differs from the first; what the first could not be is left out."""
     alive = [(one, other) for one, other in pairs if not one.dead]
     both = [(one, other) for one, other in alive if not other.dead]
+    moved = [(one, other) for one, other in both if one.topic != other.topic]
+    matrix: dict[str, dict[str, int]] = {}
+    for (live, shadow), count in Counter((one.sentiment, other.sentiment) for one, other in both).items():
+        if live and shadow:  # as all have that are not dead
+            matrix.setdefault(live, {})[shadow] = count
     return Disagreement(
         documents=len(both),
-        topics=sum(one.topic != other.topic for one, other in both),
+        topics=len(moved),
         sentiments=sum(one.sentiment != other.sentiment for one, other in both),
         negative=sum(abs(one.probabilities[0] - other.probabilities[0]) for one, other in both),
         failed=len(alive) - len(both),
+        sentiment_matrix=matrix,
+        topics_from=Counter(one.topic for one, _ in moved),
+        topics_to=Counter(other.topic for _, other in moved),
+        flips=worst_flips(
+            _flip(one, one.sentiment, other, other.sentiment)
+            for one, other in both
+            if one.sentiment and other.sentiment and one.sentiment != other.sentiment
+        ),
     )
+
+
+def _flip(one: ScoredDocument, live: Sentiment, other: ScoredDocument, shadow: Sentiment) -> Flip:
+    distance = sum(abs(a - b) for a, b in zip(one.probabilities, other.probabilities, strict=True)) / 2
+    return Flip(title=one.title[:FLIP_CHARACTERS], live=live, shadow=shadow, distance=round(distance, DECIMALS))

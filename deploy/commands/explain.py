@@ -1,4 +1,4 @@
-"""`finsentry explain`: which words made a text negative."""
+"""`finsentry explain`: which words speak for a sentiment, and which against it."""
 
 import sys
 import unicodedata
@@ -27,9 +27,10 @@ BAR = 24
 def explain(settings: Settings, text: str, toward: "Sentiment", as_json: bool) -> None:
     """Say which words of TEXT speak for a sentiment, and which against it; - reads standard input.
 
-    Each word is left out in turn; its weight is the change of the log-odds. A text without it would be that much less
-    negative. Asked is the bundle of the text's language, see `model.languages`. A text that is longer than what the
-    bundle reads is cut there, and the answer says so.
+    Each word is left out in turn; its weight is by how much it raises the log-odds of the sentiment, below 0 where it
+    lowers them. Red is bad news and green good; toward neutral cyan speaks for it. Asked is the
+    bundle of the text's language, see `model.languages`. A text that is longer than what the bundle reads is cut there,
+    and the answer says so.
 
     \b
     Example:
@@ -73,13 +74,17 @@ def _show(found: "Explanation") -> None:
     width = max(_columns(word.text) for word in found.words)
     click.echo(f"what each word does to the log-odds of {found.toward}:")
     for word in found.words:
-        bar = "█" * round(BAR * abs(word.weight) / most)
-        colour = "red" if word.weight > 0 else "green"
-        click.echo(
-            f"  {word.text}{' ' * (width - _columns(word.text))} {word.weight:+6.2f} {click.style(bar, fg=colour)}"
-        )
+        bar = _coloured("█" * round(BAR * abs(word.weight) / most), found.toward, speaks_for=word.weight > 0)
+        click.echo(f"  {word.text}{' ' * (width - _columns(word.text))} {word.weight:+6.2f} {bar}")
     if found.cut:
         click.echo(f"cut after {len(found.words)} words: {found.model} reads no more of it")
+
+
+def _coloured(bar: str, toward: "Sentiment", *, speaks_for: bool) -> str:
+    """Red is bad news and green good, whatever is asked; toward neutral neither can be said."""
+    if toward == "neutral":
+        return click.style(bar, fg="cyan") if speaks_for else click.style(bar, dim=True)
+    return click.style(bar, fg="red" if speaks_for == (toward == "negative") else "green")
 
 
 def _columns(text: str) -> int:

@@ -1,7 +1,10 @@
 """`finsentry promote`: another bundle into the running workers."""
 
 import re
+import shutil
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +19,12 @@ from deploy.stopping import stop_on_signals
 if TYPE_CHECKING:
     from deploy.promoting import Answer, Campaign
     from stream.control import ControlTable
-    from stream.records import BundleRef, Disagreement, Promotion
+    from stream.records import BundleRef, Promotion
 
 SHADOW_SECONDS = 60.0
+
+WIPE = "\r\x1b[K"
+"""Clears the line of a terminal that says how far a shadow is."""
 
 
 @click.command()
@@ -82,9 +88,10 @@ def promote(
             found = _status(desk.table)
             print_json(found) if as_json else click.echo(_in_words(found))
             return 0
-        campaign = Campaign(desk, wait=wait, stopped=stop.is_set, told=_Teller(quiet=as_json), language=language)
+        teller = Teller(quiet=as_json)
+        campaign = Campaign(desk, wait=wait, stopped=stop.is_set, told=teller, language=language)
         if shadow and wanted is not None:
-            return _shadow(campaign, wanted, seconds or SHADOW_SECONDS, str(bundle), as_json)
+            return run_shadow(campaign, wanted, seconds or SHADOW_SECONDS, str(bundle), as_json, wipe=teller.wipe)
         if wanted is not None:
             return _live(campaign, wanted, as_json, stopped=stop.is_set)
         return rolled_back(*campaign.roll_back(), as_json=as_json)
@@ -99,19 +106,50 @@ def _require_one(bundle: Path | None, shadow: bool, seconds: float | None, rollb
         raise click.UsageError("--for says how long a shadow runs: it goes with --shadow")
 
 
-class _Teller:
-    """Prints a line when a worker's answer changes."""
+class Teller:
+    """Prints a line when a worker's answer changes, and on standard error how far a shadow is.
 
-    def __init__(self, *, quiet: bool) -> None:
+    On a terminal that is one line, drawn anew; elsewhere a line now and then, see `deploy.disagreement.Pace`, unless it
+    is to be quiet.
+    """
+
+    def __init__(self, *, quiet: bool, monotonic: Callable[[], float] = time.monotonic) -> None:
+        from deploy.disagreement import Pace
+
         self._quiet = quiet
+        self._monotonic = monotonic
         self._said: dict[str, str] = {}
+        self._pace = Pace(monotonic())
+        self._drawn = ""
 
     def __call__(self, found: "list[Answer]") -> None:
         for answer in found:
             line = _line(answer)
             if not self._quiet and answer.state != "unanswered" and self._said.get(answer.worker) != line:
+                self.wipe()
                 click.echo(line)
             self._said[answer.worker] = line
+        if any(answer.state == "shadowing" for answer in found):
+            self._tell_how_far(found)
+
+    def _tell_how_far(self, found: "list[Answer]") -> None:
+        from deploy.disagreement import in_brief
+        from deploy.promoting import total
+
+        summed = total(found)
+        if sys.stderr.isatty():
+            line = in_brief(summed)[: shutil.get_terminal_size().columns - 1]  # what wraps cannot be wiped
+            if line != self._drawn:
+                click.echo(WIPE + line, nl=False, err=True)
+                self._drawn = line
+        elif not self._quiet and self._pace.is_due(summed, self._monotonic()):
+            click.echo(in_brief(summed), err=True)
+
+    def wipe(self) -> None:
+        """Clears what stands on the terminal, so that something else can be said."""
+        if self._drawn:
+            click.echo(WIPE, nl=False, err=True)
+            self._drawn = ""
 
 
 def _line(answer: "Answer") -> str:
@@ -167,15 +205,33 @@ def _code(found: "list[Answer]", as_json: bool) -> int:
     return 0 if all(answer.state == "live" for answer in found) else 1
 
 
-def _shadow(campaign: "Campaign", wanted: "BundleRef", seconds: float, bundle: str, as_json: bool) -> int:
-    from deploy.promoting import total
-
+def run_shadow(
+    campaign: "Campaign",
+    wanted: "BundleRef",
+    seconds: float,
+    bundle: str,
+    as_json: bool,
+    *,
+    wipe: Callable[[], object],
+) -> int:
+    """Runs a shadow, and returns the exit code. `wipe` clears the terminal of how far it is, also where it fails."""
     if not as_json:
         click.echo(f"{wanted.version} is whole; it scores beside the live bundle for {seconds:.0f} s")
-    found = campaign.shadow(wanted, seconds)
+    try:
+        found = campaign.shadow(wanted, seconds)
+    finally:
+        wipe()
+    return shadowed(wanted.version, found, bundle, as_json=as_json)
+
+
+def shadowed(version: str, found: "list[Answer]", bundle: str, *, as_json: bool) -> int:
+    """Says what a shadow that has ended found, and returns the exit code."""
+    from deploy.disagreement import as_object, in_words
+    from deploy.promoting import total
+
     summed = total(found)
     if as_json:
-        print_json(_result(wanted.version, found) | {"disagreement": _ratios(summed)})
+        print_json(_result(version, found) | {"disagreement": as_object(summed)})
     elif not found:
         click.echo("no worker runs, so nothing was compared", err=True)
         click.echo("  start one: `finsentry worker`", err=True)
@@ -183,35 +239,10 @@ def _shadow(campaign: "Campaign", wanted: "BundleRef", seconds: float, bundle: s
         click.echo("nothing was compared: no document came", err=True)
         click.echo("  let it run while documents flow, or longer: --for SECONDS", err=True)
     else:
-        click.echo(_compared(summed))
+        for line in in_words(summed):
+            click.echo(line)
         click.echo(f"nothing was changed; to make it live: finsentry promote {bundle}")
     return 0 if summed.documents and all(answer.state == "shadowed" for answer in found) else 1
-
-
-def _compared(found: "Disagreement") -> str:
-    ratios = _ratios(found)
-    said = (
-        f"{found.documents:,} documents compared: {ratios['topic']:.2%} get another topic,"
-        f" {ratios['sentiment']:.2%} another sentiment; the negative probability differs by"
-        f" {ratios['negative']:.4f} on average"
-    )
-    if found.failed:
-        said += f"\n{found.failed:,} documents it could not classify, and the live one could"
-    if found.skipped:
-        said += f"\n{found.skipped:,} more came while it was busy and were not compared"
-    return said
-
-
-def _ratios(found: "Disagreement") -> dict[str, Any]:
-    many = max(1, found.documents)
-    return {
-        "documents": found.documents,
-        "topic": found.topics / many,
-        "sentiment": found.sentiments / many,
-        "negative": found.negative / many,
-        "failed": found.failed,
-        "skipped": found.skipped,
-    }
 
 
 def _result(version: str, found: "list[Answer]") -> dict[str, Any]:

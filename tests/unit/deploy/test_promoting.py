@@ -1,6 +1,8 @@
 """What the command makes of what stands in `control`."""
 
+import json
 import shutil
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
@@ -9,7 +11,7 @@ import msgspec
 import pytest
 
 from deploy.cli import run
-from deploy.commands.promote import rolled_back
+from deploy.commands.promote import Teller, rolled_back, run_shadow, shadowed
 from deploy.errors import FinSentryError
 from deploy.promoting import Answer, Campaign, State, answers, read_bundle, total
 from model.bundle import DEFAULT_BUNDLE
@@ -108,6 +110,78 @@ def test_a_rollback_is_live_again_only_where_every_worker_says_so(
     assert err in said.err
 
 
+def compared(documents: int, state: State = "shadowing") -> Answer:
+    found = Disagreement(documents=documents, topics=documents // 10, sentiment_matrix={"neutral": {"neutral": 1}})
+    return Answer(worker="w1", state=state, model="a", disagreement=found)
+
+
+def in_brief(documents: int) -> str:
+    return f"{documents} compared, 10.0% another topic, 0.0% another sentiment"
+
+
+def watch(*, quiet: bool) -> None:
+    """A shadow's answers, as they are looked at from its start to its end."""
+    times = iter([0.0, 1.0, 1.2, 2.0, 31.0])
+    teller = Teller(quiet=quiet, monotonic=lambda: next(times))
+    for documents in (100, 100, 200, 300):
+        teller([compared(documents)])
+    teller([compared(400, "shadowed")])
+    teller.wipe()
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_a_log_is_told_now_and_then_how_far_a_shadow_is(quiet: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    watch(quiet=quiet)
+    done = capsys.readouterr()
+    assert done.err.splitlines() == ([] if quiet else [in_brief(100), in_brief(300)])
+    assert [line.split()[1] for line in done.out.splitlines()] == ([] if quiet else ["shadowing", "shadowed"])
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_a_terminal_shows_it_in_one_line_which_is_gone_before_anything_else_is_said(
+    quiet: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("click.echo", lambda text, **_: said.append(text))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    watch(quiet=quiet)
+    drawn = [f"\r\x1b[K{in_brief(documents)}" for documents in (100, 200, 300)]
+    lines = [one.split()[1] if one.startswith("w1") else one for one in said]
+    wiped = [*drawn, "\r\x1b[K"]
+    assert lines == (wiped if quiet else ["shadowing", *wiped, "shadowed"])
+
+
+def test_a_line_that_is_drawn_anew_is_no_longer_than_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    watch(quiet=True)
+    assert max(len(part.removeprefix("\x1b[K")) for part in capsys.readouterr().err.split("\r")) == 19
+
+
+def test_a_shadow_says_at_its_end_how_the_two_differ(capsys: pytest.CaptureFixture[str]) -> None:
+    found = [compared(100, "shadowed"), msgspec.structs.replace(compared(100, "shadowed"), worker="w2")]
+    assert shadowed("b", found, "data/b", as_json=False) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("200 documents compared: 10.00% get another topic")
+    assert "  neutral              0           2           0" in said
+    assert said[-1] == "nothing was changed; to make it live: finsentry promote data/b"
+
+    assert shadowed("b", found, "data/b", as_json=True) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["disagreement"]["sentiments"]["neutral"] == {"negative": 0, "neutral": 2, "positive": 0}
+    assert [worker["worker"] for worker in result["workers"]] == ["w1", "w2"]
+
+
+@pytest.mark.parametrize(("found", "reason"), [([], "no worker runs"), ([compared(0, "shadowed")], "no document came")])
+def test_a_shadow_that_compared_nothing_says_so(
+    found: list[Answer], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert shadowed("b", found, "data/b", as_json=False) == 1
+    assert reason in capsys.readouterr().err
+
+
 class Desk:
     """`control` with one worker, which says `states` of the promotion that stands, one each time it is read."""
 
@@ -188,3 +262,14 @@ def test_who_promotes_meanwhile_is_named() -> None:
 
     with pytest.raises(FinSentryError, match="another promotion took the place of b"):
         campaign(Busy("loading", "loading"), []).go_live(BUNDLE)
+
+
+def test_a_shadow_that_fails_leaves_nothing_on_the_terminal_before_the_error() -> None:
+    class Failing:
+        def shadow(self, _bundle: BundleRef, _seconds: float) -> list[Answer]:
+            raise FinSentryError("another promotion took the place of b")
+
+    wiped: list[bool] = []
+    with pytest.raises(FinSentryError):
+        run_shadow(cast("Campaign", Failing()), BUNDLE, 60.0, "data/b", as_json=True, wipe=lambda: wiped.append(True))
+    assert wiped == [True]

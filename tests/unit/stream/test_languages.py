@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from model.routing import DEFAULT, Router
 from stream.errors import ModelSickError
 from stream.live_model import Batch, LiveModel
-from stream.records import Disagreement, encode
+from stream.records import encode
 from stream.scoring import Received, Scorer, by_language, by_one
 from stream.shadow import Shadow
 from tests.unit.stream.classifiers import NOW, Known, batch, document, loaded, on_documents, on_everything
@@ -147,7 +147,7 @@ def test_a_shadow_of_one_language_compares_its_documents_alone() -> None:
 
     assert shadow.concerns(scored) == 2
     shadow.compare(received, scored, NOW)
-    assert shadow.disagreement == Disagreement(documents=2, topics=2)
+    assert (shadow.disagreement.documents, shadow.disagreement.topics) == (2, 2)
 
     only_english = score(LIVE, ENGLISH)
     assert shadow.concerns(only_english) == 0
