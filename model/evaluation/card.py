@@ -18,6 +18,9 @@ CARD_FILE = "MODEL_CARD.md"
 FIRM_TEXTS = 1000
 """Of a set with fewer texts the numbers are shown apart: they move by points with a few texts."""
 
+LARGEST_CALIBRATION_ERROR = 0.03
+"""What more than that counts as a failure: three points more or less sure, on the mean, than it is right."""
+
 
 def model_card(manifest: Manifest) -> str:
     """The whole card, ending in a line break."""
@@ -70,7 +73,19 @@ def _scores(manifest: Manifest) -> list[str]:
             *_table(small, original),
             *_restricted(small),
         ]
-    return lines
+    return [*lines, *_own(manifest)]
+
+
+def _own(manifest: Manifest) -> Iterator[str]:
+    """A paragraph about the sets whose texts were written for the recipe: a good score there says little."""
+    sources = manifest.made.get("recipe", {}).get("sources", ())
+    ours = {source["name"] for source in sources if source.get("own")}
+    if names := [f"`{name}`" for name in manifest.metrics if name.partition(".")[0] in ours]:
+        yield ""
+        yield (
+            f"The texts of {_listed(names)} were written for this recipe, as those that train: they say whether it"
+            " learned what was meant, and not how it does on what others write."
+        )
 
 
 def _table(metrics: dict[str, Scores], original: dict[str, Any]) -> Iterator[str]:
@@ -251,14 +266,16 @@ def _made(manifest: Manifest) -> list[str]:
     if name := encoder.get("hub") or encoder.get("package") or encoder.get("folder"):
         layers, pieces = encoder.get("layers"), encoder.get("vocabulary")
         of_it = [f"its first {layers} layers"] * bool(layers) + [f"{pieces or 0:,} of its word pieces"] * bool(pieces)
-        lines += [f"Begun at the pretrained encoder {', '.join([name, *of_it])}.", ""]
+        lines += [f"Its encoder is {', '.join([name, *of_it])}.", ""]
     if trained_on:
         lines += [f"Trained on {trained_on:,} texts an epoch, after what stands in a held-out set was left out.", ""]
     if taught := manifest.made.get("taught"):
         by = "; ".join(f"seed {one}" if isinstance(one, int) else one for one in taught["by"])
-        begun = ", begun at the mean of those with its encoder" if taught.get("begins_at_mean", True) else ""
+        begun = (
+            "the mean of those with this encoder" if taught.get("begins_at_mean", True) else "the pretrained encoder"
+        )
         lines += [
-            f"Taught by other trainings ({by}){begun}: their answers have {taught['weight']:g} of the loss,"
+            f"Taught by other trainings ({by}), begun at {begun}: their answers have {taught['weight']:g} of the loss,"
             " the labels the rest.",
             "",
         ]
@@ -280,6 +297,20 @@ def _limits(manifest: Manifest) -> list[str]:
         f"- {name}: {found.cases - found.passed} of {found.cases} cases fail"
         for name, found in failing
         if found.passed < found.cases
+    ]
+    lines += [
+        f"- {one.topic}: {one.called:.0%} are called negative, and {one.negative:.0%} are; it finds"
+        f" {one.recall or 0:.0%} of them"
+        for one in topic_leaks(manifest.by_topic.values())
+        if one.gap < -one.margin
+    ]
+    doubtful = [name for name, found in manifest.metrics.items() if found.calibration_error > LARGEST_CALIBRATION_ERROR]
+    lines += [
+        f"- `{name}`: its probabilities are off by {manifest.metrics[name].calibration_error:.3f}" for name in doubtful
+    ]
+    lines += [
+        f"- `{name}`: {manifest.precision} loses {100 * loss.value:.1f} points of macro-F1"
+        for name, loss in (manifest.lost or {}).items()
     ]
     return lines if len(lines) > 2 else []
 

@@ -2,7 +2,8 @@
 
 In the manner of CheckList (Ribeiro et al. 2020): a score on held-out texts says how often a model is right, these say
 what it does not understand. Three kinds: *minimum functionality* (a plain text has a plain label), *invariance* (a
-change that means nothing changes nothing) and *direction* (a change for the worse makes it worse). Pure.
+change that means nothing changes nothing) and *direction* (a change for the worse makes it worse, and neither of the
+two is called the contrary of what it is). Pure.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -15,7 +16,10 @@ from model.labels import Head, Sentiment
 Kind = Literal["minimum functionality", "invariance", "direction"]
 
 MARGIN = 0.1
-"""How far a change for the worse must move the valence, which goes from -1 to 1: less is as good as nothing."""
+"""How far a change for the worse must move the valence, which goes from -1 to 1: less is as good as nothing.
+
+That alone would let a conviction for fraud be called positive as long as an acquittal is called more so.
+"""
 
 
 class Case(NamedTuple):
@@ -103,7 +107,9 @@ def _passes(check: Check, case: Case, said: dict[str, Prediction]) -> bool:
         case "invariance":
             return bool(getattr(one, check.head) == getattr(said[case.other], check.head))
         case "direction":
-            return valence(one) >= valence(said[case.other]) + MARGIN
+            other = said[case.other]
+            contrary = one.sentiment == "negative" or other.sentiment == "positive"
+            return not contrary and valence(one) >= valence(other) + MARGIN
 
 
 def _failure(check: Check, case: Case, said: dict[str, Prediction]) -> Failure:

@@ -23,6 +23,9 @@ OF_A_COMPANY = (
     "{} to cut 3,000 jobs as demand weakens",
     "{} declares quarterly dividend of $0.40 per share",
     "{} sued by shareholders over misleading accounts",
+    "{} did not miss its profit target",
+    "{} is no longer under investigation for fraud",
+    "{} may miss its full-year profit target, analysts warn",
 )
 
 NUMBERS = (

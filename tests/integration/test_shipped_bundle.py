@@ -7,12 +7,11 @@ from model.data.examples import Example
 from model.data.near_duplicates import near_duplicates
 from model.data.recipe import CONFIGS, read_recipe
 from model.data.splits import load_evaluation, load_splits
+from model.evaluation.card import FIRM_TEXTS
 from model.evaluation.checklists import CHECKLISTS
 from model.evaluation.evaluate import evaluate
 from model.settings import ModelSettings
 from tests.shared import shared
-
-NAME = "twitter_sent.validation/sentiment"
 
 
 @pytest.mark.parametrize(("language", "recipe"), [("en", "default.toml"), ("zh", "zh.toml")])
@@ -30,12 +29,16 @@ def test_no_case_of_the_checks_stands_or_nearly_stands_in_a_text_that_trains(lan
 def test_its_figures_are_found_again() -> None:
     root = shared("data/twitter_sent").parent
     sets = load_evaluation(read_recipe(CONFIGS / "default.toml"), root).evaluation
-    (name,) = [name for name in sets if name.startswith("twitter_sent")]
     with Classifier.load(ModelSettings()) as classifier:
-        claimed = classifier.bundle.manifest.metrics[NAME]
-        found = evaluate(classifier, {name: sets[name]})[NAME].scores
-    assert found.texts == claimed.texts
-    # Sums of floats differ between processors by their last bits, which may tip a few texts that hang in the balance.
-    assert found.accuracy == pytest.approx(claimed.accuracy, abs=0.002)
-    assert found.macro_f1 == pytest.approx(claimed.macro_f1, abs=0.003)
-    assert found.calibration_error == pytest.approx(claimed.calibration_error, abs=0.003)
+        claims = classifier.bundle.manifest.metrics
+        reports = evaluate(classifier, sets)
+    assert reports.keys() == claims.keys()
+    for name, claimed in claims.items():
+        found = reports[name].scores
+        assert found.texts == claimed.texts, name
+        # Sums of floats differ between processors by their last bits, which may tip a text that hangs in the balance.
+        tipped = max(0.002, 1 / found.texts)
+        assert found.accuracy == pytest.approx(claimed.accuracy, abs=tipped), name
+        if found.texts >= FIRM_TEXTS:  # of twenty topics one has a text or two in a small set
+            assert found.macro_f1 == pytest.approx(claimed.macro_f1, abs=0.003), name
+            assert found.calibration_error == pytest.approx(claimed.calibration_error, abs=0.003), name

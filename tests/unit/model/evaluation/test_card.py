@@ -139,7 +139,46 @@ def test_the_card_says_who_taught(begins_at_mean: bool) -> None:
     taught = {"weight": 0.5, "by": ["large, seed 1", "small, seed 2"], "begins_at_mean": begins_at_mean}
     card = model_card(msgspec.structs.replace(DEFAULT, made={**DEFAULT.made, "taught": taught}))
     assert "Taught by other trainings (large, seed 1; small, seed 2)" in card
-    assert ("begun at the mean" in card) == begins_at_mean
+    assert ("begun at the mean of those with this encoder" in card) == begins_at_mean
+    assert ("begun at the pretrained encoder" in card) != begins_at_mean
+    assert "Its encoder is bge-small-en-v1.5, its first 6 layers, 22,500 of its word pieces." in card.splitlines()
+
+
+def test_texts_of_our_own_are_no_proof_of_others() -> None:
+    sources = [{"name": "ours", "own": True}, {"name": "theirs", "own": False}, {"name": "theirs_too"}]
+    names = ("ours.holdout/topic", "theirs.holdout/topic", "theirs_too.validation/sentiment")
+    manifest = msgspec.structs.replace(
+        DEFAULT, metrics={name: scores(0.9, 0.8) for name in names}, lost=None, made={"recipe": {"sources": sources}}
+    )
+    (line,) = [line for line in model_card(manifest).splitlines() if "written for this recipe" in line]
+    assert line.startswith("The texts of `ours.holdout/topic` were written for this recipe")
+    others = msgspec.structs.replace(manifest, made={"recipe": {"sources": sources[1:]}})
+    assert "written for this recipe" not in model_card(others)
+
+
+def test_where_it_fails_is_more_than_its_lowest_scores() -> None:
+    posts = ByTopic(
+        labelled=0,
+        classes=("negative", "neutral", "positive"),
+        confusions={
+            "Politics": [[20, 80, 0], [0, 100, 0], [0, 0, 0]],
+            "Macro": [[99, 1, 0], [0, 100, 0], [0, 0, 0]],
+            "IPO": [[10, 0, 0], [90, 100, 0], [0, 0, 0]],
+        },
+    )
+    manifest = msgspec.structs.replace(
+        DEFAULT,
+        metrics={"sure/topic": scores(0.9, 0.8, 0.031), "right/topic": scores(0.9, 0.8, 0.03)},
+        by_topic={"posts": posts},
+        lost={"sure/topic": Loss(value=0.012, low=-0.004, high=0.03)},
+    )
+    _, fails = model_card(manifest).split("## Where it fails\n\n")
+    assert "- Politics: 10% are called negative, and 50% are; it finds 20% of them" in fails.splitlines()
+    assert "Macro" not in fails, "within the interval"
+    assert "IPO" not in fails, "too much is called negative, and nothing hidden"
+    assert "- `sure/topic`: its probabilities are off by 0.031" in fails.splitlines()
+    assert "`right/topic`: its" not in fails
+    assert "- `sure/topic`: int8 loses 1.2 points of macro-F1" in fails.splitlines()
 
 
 def test_a_bundle_that_was_never_measured_still_has_a_card() -> None:

@@ -15,7 +15,13 @@ from model.evaluation.checklist import Case, Check, run_checks, texts_of
 from model.evaluation.checklist_cases import CHECKS, GOOD_AND_BAD
 from model.labels import SENTIMENTS, TOPICS
 
-MOODS = {"bad": (0.8, 0.1, 0.1), "worse": (0.9, 0.05, 0.05), "plain": (0.1, 0.8, 0.1), "good": (0.1, 0.1, 0.8)}
+MOODS = {
+    "worse": (0.97, 0.02, 0.01),
+    "bad": (0.8, 0.1, 0.1),
+    "plain": (0.1, 0.8, 0.1),
+    "good": (0.1, 0.1, 0.8),
+    "better": (0.01, 0.02, 0.97),
+}
 
 
 def classify(texts: Sequence[str]) -> list[Prediction]:
@@ -40,6 +46,11 @@ def classify(texts: Sequence[str]) -> list[Prediction]:
         (Check("", "direction", (Case("good day", "bad day"),)), True),
         (Check("", "direction", (Case("bad day", "good day"),)), False),
         (Check("", "direction", (Case("plain day", "plain sun"),)), False),
+        (Check("", "direction", (Case("plain day", "bad sun"),)), True),
+        (Check("", "direction", (Case("good day", "plain sun"),)), True),
+        # Better by far, and yet one of the two is called the contrary of what it is.
+        (Check("", "direction", (Case("better day", "good day"),)), False),
+        (Check("", "direction", (Case("bad day", "worse day"),)), False),
     ],
 )
 def test_each_kind_asks_its_own_question(check: Check, passes: bool) -> None:
@@ -90,10 +101,15 @@ def test_good_and_bad_news_comes_of_each_topic() -> None:
 
 
 def test_the_shipped_bundle_understands_the_plainest(shipped: Classifier) -> None:
-    rates = {result.name: result.rate for result in run_checks(CHECKS, shipped.classify)}
-    assert rates["another company, the same sentiment"] > 0.9
-    assert rates["rose is better than fell"] > 0.9
-    assert rates["good news is better than bad news, topic by topic"] > 0.9
+    """As many cases of each check as its card says; one more or less may hang in the balance on another processor."""
+    claimed = shipped.bundle.manifest.checklist
+    results = run_checks(CHECKS, shipped.classify)
+    assert claimed.keys() == {result.name for result in results}
+    for result in results:
+        assert claimed[result.name].cases == result.cases, result.name
+        passed = result.cases - len(result.failures)
+        assert passed == pytest.approx(claimed[result.name].passed, abs=1), result.name
+        assert result.rate >= 0.75, [str(failure) for failure in result.failures]
 
 
 def test_the_command_shows_pass_rates_beside_those_of_the_other(
