@@ -304,9 +304,10 @@ def _limits(manifest: Manifest) -> list[str]:
         for one in topic_leaks(manifest.by_topic.values())
         if one.gap < -one.margin
     ]
-    doubtful = [name for name, found in manifest.metrics.items() if found.calibration_error > LARGEST_CALIBRATION_ERROR]
     lines += [
-        f"- `{name}`: its probabilities are off by {manifest.metrics[name].calibration_error:.3f}" for name in doubtful
+        f"- `{name}`: its probabilities are off by {found.calibration_error:.4f}"
+        for name, found in manifest.metrics.items()
+        if found.calibration_error > LARGEST_CALIBRATION_ERROR and found.texts >= FIRM_TEXTS
     ]
     lines += [
         f"- `{name}`: {manifest.precision} loses {100 * loss.value:.1f} points of macro-F1"

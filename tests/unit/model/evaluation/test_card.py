@@ -168,7 +168,11 @@ def test_where_it_fails_is_more_than_its_lowest_scores() -> None:
     )
     manifest = msgspec.structs.replace(
         DEFAULT,
-        metrics={"sure/topic": scores(0.9, 0.8, 0.031), "right/topic": scores(0.9, 0.8, 0.03)},
+        metrics={
+            "sure/topic": scores(0.9, 0.8, 0.031),
+            "right/topic": scores(0.9, 0.8, 0.03),
+            "small/topic": msgspec.structs.replace(scores(0.9, 0.8, 0.1), texts=100),
+        },
         by_topic={"posts": posts},
         lost={"sure/topic": Loss(value=0.012, low=-0.004, high=0.03)},
     )
@@ -176,8 +180,9 @@ def test_where_it_fails_is_more_than_its_lowest_scores() -> None:
     assert "- Politics: 10% are called negative, and 50% are; it finds 20% of them" in fails.splitlines()
     assert "Macro" not in fails, "within the interval"
     assert "IPO" not in fails, "too much is called negative, and nothing hidden"
-    assert "- `sure/topic`: its probabilities are off by 0.031" in fails.splitlines()
+    assert "- `sure/topic`: its probabilities are off by 0.0310" in fails.splitlines()
     assert "`right/topic`: its" not in fails
+    assert "`small/topic`: its" not in fails, "of so few it is as much by chance"
     assert "- `sure/topic`: int8 loses 1.2 points of macro-F1" in fails.splitlines()
 
 
