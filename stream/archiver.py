@@ -35,6 +35,8 @@ class Progress(NamedTuple):
     """Read, repeats and dead ones included."""
     behind: int
     """Records that stood in the topic and were not read when it was last asked."""
+    expired: int
+    """Records that the topic kept no longer when this run came to them: the archive lacks them for good."""
 
 
 class Archiver:
@@ -55,7 +57,7 @@ class Archiver:
         self._pending: dict[int, list[Entry]] = {}
         self._read: dict[int, int] = {}
         """By partition: the next offset that was not read yet."""
-        self._documents = self._records = 0
+        self._documents = self._records = self._expired = 0
         self._places: list[Any] = []
         self._consumer = open_consumer(
             broker, group_id=topics.group("archive"), client_id="finsentry-archive", max_poll_records=5000
@@ -97,9 +99,9 @@ class Archiver:
             if sum(map(len, self._pending.values())) >= self._rows or now - written >= every_seconds:
                 self._put_away()
                 written = monotonic()
-                told(Progress(self._documents, self._records, self._behind(ends)))
+                told(self._progress(ends))
         self._put_away()
-        return Progress(self._documents, self._records, self._behind(ends))
+        return self._progress(ends)
 
     def _begin(self) -> None:
         self._places = partitions_of(self._consumer, self._broker, self._topic)
@@ -114,7 +116,7 @@ class Archiver:
             elif shelf.position > ends[place]:
                 raise self._made_anew(place.partition, shelf.position, f"ends at {ends[place]}")
             if shelf.position < oldest[place]:
-                _warn_of_expired(place.partition, shelf.position, oldest[place])
+                self._note_expired(place.partition, shelf.position, oldest[place])
                 shelf = shelf._replace(position=oldest[place])
             self._shelves[place.partition] = shelf
             self._read[place.partition] = shelf.position
@@ -136,7 +138,7 @@ class Archiver:
             pending = self._pending.setdefault(place.partition, [])
             for record in records:
                 pending.append(_entry(record))
-            _warn_of_expired(place.partition, self._read[place.partition], records[0].offset)
+            self._note_expired(place.partition, self._read[place.partition], records[0].offset)
             self._records += len(records)
             self._read[place.partition] = records[-1].offset + 1
 
@@ -168,6 +170,16 @@ class Archiver:
             fix="archive it into another folder",
         )
 
+    def _note_expired(self, partition: int, expected: int, found: int) -> None:
+        if found > expected:
+            self._expired += found - expected
+            logger.warning(
+                "records have expired before they were archived partition=%d records=%d", partition, found - expected
+            )
+
+    def _progress(self, ends: dict[Any, int]) -> Progress:
+        return Progress(self._documents, self._records, self._behind(ends), self._expired)
+
     def _behind(self, ends: dict[Any, int]) -> int:
         return sum(max(0, ends[place] - self._read[place.partition]) for place in self._places)
 
@@ -183,10 +195,3 @@ class Archiver:
 def _entry(record: Any) -> Entry:
     appended = datetime.fromtimestamp(record.timestamp / 1000, UTC)
     return Entry(record.partition, record.offset, appended, read_scored(record))
-
-
-def _warn_of_expired(partition: int, expected: int, found: int) -> None:
-    if found > expected:
-        logger.warning(
-            "records have expired before they were archived partition=%d records=%d", partition, found - expected
-        )

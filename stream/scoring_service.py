@@ -187,6 +187,8 @@ class _Pipeline(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
             self._begin -= restored.keys()
             self.done |= (begun := {self._place(partition): offset for partition, (offset, _) in restored.items()})
             self._next |= begun
+            for place, offset in begun.items():
+                self._consumer.seek(place, offset)  # what it asked for itself may be another, with another watermark
             self._consumer.resume(*begun)
             fetched = await self._consumer.getmany(timeout_ms=500, max_records=room)
             received = [

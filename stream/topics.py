@@ -70,6 +70,12 @@ class Topics:
             retention_ms=int(settings.windows_days * DAY_MS),
             # Keys name their writer (`records.window_key`), so compaction never folds one worker's into another's.
             min_compaction_lag_ms=10 * 60_000,
+            # What is not rolled is not compacted, and by default a quiet log rolls after a week: who takes a partition
+            # over would read every state that a bucket had in it.
+            segment_ms=HOUR_MS,
+            # Readers take a record's age for how long its partition has been quiet: on the clock of a worker that is
+            # slow, the watermark of all would run ahead of documents that are still to be counted.
+            message_timestamp_type="LogAppendTime",
         )
         self.alerts = topic("alerts", 1, cleanup_policy="compact", min_compaction_lag_ms=10 * 60_000)
         self.labels = topic("labels", 1, cleanup_policy="compact")

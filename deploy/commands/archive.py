@@ -34,13 +34,13 @@ LOCK = ".lock"
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 @with_settings
-def archive(settings: Settings, folder: Path, follow: bool, every: float, rows: int, as_json: bool) -> None:
+def archive(settings: Settings, folder: Path, follow: bool, every: float, rows: int, as_json: bool) -> int:
     """Put the scored documents into FOLDER, as Parquet files by day: each once, however often this is killed.
 
     Needs a pipeline that was started once. Goes on where the files in FOLDER end. Kafka keeps scored documents for
     topics.documents_days; this keeps them for good. Read them with
     pandas.read_parquet("FOLDER"), judge them again with `finsentry backtest --scored FOLDER`, or name FOLDER as a
-    source of a training recipe.
+    source of a training recipe. Where some expired before they were put away, it says how many and ends with 1.
 
     \b
     Example:
@@ -74,5 +74,9 @@ def archive(settings: Settings, folder: Path, follow: bool, every: float, rows: 
         lock.release()
     if as_json:
         print_json({**done._asdict(), "folder": str(folder)})
-        return
-    click.echo(f"{done.documents:,} documents put into {folder}, of {done.records:,} records read")
+    else:
+        click.echo(f"{done.documents:,} documents put into {folder}, of {done.records:,} records read")
+    if done.expired:
+        click.echo(f"finsentry: {done.expired:,} records had expired before they were archived", err=True)
+        click.echo("  run it more often, or keep them longer: topics.documents_days", err=True)
+    return 1 if done.expired else 0

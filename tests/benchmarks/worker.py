@@ -64,10 +64,9 @@ class Stub(TextClassifier):
 
 
 def measured_topics(prefix: str, partitions: int, documents: str) -> Topics:
-    """Topics under `prefix`, with the documents of another prefix; the broker's clock stamps the windows."""
+    """Topics under `prefix`, with the documents of another prefix."""
     topics = Topics(TopicSettings(prefix=prefix, partitions=partitions))
     topics.documents = Topics(TopicSettings(prefix=documents, partitions=partitions)).documents
-    topics.windows.config["message.timestamp.type"] = "LogAppendTime"
     return topics
 
 

@@ -50,8 +50,16 @@ def documents(count: int, *, text: str = "Shares of a lender fell") -> list[Docu
     ]
 
 
-def publish(broker: BrokerSettings, topics: Topics, values: list[tuple[bytes, bytes]]) -> None:
-    producer = kafka.KafkaProducer(**broker.client_options(), acks="all", linger_ms=20, max_request_size=30_000_000)
+def publish(
+    broker: BrokerSettings, topics: Topics, values: list[tuple[bytes, bytes]], *, compression: str | None = None
+) -> None:
+    producer = kafka.KafkaProducer(
+        **broker.client_options(),
+        acks="all",
+        linger_ms=20,
+        max_request_size=30_000_000,
+        compression_type=compression,
+    )
     for key, value in values:
         producer.send(topics.documents.name, key=key, value=value)
     producer.flush(60)

@@ -82,6 +82,19 @@ def test_a_worker_stops_cleanly_and_the_next_one_goes_on_without_repeating(
     assert sum(c.repeats for c in checkpoints.values()) == 0
 
 
+def test_documents_are_read_however_who_published_them_compressed_them(
+    kafka: BrokerSettings, topics: Topics, start_worker: StartWorker
+) -> None:
+    records = as_records(documents(500))
+    for number, compression in enumerate((None, "gzip", "snappy", "lz4", "zstd")):
+        publish(kafka, topics, records[number * 100 : (number + 1) * 100], compression=compression)
+    assert len(list(read_topic(kafka, topics.documents))) == 500, "commands read them too"
+    start_worker()
+    wait_for_documents(kafka, topics, 500, seconds=60)
+    _, checkpoints = read_windows(kafka, topics)
+    assert sum(c.counted for c in checkpoints.values()) == 500
+
+
 def test_poison_goes_to_dead_letters_with_its_cause_and_the_rest_is_counted(
     kafka: BrokerSettings, topics: Topics, start_worker: StartWorker
 ) -> None:

@@ -1,5 +1,6 @@
 """The archiver's shell over a consumer that tells strange things."""
 
+import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,8 +10,9 @@ from typing import Any
 import kafka
 import pytest
 
+from deploy.cli import run
 from stream.archive import read_archive
-from stream.archiver import Archiver
+from stream.archiver import Archiver, Progress
 from stream.broker import BrokerSettings
 from stream.errors import InputError
 from stream.records import ScoredDocument, encode
@@ -63,16 +65,41 @@ def record(partition: int, offset: int) -> SimpleNamespace:
     )
 
 
-def archive(folder: Path, consumer: Consumer, monkeypatch: pytest.MonkeyPatch) -> int:
+def progress_of(folder: Path, consumer: Consumer, monkeypatch: pytest.MonkeyPatch) -> Progress:
     monkeypatch.setattr(kafka, "KafkaConsumer", lambda **_: consumer)
     with Archiver(BrokerSettings(bootstrap_servers="127.0.0.1:9"), TOPICS, folder, rows=1000) as archiver:
-        return archiver.run(follow=False, every_seconds=60, stopped=lambda: False).documents
+        return archiver.run(follow=False, every_seconds=60, stopped=lambda: False)
+
+
+def archive(folder: Path, consumer: Consumer, monkeypatch: pytest.MonkeyPatch) -> int:
+    return progress_of(folder, consumer, monkeypatch).documents
 
 
 def test_it_goes_on_where_the_folder_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert archive(tmp_path, Consumer(range(30)), monkeypatch) == 30
     assert archive(tmp_path, Consumer(range(30, 50)), monkeypatch) == 20
     assert [entry.offset for entry in read_archive(tmp_path)] == list(range(50))
+
+
+def test_what_expired_before_it_was_archived_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert progress_of(tmp_path, Consumer(range(30), range(35, 40)), monkeypatch).expired == 5, "while it ran"
+    late = Consumer(range(60, 70))
+    monkeypatch.setattr(late, "beginning_offsets", lambda places: dict.fromkeys(places, 60))
+    assert progress_of(tmp_path, late, monkeypatch) == Progress(documents=10, records=10, behind=0, expired=20)
+
+
+def test_the_command_says_what_is_missing_and_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(kafka, "KafkaConsumer", lambda **_: Consumer(range(30), range(35, 40)))
+    monkeypatch.setenv("FINSENTRY_KAFKA__BOOTSTRAP_SERVERS", "127.0.0.1:9")
+    assert run(["archive", str(tmp_path / "a")]) == 1
+    said = capsys.readouterr()
+    assert said.out == f"35 documents put into {tmp_path / 'a'}, of 35 records read\n"
+    assert "finsentry: 5 records had expired before they were archived\n  run it more often" in said.err
+    monkeypatch.setattr(kafka, "KafkaConsumer", lambda **_: Consumer(range(30)))
+    assert run(["archive", str(tmp_path / "b"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["expired"] == 0
 
 
 def test_every_partition_of_the_topic_is_archived_whatever_the_settings_say(

@@ -32,7 +32,7 @@ BATCH = 6
 SETTLES_WITHIN = 10_000
 
 EXAMPLES = settings(
-    max_examples=100, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=400, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 MUTANTS = settings(EXAMPLES, max_examples=2000, derandomize=True, database=None, phases=[Phase.generate])
 

@@ -39,6 +39,9 @@ class Consumer:
     def pause(self, *places: TopicPartition) -> None:
         self.paused |= set(places)
 
+    def seek(self, place: TopicPartition, offset: int) -> None:
+        self.position[place] = offset
+
     def resume(self, *places: TopicPartition) -> None:
         self.paused -= set(places)
 
@@ -167,7 +170,6 @@ def test_fetching_pauses_while_the_classifier_is_slow() -> None:
 
 def take_up(consumer: Consumer, admin: Admin) -> _Pipeline:
     """The pipeline after it was given the partition and fetched from it once."""
-    consumer.position[PLACE] = max(admin.committed, consumer.oldest)
 
     async def run() -> _Pipeline:
         pipeline, fetching = await begun(consumer, admin)
@@ -195,6 +197,21 @@ def test_documents_that_expired_before_they_were_scored_are_said(
     pipeline = take_up(Consumer(records=3, oldest=oldest), Admin(committed=committed))
     assert caplog.text.count("documents expired before they were read") == logged
     assert pipeline.done == {PLACE: 2}, "the lag is told from the start"
+
+
+def test_it_begins_where_the_watermark_stands_whatever_the_consumer_takes_for_its_place() -> None:
+    """The two ask for the group's offset apart, and a commit may come in between."""
+
+    async def run() -> list[int]:
+        consumer = Consumer(records=6)
+        consumer.position[PLACE] = 5
+        pipeline, fetching = await begun(consumer, Admin(committed=3))
+        async with asyncio.timeout(5):
+            batches = await pipeline._waiting.take()
+        fetching.cancel()
+        return [record.offset for batch in batches for record in batch.received]
+
+    assert asyncio.run(run()) == [3, 4, 5]
 
 
 def test_a_loss_is_counted_once_a_worker_however_often_it_is_met() -> None:
