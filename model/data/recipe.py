@@ -6,13 +6,17 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from model.data.hub import fetch
+from model.data.mistakes import mistakes
 from model.errors import InputError
 from model.labels import SENTIMENTS, TOPICS, Head
 
 CONFIGS = Path(__file__).parents[1] / "configs"
+
+NAME_AN_ENCODER = "Name one, as model/configs/default.toml does, or give its folder by --encoder."
+HOLDS_AN_ENCODER = "Point `encoder` at a folder that holds config.json; a path begins at the working directory."
 
 LABELS: dict[Head, tuple[str, ...]] = {"topic": TOPICS, "sentiment": SENTIMENTS}
 
@@ -29,7 +33,10 @@ class Encoder(Part):
     package: str | None = Field(
         default=None, description="An installed package with the encoder in its folder `model`."
     )
-    folder: Path | None = Field(default=None, description="A folder with config.json, tokenizer.json and weights.")
+    folder: Path | None = Field(
+        default=None,
+        description="A folder with config.json, tokenizer.json and weights; a path begins at the working directory.",
+    )
     hub: str | None = Field(default=None, description="`owner/model` on the hub of Hugging Face, or on its mirror.")
     revision: str | None = Field(default=None, description="Of `hub`: a branch, tag or commit; its newest if absent.")
     layers: int | None = Field(default=None, ge=1, description="Its first ones, of which so many are kept; else all.")
@@ -39,17 +46,27 @@ class Encoder(Part):
 
     @model_validator(mode="after")
     def _one_of_three(self) -> Self:
-        if [self.package, self.folder, self.hub].count(None) != 2:
+        if self._ways() != 1:
             raise ValueError("give either `package`, `folder` or `hub`")
         if self.revision is not None and self.hub is None:
             raise ValueError("`revision` goes with `hub`")
         return self
+
+    def _ways(self) -> int:
+        return sum(one is not None for one in (self.package, self.folder, self.hub))
+
+    @property
+    def is_named(self) -> bool:
+        """Whether there is one: not in a recipe without `[encoder]`."""
+        return self._ways() > 0
 
     def locate(self) -> Path:
         """The folder that `transformers` loads, fetched where it is the hub's. Raises `InputError` without one.
 
         Raises `FinSentryError` where the hub cannot be reached.
         """
+        if not self.is_named:
+            raise InputError("the recipe has no [encoder]", fix=NAME_AN_ENCODER)
         if self.hub is not None:
             return fetch(self.hub, self.revision, key="encoder.hub")
         if self.folder is not None:
@@ -66,7 +83,7 @@ class Encoder(Part):
                 )
             found = Path(spec.submodule_search_locations[0]) / "model"
         if not (found / "config.json").is_file():
-            raise InputError(f"{found}: no encoder here", fix="Point `encoder` at a folder that holds config.json.")
+            raise InputError(f"{found}: no encoder here", fix=HOLDS_AN_ENCODER)
         return found
 
 
@@ -136,7 +153,9 @@ class Source(Part):
 
     name: str = Field(pattern=r"^[a-z0-9_]+$")
     head: Head
-    train: Path | None = Field(default=None, description="CSV, Parquet or JSON; absent for a set only measured on.")
+    train: Path | None = Field(
+        default=None, description="CSV, Parquet, JSON or JSONL; absent for a set only measured on."
+    )
     evaluation: Path | None = Field(default=None, description="Held out as it stands.")
     holdout: float = Field(default=0.0, ge=0, lt=1, description="Share of `train` held out, chosen by its text.")
     own: bool = Field(
@@ -163,10 +182,17 @@ class Source(Part):
             raise ValueError(f"not a regular expression: {error}") from error
         return pattern
 
+    @field_validator("labels")
+    @classmethod
+    def _labels_are_ours(cls, labels: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        head: Head | None = info.data.get("head")  # None where it is wrong itself
+        if head and (strange := sorted(set(labels.values()) - set(LABELS[head]))):
+            more = f", nor are {len(strange) - 1} more" if len(strange) > 1 else ""
+            raise ValueError(f"{strange[0]!r} is not a {head}{more}; there are {', '.join(LABELS[head])}")
+        return labels
+
     @model_validator(mode="after")
-    def _labels_are_ours(self) -> Self:
-        if strange := sorted(set(self.labels.values()) - set(LABELS[self.head])):
-            raise ValueError(f"labels: {strange[0]!r} is not a {self.head}")
+    def _held_out_in_one_way(self) -> Self:
         if (self.evaluation is not None) + (self.holdout > 0) > 1 or (self.train is None and self.evaluation is None):
             raise ValueError("give `train` with `evaluation` or with `holdout`, or `evaluation` alone")
         return self
@@ -184,23 +210,33 @@ class Recipe(Part):
     language: str = Field(
         default="en", pattern=r"^[a-z]{2}$", description="What the bundle is for (ISO 639-1), whatever else trains it."
     )
-    encoder: Encoder
+    encoder: Encoder = Field(
+        default=Encoder.model_construct(),  # names none, which one that is written must
+        description="What a training begins at; absent where nothing is trained, only measured.",
+    )
     leaks: Literal["refuse", "drop"] = Field(
         default="refuse",
         exclude=True,  # says when a training may begin, and nothing of what it makes
         description="What becomes of rows that train and are measured on too: no training, or one without them.",
     )
     training: Training = Training()
-    sources: tuple[Source, ...] = Field(min_length=1)
+    sources: tuple[Source, ...] = Field(description="A table [[sources]] for each set.")
 
     @field_validator("sources")
     @classmethod
     def _names_differ(cls, sources: tuple[Source, ...]) -> tuple[Source, ...]:
+        if not sources:  # a `min_length` would be told of besides whatever is wrong in the only one
+            raise ValueError("there is none")
         first: dict[str, int] = {}
-        for number, source in enumerate(sources):
+        for number, source in enumerate(sources, start=1):
             if first.setdefault(source.name, number) != number:
-                raise ValueError(f"{number}.name: {source.name!r} is the name of sources.{first[source.name]} too")
+                raise ValueError(f"{source.name!r} is the name of two, number {first[source.name]} and number {number}")
         return sources
+
+    def require_encoder(self, path: Path) -> None:
+        """Raises `InputError` that names the recipe's file where it has no `[encoder]`, which a training needs."""
+        if not self.encoder.is_named:
+            raise InputError(f"{path}: has no [encoder]", fix=NAME_AN_ENCODER)
 
     def changed(self, *, encoder: Path | None = None, epochs: int | None = None, seed: int | None = None) -> "Recipe":
         """The recipe with the encoder in a folder, another number of epochs, another seed; as it is where None.
@@ -225,10 +261,13 @@ def read_recipe(path: Path) -> Recipe:
     With `extends = "other.toml"`, a recipe beside it, it has what that one has but for the keys it has itself, and of
     the table `training` but for those in it.
     """
-    raw = _read_toml(path)
+    raw = _read_toml(path, f"{path}: ", "Give the path of a recipe.")
     if "extends" in raw:
-        base = path.parent / str(raw.pop("extends"))
-        other = _read_toml(base)
+        extended = raw.pop("extends")
+        if not isinstance(extended, str):
+            raise InputError(f"{path}: extends = {extended!r}: is no name", fix="Name a recipe that stands beside it.")
+        base = path.parent / extended
+        other = _read_toml(base, f"{path}: extends {base}, which ", "Name a recipe that stands beside it.")
         if "extends" in other:
             raise InputError(f"{base}: extends another recipe itself", fix=f"Let {path} extend that one.")
         parse_recipe(other, base)  # what is wrong with it is said of it
@@ -238,20 +277,18 @@ def read_recipe(path: Path) -> Recipe:
     return parse_recipe(raw, path)
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def _read_toml(path: Path, said: str, fix: str) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}", fix="Give the path of a recipe.") from error
+        raise InputError(f"{said}cannot be read: {error.strerror}", fix=fix) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not TOML: {error}", fix="Mend the line it names.") from error
+        raise InputError(f"{said}is not TOML: {error}", fix="Mend the line it names.") from error
 
 
 def parse_recipe(raw: object, path: Path) -> Recipe:
-    """The recipe that stands in `path` as `raw`. Raises `InputError` that names the file and the key."""
+    """The recipe that stands in `path` as `raw`. Raises `InputError` that names the file and every wrong key."""
     try:
         return Recipe.model_validate(raw)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{path}: {key}: {first['msg']}", fix="Compare with model/configs/default.toml.") from error
+        raise mistakes(error, Recipe, raw, path) from error

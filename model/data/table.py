@@ -1,9 +1,10 @@
-"""Rows of a CSV, Parquet or JSON file as strings, each with the place where it stands."""
+"""Rows of a CSV, Parquet, JSON or JSONL file as strings, each with the place where it stands."""
 
 import csv
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -13,6 +14,9 @@ FIELD_LIMIT = 16 * 1024 * 1024
 """Characters of a CSV cell: far above any text, and Python's own 131,072 are below some. `ingest` has the same, as
 there is one limit to a process."""
 
+AN_OBJECT_A_LINE = 'Write an object a line: {"text": "...", "label": "..."}. One JSON value as a whole is called .json.'
+JSON_LINES = {".jsonl", ".ndjson"}
+
 
 class Place(NamedTuple):
     """Where a row stands. Rows count from 1, a CSV's header not among them."""
@@ -20,7 +24,7 @@ class Place(NamedTuple):
     path: Path
     row: int
     line: int | None = None
-    """Of a CSV: where the row begins. A cell may span lines, and the header has one too."""
+    """Of a CSV or JSONL: where the row begins. A cell may span lines, the header has one too, and some are blank."""
 
     @property
     def within(self) -> str:
@@ -42,11 +46,15 @@ def read_rows(path: Path, *columns: str) -> list[tuple[Place, list[str]]]:
     try:
         if path.suffix == ".csv" and path.is_file():
             return _from_csv(path, columns)
+        if path.suffix in JSON_LINES and path.is_file():
+            return _from_json_lines(path, columns)
         frame = _frame(path)
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: {_where_not_utf8(path)}", fix="Convert the file to UTF-8.") from error
     except (ValueError, OSError) as error:
-        raise InputError(f"{path}: cannot be read: {error}", fix="Fetch the file again.") from error
+        fix = "Fetch the file again"
+        fix += ", or call it .jsonl if it is one object a line." if path.suffix == ".json" else "."
+        raise InputError(f"{path}: cannot be read: {error}", fix=fix) from error
     _positions(path, list(frame.columns), columns)
     # Through `object`, because a column of numbers takes no "".
     cells = [frame[column].astype(object).where(frame[column].notna(), "") for column in columns]
@@ -67,7 +75,7 @@ def _frame(path: Path) -> pd.DataFrame:
     if path.suffix == ".json":
         # A file of lists has no names: its columns are "0", "1" and so on.
         return pd.read_json(path, dtype=False, dtype_backend="numpy_nullable").rename(columns=str)
-    raise InputError(f"{path}: neither .csv, .parquet nor .json", fix="Convert it to one of them.")
+    raise InputError(f"{path}: neither .csv, .parquet, .json nor .jsonl", fix="Convert it to one of them.")
 
 
 def _from_csv(path: Path, columns: Sequence[str]) -> list[tuple[Place, list[str]]]:
@@ -113,6 +121,42 @@ def _quoting(error: str, begins: int, line: int) -> str:
     if "expected after" in error:
         return f"line {line}: text after a closing quote, in the row that begins at line {begins}"
     return f"line {line}: {error}"
+
+
+def _from_json_lines(path: Path, columns: Sequence[str]) -> list[tuple[Place, list[str]]]:
+    """A row is a line that is not blank; an object may lack a column that others have."""
+    rows: list[tuple[Place, list[str]]] = []
+    there: dict[str, None] = {}
+    with path.open(encoding="utf-8-sig") as file:
+        for line, text in enumerate(file, start=1):
+            if text.strip():
+                place = Place(path, len(rows) + 1, line)
+                found = _object(place, text)
+                there |= dict.fromkeys(found)
+                rows.append((place, [_cell(found.get(column)) for column in columns]))
+    if not rows:
+        raise InputError(f"{path}: is empty, without a single row", fix=AN_OBJECT_A_LINE)
+    _positions(path, list(there), columns)
+    return rows
+
+
+def _object(place: Place, text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{place}: no JSON: {error.msg} at character {error.colno}", fix=AN_OBJECT_A_LINE) from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, a thousand lists in each other
+        raise InputError(f"{place}: no JSON that can be read: {error}", fix=AN_OBJECT_A_LINE) from error
+    if not isinstance(found, dict):
+        raise InputError(f"{place}: a JSON {type(found).__name__}, no object", fix=AN_OBJECT_A_LINE)
+    return found
+
+
+def _cell(value: object) -> str:
+    """As the other kinds of files have it: whole numbers without a point, "" for null and NaN."""
+    if value is None or value != value:
+        return ""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _positions(path: Path, there: list[str], columns: Sequence[str]) -> list[int]:

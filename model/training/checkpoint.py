@@ -23,16 +23,19 @@ def write_checkpoint(run: Path, state: State) -> None:
     draft.replace(run / CHECKPOINT_FILE)
 
 
-def read_checkpoint(run: Path) -> State | None:
-    """The run's last checkpoint, None where it has none yet. Raises `InputError` where the file is damaged."""
+def read_checkpoint(run: Path, *, mapped: bool = False) -> State | None:
+    """The run's last checkpoint, None where it has none yet. Raises `InputError` where the file is damaged.
+
+    With `mapped` its tensors stay on the disk: for who wants a number of it, while a training has the memory.
+    """
     path = run / CHECKPOINT_FILE
     if not path.exists():
         return None
     try:
-        state: State = torch.load(path, map_location="cpu", weights_only=True)
+        state: State = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except Exception as error:  # cut and changed files fail in many ways, inside zipfile, pickle or torch itself
         raise InputError(
             f"{path}: not a checkpoint that can be read: {error}",
-            fix="Train again into another folder; what the run has learned so far can still be exported.",
+            fix="Train again into another folder; what its epochs came to can still be exported.",
         ) from error
     return state

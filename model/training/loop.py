@@ -6,6 +6,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import torch
@@ -67,6 +68,11 @@ class Loop:
         self._rng = rng
         self._clock = clock
         self._steps = training.epochs * -(-len(rows) // training.batch)
+        # Of the epoch that is not done: what its order was drawn from, its steps, the sum of their losses, the last.
+        self._order = rng.getstate()
+        self._done = 0
+        self._total = 0.0
+        self._recent: deque[float] = deque(maxlen=RECENT)
         self._optimiser = torch.optim.AdamW(
             [weight for weight in network.parameters() if weight.requires_grad],
             lr=training.learning_rate,
@@ -78,14 +84,21 @@ class Loop:
             self._optimiser, lambda step: rate_at(step, self._steps, training.warm_up)
         )
 
-    def run_epoch(self, watch: Callable[[Progress], object], draw: Draw) -> None:
-        """Shows the network every row once."""
-        training, epoch = self._training, len(self.losses) + 1
+    def run_epoch(
+        self, watch: Callable[[Progress], object], draw: Draw, between: Callable[[], object] = lambda: None
+    ) -> None:
+        """Shows the network every row once, or those that a restored epoch has not come to.
+
+        `between` is called between two of its steps, where `state` may be taken; what it raises ends the epoch there.
+        """
+        training, epoch, recent = self._training, len(self.losses) + 1, self._recent
         started, first = self._clock(), self.step
-        recent: deque[float] = deque(maxlen=RECENT)
-        total = 0.0
+        self._order = self._rng.getstate()
+        batches = bucketed(self.rows, training.batch, self._rng)
         self.network.train()
-        for batch in bucketed(self.rows, training.batch, self._rng):
+        for batch in islice(batches, self._done, None):
+            if self.step > first:
+                between()
             loss = self._learn(batch)
             if not math.isfinite(loss):
                 raise FinSentryError(
@@ -94,7 +107,8 @@ class Loop:
                 )
             self._schedule.step()
             self.step += 1
-            total += loss
+            self._done += 1
+            self._total += loss
             recent.append(loss)
             a_step = (self._clock() - started) / (self.step - first)
             left = (self._steps - self.step) * a_step
@@ -102,7 +116,9 @@ class Loop:
             if self.step % RECENT == 0:
                 draw("loss/step", sum(recent) / len(recent), self.step)
                 draw("learning_rate", float(self._schedule.get_last_lr()[0]), self.step)
-        self.losses.append(total / (self.step - first))
+        self.losses.append(self._total / self._done)
+        self._order, self._done, self._total = self._rng.getstate(), 0, 0.0
+        recent.clear()
         draw("loss/epoch", self.losses[-1], self.step)
         logger.info("trained epoch=%d of=%d loss=%.4f", epoch, training.epochs, self.losses[-1])
 
@@ -114,7 +130,10 @@ class Loop:
             "schedule": self._schedule.state_dict(),
             "losses": list(self.losses),
             "step": self.step,
-            "rng": self._rng.getstate(),
+            "steps": self._steps,
+            "epoch": {"done": self._done, "total": self._total, "recent": list(self._recent)},
+            # The epoch's whole order is drawn at its beginning: its other steps need it once more.
+            "rng": self._order,
             "torch_rng": torch.get_rng_state(),
             # Dropout draws from the GPU's own where there is one.
             "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
@@ -122,13 +141,18 @@ class Loop:
         }
 
     def restore(self, state: State) -> None:
-        """Goes on where `state` was taken. To be called right before the next epoch: it sets torch's random numbers."""
+        """Goes on where `state` was taken. To be called right before `run_epoch`: it sets torch's random numbers."""
         self.network.load_state_dict(state["network"])
         self._optimiser.load_state_dict(state["optimiser"])
         self._schedule.load_state_dict(state["schedule"])
         self.losses = list(state["losses"])
         self.step = state["step"]
+        # Those of before steps were kept have none of an epoch that is not done.
+        epoch = state.get("epoch", {"done": 0, "total": 0.0, "recent": []})
+        self._done, self._total = epoch["done"], epoch["total"]
+        self._recent = deque(epoch["recent"], maxlen=RECENT)
         self._rng.setstate(state["rng"])
+        self._order = state["rng"]
         torch.set_rng_state(state["torch_rng"])
         if state["cuda_rng"] and torch.cuda.is_available():
             torch.cuda.set_rng_state_all(state["cuda_rng"])

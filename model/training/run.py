@@ -8,6 +8,7 @@ from model.bundle import DataFingerprint
 from model.data.leaks import Leak
 from model.data.recipe import Recipe, parse_recipe
 from model.errors import InputError
+from model.training.checkpoint import CHECKPOINT_FILE
 
 RUN_FILE = "run.json"
 
@@ -57,9 +58,10 @@ def read_run(run: Path) -> Run:
     try:
         return msgspec.json.decode((run / RUN_FILE).read_bytes(), type=Run)
     except (OSError, msgspec.DecodeError) as error:
-        raise InputError(
-            f"{run / RUN_FILE}: no training run: {error}", fix="Give a folder that `finsentry train` wrote."
-        ) from error
+        fix = "Give a folder that `finsentry train` wrote."
+        if (run / CHECKPOINT_FILE).exists():
+            fix = "It has a checkpoint: go on with its training by `finsentry train --resume`."
+        raise InputError(f"{run / RUN_FILE}: no training run: {error}", fix=fix) from error
 
 
 def recipe_of(run: Path) -> Recipe:

@@ -10,7 +10,7 @@ their answers to give: where all are such, the pupil begins as ever.
 import logging
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -33,12 +33,20 @@ logger = logging.getLogger(__name__)
 
 COMMIT = re.compile("[0-9a-f]{40}")
 
+Watch = Callable[[Path, int, int], object]
+"""Takes a teacher's run and, after each batch of texts, how many it has answered, and how many there are."""
+
 
 class Teachers:
     """Runs that learned from the data that the pupil learns from, and how much their answers count."""
 
-    def __init__(self, runs: Sequence[Path], recipe: Recipe, splits: Splits) -> None:
-        """Raises `InputError` where a run may know what is to be measured on, or is one that stands there already."""
+    def __init__(
+        self, runs: Sequence[Path], recipe: Recipe, splits: Splits, watch: Watch = lambda _run, _batch, _batches: None
+    ) -> None:
+        """`watch` sees how far those are that have to be asked.
+
+        Raises `InputError` where a run may know what is to be measured on, or is one that stands there already.
+        """
         trained = [read_run(run) for run in runs]
         recipes = [recipe_of(run) for run in runs]
         seen: list[tuple[Recipe, Taught | None, list[dict[str, object]]]] = []
@@ -51,6 +59,7 @@ class Teachers:
         self._runs = runs
         self._lengths = [theirs.training.maximum_length for theirs in recipes]
         self._recipe = recipe
+        self._watch = watch
         self._alike = [run for run, theirs in zip(runs, recipes, strict=True) if _same(theirs.encoder, recipe.encoder)]
         self.taught = Taught(
             weight=recipe.training.distillation.weight,
@@ -78,7 +87,12 @@ class Teachers:
     def answers(self, texts: Sequence[str], device: torch.device) -> dict[str, tuple[Probabilities, Probabilities]]:
         """By text, the mean over the teachers of the probabilities of topics (20) and sentiments (3)."""
         unique = list(dict.fromkeys(texts))
-        found = [_answers(run, length, unique, device) for run, length in zip(self._runs, self._lengths, strict=True)]
+        # To load a teacher draws random numbers, and the pupil's must not hang on whether answers were kept.
+        with torch.random.fork_rng(devices=[]):
+            found = [
+                _answers(run, length, unique, device, self._watch)
+                for run, length in zip(self._runs, self._lengths, strict=True)
+            ]
         topics, sentiments = (np.mean(head, axis=0) for head in zip(*found, strict=True))
         return dict(zip(unique, zip(topics, sentiments, strict=True), strict=True))
 
@@ -124,7 +138,7 @@ def _divided_by(recipe: Recipe) -> dict[str, object]:
 
 
 def _answers(
-    run: Path, maximum_length: int, texts: Sequence[str], device: torch.device
+    run: Path, maximum_length: int, texts: Sequence[str], device: torch.device, watch: Watch
 ) -> tuple[Probabilities, Probabilities]:
     """What one teacher answers; kept beside it, since the next pupil asks the same and it takes minutes."""
     asked = sha256((run / WEIGHTS_FILE).read_bytes() + chr(0).join(texts).encode()).hexdigest()
@@ -134,7 +148,8 @@ def _answers(
             return arrays["topics"], arrays["sentiments"]
     logger.info("asking a teacher run=%s texts=%d", run, len(texts))
     teacher = TrainedNetwork(TwoHeads.load(run).to(device), open_tokenizer(run, maximum_length))
-    topics, sentiments = (softmax(logits) for logits in teacher.logits(texts))
+    found = teacher.logits(texts, lambda batch, batches: watch(run, batch, batches))
+    topics, sentiments = (softmax(logits) for logits in found)
     unfinished = kept.with_suffix(f".{os.getpid()}.npz")
     try:
         np.savez(unfinished, topics=topics, sentiments=sentiments)

@@ -6,7 +6,9 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from threading import Event
 
 import msgspec
 import torch
@@ -31,12 +33,18 @@ from model.training.lora import adapt
 from model.training.network import TwoHeads
 from model.training.run import RUN_FILE, Run, read_run
 from model.training.step import IGNORED, Row
-from model.training.teachers import Teachers
+from model.training.teachers import Teachers, Watch
 from model.training.tokenizer_file import open_tokenizer, read_tokenizer, write_tokenizer
 from model.training.trained import TrainedNetwork
 from model.training.vocabulary import cut_embeddings, cut_vocabulary
 
 logger = logging.getLogger(__name__)
+
+SAVE_SECONDS = 300.0
+"""Between checkpoints within an epoch: a kill costs no more than these minutes, and to write one takes seconds."""
+
+TOLD = 20
+"""Batches that a teacher answers between two log lines: about a minute of 12 layers on two cores."""
 
 
 def log_progress(progress: Progress) -> None:
@@ -52,6 +60,12 @@ def log_progress(progress: Progress) -> None:
         )
 
 
+def log_asked(run: Path, batch: int, batches: int) -> None:
+    """A log line every 20 batches."""
+    if batch % TOLD == 0:
+        logger.info("asking a teacher run=%s batch=%d of=%d", run, batch, batches)
+
+
 def train(
     recipe: Recipe,
     splits: Splits,
@@ -60,19 +74,23 @@ def train(
     teachers: Sequence[Path] = (),
     resume: bool = False,
     watch: Callable[[Progress], object] = log_progress,
+    watch_teachers: Watch = log_asked,
+    listen: Callable[[], AbstractContextManager[Event]] = lambda: nullcontext(Event()),
     clock: Callable[[], float] = time.monotonic,
 ) -> Run:
     """Trains as the recipe says and writes `run` after each epoch, so that a long training can be looked at.
 
-    With `resume` it goes on after the last epoch that `run` holds, to the very weights that it would have had without
-    an interruption. `teachers` are runs that it learns from (`model.training.teachers`). Raises
-    `InputError` where `run` holds a training already, or another one than is resumed.
+    Where it stands is kept every `SAVE_SECONDS` too, and when the event is set that `listen` gives for as long as steps
+    are made: the step that is under way ends, and `KeyboardInterrupt` is raised. With `resume` it goes on there, to the
+    very weights that it would have had without an interruption. `teachers` are runs that it learns from
+    (`model.training.teachers`). Raises `InputError` where `run` holds a training already, or another one than is
+    resumed.
     """
     require_no_leaks(splits)
     started = clock()
     device = choose_device(recipe.training)
     precision = choose_precision(recipe.training, device)
-    taught = Teachers(teachers, recipe, splits) if teachers else None
+    taught = Teachers(teachers, recipe, splits, watch_teachers) if teachers else None
     if taught:
         recipe = taught.pupils_recipe()
     asked = {
@@ -89,7 +107,7 @@ def train(
     loop = _begun(recipe, folder, splits, run, taught, device, clock)
     if state is not None:
         loop.restore(state["loop"])
-        logger.info("resumed epochs_done=%d of=%d", len(loop.losses), recipe.training.epochs)
+        logger.info("resumed epochs_done=%d of=%d step=%d", len(loop.losses), recipe.training.epochs, loop.step)
     said = Run(
         recipe=_told(recipe, commit_of(folder)),
         data=splits.fingerprints,
@@ -104,10 +122,12 @@ def train(
         repeats=splits.repeats,
         disputed=splits.disputed,
     )
+    saving = _Saving(run, loop, said, asked, lambda: said.seconds + clock() - started)
     with open_charts(recipe, run, loop.step) as charts:
-        while len(loop.losses) < recipe.training.epochs:
-            loop.run_epoch(watch, charts.draw)
-            _save(run, loop, said, said.seconds + clock() - started, asked)
+        with listen() as stop:
+            while len(loop.losses) < recipe.training.epochs:
+                loop.run_epoch(watch, charts.draw, lambda: saving.between_steps(stop))
+                saving.after_epoch(stop)
         if charts:
             trained = TrainedNetwork(loop.network, open_tokenizer(run, recipe.training.maximum_length))
             for name, found in evaluate(trained, splits.evaluation).items():
@@ -116,13 +136,58 @@ def train(
     return read_run(run)
 
 
-def _save(run: Path, loop: Loop, said: Run, seconds: float, asked: Mapping[str, object]) -> None:
-    """Writes what the epochs up to now came to: weights, what the run says of itself, and what it goes on from."""
-    loop.network.save(run)
-    losses = [round(loss, 6) for loss in loop.losses]
-    done = msgspec.structs.replace(said, seconds=round(seconds, 1), losses=losses)
-    (run / RUN_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(done), indent=2))
-    write_checkpoint(run, {"asked": asked, "rows": said.rows, "seconds": done.seconds, "loop": loop.state()})
+class _Saving:
+    """Writes what a training has come to, and ends it between two steps where it is to stop."""
+
+    def __init__(
+        self, run: Path, loop: Loop, said: Run, asked: Mapping[str, object], seconds: Callable[[], float]
+    ) -> None:
+        self._run = run
+        self._loop = loop
+        self._said = said
+        self._asked = asked
+        self._seconds = seconds
+        self._saved = seconds()
+
+    def between_steps(self, stop: Event) -> None:
+        """Keeps where it stands if that is due; the run itself stays what the epochs up to now came to."""
+        if stop.is_set() or self._seconds() - self._saved >= SAVE_SECONDS:
+            self._keep()
+        _end_if(stop)
+
+    def after_epoch(self, stop: Event) -> None:
+        """Writes what the epochs came to: weights, what the run says of itself, and what it goes on from."""
+        self._loop.network.save(self._run)
+        losses = [round(loss, 6) for loss in self._loop.losses]
+        done = msgspec.structs.replace(self._said, seconds=round(self._seconds(), 1), losses=losses)
+        (self._run / RUN_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(done), indent=2))
+        self._keep()
+        _end_if(stop)
+
+    def _keep(self) -> None:
+        seconds = self._seconds()
+        state = {
+            "asked": self._asked,
+            "rows": self._said.rows,
+            "seconds": round(seconds, 1),
+            "loop": self._loop.state(),
+        }
+        write_checkpoint(self._run, state)
+        self._saved = seconds
+
+
+def _end_if(stop: Event) -> None:
+    if stop.is_set():
+        raise KeyboardInterrupt
+
+
+def steps_kept(run: Path) -> tuple[int, int | None] | None:
+    """How many steps `resume` would find done in `run`, and of how many: None where it would begin anew.
+
+    Checkpoints of before it was kept do not say of how many.
+    """
+    state = read_checkpoint(run, mapped=True)
+    return None if state is None else (state["loop"]["step"], state["loop"].get("steps"))
 
 
 def _require_nothing_to_lose(run: Path, *, resume: bool) -> None:

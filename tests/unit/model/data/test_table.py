@@ -71,7 +71,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     (tmp_path / "posts.xlsx").write_bytes(b"")
-    with pytest.raises(InputError, match=r"neither \.csv, \.parquet nor \.json"):
+    with pytest.raises(InputError, match=r"neither \.csv, \.parquet, \.json nor \.jsonl"):
         cells(tmp_path / "posts.xlsx")
 
 
@@ -99,7 +99,7 @@ def test_a_folder_without_parquet_files_is_called_that(tmp_path: Path) -> None:
         cells(tmp_path)
 
 
-@pytest.mark.parametrize("kind", ["parquet", "parquet folder", "json", "json by column"])
+@pytest.mark.parametrize("kind", ["parquet", "parquet folder", "json", "json by column", "jsonl", "ndjson"])
 def test_whole_numbers_stay_whole_beside_a_row_without_one(tmp_path: Path, kind: str) -> None:
     path = tmp_path / f"posts.{kind.split()[0]}"
     texts, labels = ["a", "b", None], [0, None, 12]
@@ -109,8 +109,57 @@ def test_whole_numbers_stay_whole_beside_a_row_without_one(tmp_path: Path, kind:
         if kind == "parquet folder":
             path.mkdir()
         pq.write_table(table, path / "a.parquet" if kind == "parquet folder" else path)
+    elif kind.endswith("l") or kind == "ndjson":
+        path.write_text("\n".join(json.dumps({"text": a, "label": b}) for a, b in zip(texts, labels, strict=True)))
     elif kind == "json":
         path.write_text(json.dumps([{"text": a, "label": b} for a, b in zip(texts, labels, strict=True)]))
     else:
         path.write_text(json.dumps({"text": dict(enumerate(texts)), "label": dict(enumerate(labels))}))
     assert cells(path) == [["a", "0"], ["b", ""], ["", "12"]]
+
+
+def test_a_row_of_json_lines_knows_its_line(tmp_path: Path) -> None:
+    path = csv_of(
+        tmp_path / "posts.jsonl",
+        '\ufeff{"text": "one\\ntwo\u2028", "label": 1.0, "id": 7}\r\n\n \t\n{"label": NaN, "text": "b"}\n{"text": "c"}',
+    )
+    assert read_rows(path, "label", "text") == [
+        (Place(path, 1, 1), ["1", "one\ntwo\u2028"]),
+        (Place(path, 2, 4), ["", "b"]),
+        (Place(path, 3, 5), ["", "c"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"text": "b"', "row 2 (line 3): no JSON: Expecting ',' delimiter at character "),
+        ('{"text": "b"} {}', "row 2 (line 3): no JSON: Extra data at character 15"),
+        ('["b", 0]', "row 2 (line 3): a JSON list, no object"),
+        ("b", "row 2 (line 3): no JSON: Expecting value at character 1"),
+        ("[" * 100_000, "row 2 (line 3): no JSON that can be read: maximum recursion depth"),
+        (f'{{"text": {"1" * 5000}}}', "row 2 (line 3): no JSON that can be read: Exceeds the limit"),
+    ],
+)
+def test_a_line_that_is_no_json_object_is_named(tmp_path: Path, line: str, said: str) -> None:
+    path = csv_of(tmp_path / "posts.jsonl", f'{{"text": "a", "label": 0}}\n\n{line}\n')
+    with pytest.raises(InputError) as refused:
+        cells(path)
+    assert refused.value.message.startswith(f"{path}: {said}")
+    assert refused.value.fix.startswith("Write an object a line")
+
+
+def test_json_lines_without_a_row_or_without_the_column_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"posts\.jsonl: is empty, without a single row"):
+        cells(csv_of(tmp_path / "posts.jsonl", "\n \n"))
+    with pytest.raises(InputError, match=r"posts\.jsonl: no column 'label', only text, mood, id"):
+        cells(csv_of(tmp_path / "posts.jsonl", '{"text": "a", "mood": 0}\n{"id": 1, "text": "b"}\n'))
+    (tmp_path / "posts.jsonl").write_bytes(b'{"text": "a", "label": 0}\n{"text": "\xef", "label": 0}\n')
+    with pytest.raises(InputError, match=r"posts\.jsonl: line 2: byte 0xEF is not UTF-8"):
+        cells(tmp_path / "posts.jsonl")
+
+
+def test_json_lines_that_are_called_json_are_told_their_name(tmp_path: Path) -> None:
+    path = csv_of(tmp_path / "posts.json", '{"text": "a", "label": 0}\n{"text": "b", "label": 1}\n')
+    with pytest.raises(InputError, match=r"posts\.json: cannot be read: Trailing data.*\n.*\.jsonl if it is one"):
+        cells(path)

@@ -62,7 +62,7 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a label of no head": (
         lambda data: replace(data / "recipe.toml", '"negative"', '"gloomy"'),
-        "recipe.toml: sources.1: Value error, labels: 'gloomy' is not a sentiment",
+        "recipe.toml: source 'moods': labels: 'gloomy' is not a sentiment; there are negative, neutral, positive",
     ),
     "a comma without quotes": (
         lambda data: replace(data / "moods.csv", ",soars", ", they say,soars"),
@@ -74,11 +74,11 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a pattern that is none": (
         lambda data: replace(data / "recipe.toml", r"\Z", "label_pattern = '(up'\n"),
-        "recipe.toml: sources.1.label_pattern: Value error, not a regular expression: missing )",
+        "recipe.toml: source 'moods': label_pattern = '(up': not a regular expression: missing )",
     ),
     "two sources of one name": (
         lambda data: replace(data / "recipe.toml", 'name = "moods"', 'name = "things"'),
-        "recipe.toml: sources: Value error, 1.name: 'things' is the name of sources.0 too",
+        "recipe.toml: sources: 'things' is the name of two, number 1 and number 2",
     ),
     "no recipe": (lambda data: (data / "recipe.toml").unlink(), "recipe.toml: cannot be read: No such file"),
 }
@@ -94,6 +94,21 @@ def test_spoilt_data_is_named(
     training = ["train", str(data / "recipe.toml"), "--data", str(data), "--out", str(tmp_path / "run")]
     assert f"{data}/{said}" in refused(training if command == "train" else evaluating(data, bundle), capsys)
     assert not (tmp_path / "run").exists()
+
+
+def test_only_a_training_needs_an_encoder(
+    data: Path, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replace(data / "recipe.toml", r"\[encoder\]\n[^\[]*", "")
+    (data / "moods.csv").write_bytes(b"")  # nothing of the data is read before it is said
+    assert f"{data}/recipe.toml: has no [encoder]\n  Name one" in refused(training_on(data, tmp_path / "run"), capsys)
+    alone = 'name = "mine"\n[[sources]]\nname = "mine"\nhead = "sentiment"\nevaluation = "mine.jsonl"\n'
+    (data / "recipe.toml").write_text(f'{alone}text = "text"\nlabel = "label"\n', encoding="utf-8")
+    moods = ("negative", "neutral", "positive")
+    lines = [json.dumps({"text": f"stocks {mood} {number}", "label": mood}) for number in range(20) for mood in moods]
+    (data / "mine.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    assert run([*evaluating(data, bundle), "--json"]) == 0
+    assert list(json.loads(capsys.readouterr().out)["sets"]) == ["mine.validation/sentiment"]
 
 
 @pytest.fixture
@@ -177,7 +192,7 @@ def test_a_bundle_of_other_labels_is_not_compared(
     [
         ("run.json", lambda path: path.unlink(), "run.json: no training run"),
         ("run.json", lambda path: path.write_text("{}"), "run.json: no training run"),
-        ("run.json", lambda path: replace(path, '"epochs"', '"rounds"'), "run.json: training.rounds: Extra inputs"),
+        ("run.json", lambda path: replace(path, '"epochs"', '"rounds"'), "run.json: training.rounds is no key"),
         ("model.safetensors", lambda path: path.write_bytes(path.read_bytes()[:900]), "model.safetensors: cannot be"),
         ("tokenizer.json", lambda path: path.write_bytes(path.read_bytes()[:90]), "tokenizer.json: not a tokenizer: "),
         ("tokenizer.json", lambda path: path.unlink(), "tokenizer.json: not a tokenizer: No such file"),

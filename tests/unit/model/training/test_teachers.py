@@ -1,6 +1,9 @@
 """Runs that teach another one."""
 
+import logging
+import re
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +19,9 @@ from model.training.network import WEIGHTS_FILE, TwoHeads
 from model.training.run import read_run
 from model.training.step import IGNORED, Row, Step, distance_to
 from model.training.teachers import Teachers
-from model.training.train import train
+from model.training.train import log_asked, train
 from model.training.trained import TrainedNetwork
-from tests.unit.model.training.test_resuming import ctrl_c
+from tests.unit.model.training.test_resuming import assert_same_weights, changed, ctrl_c
 from tests.unit.model.training.test_soup import said_otherwise
 
 
@@ -209,3 +212,66 @@ def test_the_command_takes_teachers(
     done = read_run(tmp_path / "pupil")
     assert done.taught is not None
     assert len(done.losses) == 2, "the epochs asked for are the pupil's"
+
+
+@pytest.fixture
+def unasked(tiny_run: Path, tmp_path: Path) -> Path:
+    """A teacher of whom no answers are kept."""
+    return Path(shutil.copytree(tiny_run, tmp_path / "large", ignore=shutil.ignore_patterns("answers-*")))
+
+
+def test_it_is_told_how_far_a_teacher_is(
+    unasked: Path, tiny_recipe: Recipe, tiny_splits: Splits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model.training.trained.BATCH_TOKENS", 64)
+    texts, told = [example.text for example in tiny_splits.train], list[tuple[Path, int, int]]()
+    teachers = Teachers([unasked], tiny_recipe, tiny_splits, lambda *how_far: told.append(how_far))
+    teachers.answers(texts, torch.device("cpu"))
+    batches = len(told)
+    assert batches > 1
+    assert told == [(unasked, batch, batches) for batch in range(1, batches + 1)]
+    teachers.answers(texts, torch.device("cpu"))
+    assert len(told) == batches, "what is kept is not asked again"
+
+
+def test_a_pupil_learns_the_same_whether_its_teacher_was_asked_before(
+    unasked: Path, tiny_recipe: Recipe, tiny_splits: Splits, tmp_path: Path
+) -> None:
+    short = tiny_recipe.training.distillation.model_copy(update={"epochs": 1})
+    once = changed(tiny_recipe, distillation=short)
+    for name in ("asks", "finds"):
+        train(once, tiny_splits, tmp_path / name, teachers=[unasked])
+    assert_same_weights(tmp_path / "asks", tmp_path / "finds")
+
+
+def test_a_log_line_comes_every_twenty_batches(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        for batch in range(1, 51):
+            log_asked(Path("large"), batch, 50)
+    assert [line.rpartition("run=")[2] for line in caplog.messages] == ["large batch=20 of=50", "large batch=40 of=50"]
+
+
+@pytest.mark.parametrize("on_terminal", [True, False])
+def test_a_terminal_shows_a_bar_for_each_teacher_and_one_of_steps(
+    unasked: Path,
+    tiny_data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    *,
+    on_terminal: bool,
+) -> None:
+    monkeypatch.setattr("model.training.trained.BATCH_TOKENS", 16)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: on_terminal)
+    arguments = ["train", str(tiny_data / "recipe.toml"), "--data", str(tiny_data), "--out", str(tmp_path / "pupil")]
+    with caplog.at_level(logging.INFO, logger="model.training"):
+        assert cli.run([*arguments, "--seed", "3", "--epochs", "1", "--teacher", str(unasked)]) == 0
+    shown = capsys.readouterr().err
+    bars = re.findall(r"(asking teacher large|training) +\S* *(?:[ \d]*%|\d+/\d+)", shown)
+    assert list(dict.fromkeys(bars)) == (["asking teacher large", "training"] if on_terminal else [])
+    assert ("asking a teacher run=" in caplog.text and " batch=20 " in caplog.text) != on_terminal
+    if on_terminal:
+        assert shown.count("100%") == 1
+        last = shown.splitlines()[-1].split("\r")[-1]
+        assert re.search(r"training .* (\d+)/\1 .*epoch 1/1, loss ", last)
