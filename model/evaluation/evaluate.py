@@ -14,11 +14,12 @@ from model.data.examples import Example
 from model.data.recipe import LABELS, Recipe
 from model.data.splits import Splits
 from model.errors import InputError
-from model.evaluation.comparison import Difference, Metric, compare
+from model.evaluation.comparison import Difference, Metric, compare, corrected
 from model.evaluation.metrics import (
     ClassScores,
     Labels,
     Probabilities,
+    ReliabilityBin,
     accuracy,
     among,
     auroc,
@@ -26,6 +27,7 @@ from model.evaluation.metrics import (
     class_scores,
     confusion_matrix,
     macro_f1,
+    reliability,
     require_finite,
 )
 from model.labels import TOPICS, Head
@@ -72,6 +74,8 @@ class Report:
     classes: dict[str, ClassScores]
     confusion: list[list[int]]
     """Rows are labels and columns predictions, in the order of `classes`."""
+    reliability: list[ReliabilityBin]
+    """How often each confidence is right; `scores.calibration_error` is their mean gap."""
     by_topic: ByTopic | None = None
     """For sentiment only, and as served: among every class."""
 
@@ -124,12 +128,14 @@ def scores_without(answers: Mapping[str, Answers], keys: Set[str]) -> dict[str, 
 
 
 def against(ours: Mapping[str, Answers], theirs: Mapping[str, Answers]) -> dict[str, dict[Metric, Difference]]:
-    """How much better `ours` are than `theirs`, on each set. Raises `InputError` where they are of other texts."""
+    """How much better `ours` are than `theirs`, on each set, p corrected for all sets and metrics.
+
+    Raises `InputError` where they are of other texts.
+    """
     if any(ours[name].keys != theirs[name].keys for name in ours.keys() & theirs) or ours.keys() != theirs.keys():
         raise InputError("the two bundles were measured on different texts", fix="Measure both on the same data.")
-    return {
-        name: compare(found.probabilities, theirs[name].probabilities, found.labels) for name, found in ours.items()
-    }
+    each = {name: compare(of.probabilities, theirs[name].probabilities, of.labels) for name, of in ours.items()}
+    return corrected(each)
 
 
 def doubts(manifest: Manifest, splits: Splits, recipe: Recipe) -> list[str]:
@@ -212,6 +218,7 @@ def _report(found: Answers, labelled: Mapping[str, int]) -> Report:
         None if math.isnan(area) else round(area, 4),
         dict(zip(_names(found), (of_class[index] for index in found.classes), strict=True)),
         confusion_matrix(probabilities, labels)[np.ix_(found.classes, found.classes)].tolist(),
+        reliability(probabilities, labels),
         _by_topic(found, labelled) if found.head == "sentiment" else None,
     )
 

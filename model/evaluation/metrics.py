@@ -1,5 +1,6 @@
 """How good predictions are: accuracy, F1 by class, calibration. Pure functions of probabilities and labels."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,20 @@ class ClassScores:
     precision: float
     recall: float
     f1: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReliabilityBin:
+    """Rows of about the same confidence, the probability of the most probable class; without any, both ratios are 0."""
+
+    low: float
+    """The least confidence of the bin; the next begins at `high`, and the last holds 1."""
+    high: float
+    texts: int
+    confidence: float
+    """Mean over the rows."""
+    accuracy: float
+    """Share of the rows whose most probable class is the label."""
 
 
 def require_finite(logits: npt.NDArray[np.float32], head: str) -> None:
@@ -76,13 +91,34 @@ def macro_f1(probabilities: Probabilities, labels: Labels) -> float:
     return float(np.mean([scores[index].f1 for index in called]))
 
 
-def calibration_error(probabilities: Probabilities, labels: Labels) -> float:
-    """Expected calibration error (Guo et al. 2017): mean gap of confidence and accuracy over bins of equal width."""
+def reliability(probabilities: Probabilities, labels: Labels) -> list[ReliabilityBin]:
+    """How often each confidence is right, in 15 bins of equal width: a reliability diagram (Guo et al. 2017)."""
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
-    bins = np.minimum((confidence * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
-    gaps = np.bincount(bins, weights=confidence - right, minlength=CALIBRATION_BINS)
-    return float(np.abs(gaps).sum() / len(labels))
+    of_row = np.minimum((confidence * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
+    texts = np.bincount(of_row, minlength=CALIBRATION_BINS)
+    sums = [np.bincount(of_row, weights=values, minlength=CALIBRATION_BINS) for values in (confidence, right)]
+    confidences, accuracies = (total / np.maximum(texts, 1) for total in sums)
+    return [
+        ReliabilityBin(
+            low=index / CALIBRATION_BINS,
+            high=(index + 1) / CALIBRATION_BINS,
+            texts=int(texts[index]),
+            confidence=float(confidences[index]),
+            accuracy=float(accuracies[index]),
+        )
+        for index in range(CALIBRATION_BINS)
+    ]
+
+
+def mean_gap(bins: Sequence[ReliabilityBin]) -> float:
+    """Expected calibration error (Guo et al. 2017): gap of confidence and accuracy, mean over the rows of `bins`."""
+    return sum(one.texts * abs(one.confidence - one.accuracy) for one in bins) / sum(one.texts for one in bins)
+
+
+def calibration_error(probabilities: Probabilities, labels: Labels) -> float:
+    """Expected calibration error: the mean gap of the bins of `reliability`."""
+    return mean_gap(reliability(probabilities, labels))
 
 
 def auroc(probabilities: Probabilities, labels: Labels) -> float:

@@ -13,6 +13,7 @@ import pytest
 from matplotlib.image import imread
 
 from deploy.cli import run
+from deploy.commands.evaluate import _miscalibrated
 from model.bundle import Bundle, DataFingerprint, Temperatures, write_manifest
 from model.classifier import Classifier
 from model.data.examples import Example
@@ -20,6 +21,7 @@ from model.data.recipe import Recipe
 from model.data.splits import Splits
 from model.errors import FinSentryError, InputError
 from model.evaluation.evaluate import Answers, against, answer, doubts, evaluate, report, scores_without
+from model.evaluation.metrics import mean_gap
 from model.labels import SENTIMENTS, TOPICS
 from model.runtime import Logits
 from model.settings import ModelSettings
@@ -127,6 +129,19 @@ def test_answers_about_other_texts_are_not_compared(theirs: dict[str, Answers]) 
     for one, other in (({"a": sentiments((0, 0))}, theirs), (theirs, {"a": sentiments((0, 0))})):
         with pytest.raises(InputError, match="different texts"):
             against(one, other)
+
+
+def test_the_p_values_of_a_table_are_corrected_for_all_its_sets() -> None:
+    """Eight of 60 texts that one alone has right: enough for a line by itself, and not for one of twenty."""
+    right, wrong = [(0, 0), (1, 1), (2, 2)] * 20, [(0, 1), (1, 2)] * 4
+    good, bad = sentiments(*right), sentiments(*wrong, *right[8:])
+    bad = replace(bad, labels=good.labels)
+    alone = against({"a": good}, {"a": bad})["a"]["accuracy"]
+    others = {str(number): good for number in range(9)}
+    among_others = against(others | {"a": good}, others | {"a": bad})["a"]["accuracy"]
+    assert (alone.verdict, among_others.verdict) == ("better", "no real difference")
+    assert among_others.raw_p == alone.raw_p
+    assert among_others.p == pytest.approx(20 * alone.raw_p, rel=0.06)
 
 
 class Unsure:
@@ -238,6 +253,37 @@ def test_the_command_shows_classes_confusion_and_topics(
     assert " 4 Politics " in shown
 
 
+def test_a_calibration_that_is_off_is_shown_by_confidence() -> None:
+    """Every answer is given with certainty: where one of four is wrong that is a quarter too much."""
+    right, wrong = sentiments(*[(0, 0)] * 4), sentiments(*[(0, 0)] * 3, (0, 1))
+    found = report({"right/sentiment": right, "wrong/sentiment": wrong})
+    assert found["wrong/sentiment"].scores.calibration_error == mean_gap(found["wrong/sentiment"].reliability) == 0.25
+    assert list(_miscalibrated(found)) == [
+        "calibration of wrong/sentiment: off by 0.250",
+        "    confidence  texts   mean  right",
+        "  0.933-1.000      4  1.000  0.750",
+        "",
+    ]
+
+
+def test_the_bins_are_those_of_the_probabilities_that_are_scored() -> None:
+    """Of a set that knows some classes: among those, as its accuracy and its calibration error are."""
+    some = replace(sentiments((0, 0)), classes=(0, 2), served=np.array([[0.5, 0.3, 0.2]]))
+    found = report({"bulls/sentiment": some})["bulls/sentiment"]
+    assert [(one.texts, one.confidence) for one in found.reliability if one.texts] == [(1, 1.0)]
+
+
+def test_the_command_says_of_a_calibration_that_is_off_and_of_no_other(
+    tiny_bundle: Bundle, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(tiny_bundle.folder, tmp_path / "bundle"))
+    unsure = msgspec.structs.replace(tiny_bundle.manifest.temperatures, sentiment=20.0)
+    write_manifest(folder, msgspec.structs.replace(tiny_bundle.manifest, temperatures=unsure))
+    assert run(measured(tiny_data, folder)) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("calibration of ")]
+    assert [line.partition(": off by 0.")[0] for line in lines] == ["calibration of moods.holdout/sentiment"]
+
+
 def test_what_is_wrong_with_the_options_is_said_before_the_work(
     tiny_bundle: Bundle, tiny_data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -256,14 +302,28 @@ def test_json_plots_and_comparison_in_one_go(
     moods = found["sets"]["moods.holdout/sentiment"]
     assert sum(map(sum, moods["confusion"])) == moods["scores"]["texts"]
     assert moods["auroc"] > 0.9
+    assert len(moods["reliability"]) == 15
+    assert sum(one["texts"] for one in moods["reliability"]) == moods["scores"]["texts"]
+    assert moods["reliability"][-1].keys() == {"low", "high", "texts", "confidence", "accuracy"}
+    gaps = [one["texts"] * abs(one["confidence"] - one["accuracy"]) for one in moods["reliability"]]
+    assert sum(gaps) / moods["scores"]["texts"] == pytest.approx(moods["scores"]["calibration_error"], abs=0.0001)
     assert found["against"]["bundle"] == tiny_float_bundle.manifest.version
-    assert found["against"]["differences"]["moods.holdout/sentiment"]["macro_f1"]["verdict"] == "no real difference"
-    height, width, _ = imread(tmp_path / "plots" / "things.holdout-topic.png").shape
-    assert min(height, width) > 600
+    macro_f1 = found["against"]["differences"]["moods.holdout/sentiment"]["macro_f1"]
+    assert macro_f1["verdict"] == "no real difference"
+    assert 0.05 < macro_f1["raw_p"] <= macro_f1["p"] <= 1
+    assert found["against"]["tally"] == {"lines": 4, "better": 0, "worse": 0}
+    for name in ("things.holdout-topic", "things.holdout-topic-reliability", "moods.holdout-sentiment-reliability"):
+        height, width, _ = imread(tmp_path / "plots" / f"{name}.png").shape
+        assert min(height, width) > 600
 
 
 def test_a_comparison_is_said_in_words(
     tiny_bundle: Bundle, tiny_data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(measured(tiny_data, tiny_bundle.folder, "--against", tiny_bundle.folder)) == 0
-    assert "accuracy  +0.0 points (+0.0 to +0.0): no real difference" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "accuracy  +0.0 points (+0.0 to +0.0), p = 1.000: no real difference" in shown
+    lines = shown.splitlines()
+    assert lines[-1].startswith(
+        "  over all sets 0 of 4 better, 0 worse, 4 no real difference; p is corrected for 4 lines"
+    )

@@ -14,7 +14,9 @@ from model.evaluation.metrics import (
     calibration_error,
     class_scores,
     macro_f1,
+    mean_gap,
     negative_log_likelihood,
+    reliability,
 )
 
 seeds = st.integers(min_value=0, max_value=2**32 - 1)
@@ -76,6 +78,23 @@ def test_calibration_error_weighs_the_gap_of_each_of_15_bins_by_its_rows(seed: i
         gaps += abs(confidence[within].sum() - right[within].sum())
     found = calibration_error(np.stack([confidence, 1 - confidence], axis=1), np.where(right, 0, 1))
     assert found == pytest.approx(gaps / (rows + 1))
+
+
+@given(seeds, st.integers(min_value=1, max_value=60))
+def test_each_row_is_in_the_bin_of_its_confidence(seed: int, rows: int) -> None:
+    rng = np.random.default_rng(seed)
+    probabilities = softmax(rng.normal(size=(rows, 3)).astype(np.float32) * 3)
+    labels = rng.integers(0, 3, rows)
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    bins = reliability(probabilities, labels)
+    assert [(one.low, one.high) for one in bins] == [(index / 15, (index + 1) / 15) for index in range(15)]
+    assert sum(one.texts for one in bins) == rows
+    for one in bins:
+        within = (confidence >= one.low) & ((confidence < one.high) | (one.high == 1))
+        assert one.texts == within.sum()
+        assert one.confidence == pytest.approx(confidence[within].mean() if one.texts else 0)
+        assert one.accuracy == pytest.approx(right[within].mean() if one.texts else 0)
+    assert calibration_error(probabilities, labels) == mean_gap(bins)
 
 
 @given(seeds, st.floats(min_value=0.5, max_value=4.0))
