@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from deploy.commands.options import text_options, with_settings
-from deploy.commands.output import progress_bar
+from deploy.commands.output import WIPE, progress_bar
 from deploy.logs import log_as_command
 from deploy.settings import Settings
 
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 AT_ONCE = 512
 """Texts that are classified together: enough to fill batches, few enough that the first answers come at once."""
-
-WIPE = "\r\x1b[K"
-"""Clears the line of a terminal that the bar stands on, which is drawn anew with the next texts."""
 
 
 @click.command()

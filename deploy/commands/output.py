@@ -9,6 +9,9 @@ import click
 if TYPE_CHECKING:
     from click._termui_impl import ProgressBar
 
+WIPE = "\r\x1b[K"
+"""Clears the line of a terminal that something is drawn on anew and anew, so that something else can be said."""
+
 
 def print_json(value: object) -> None:
     """Prints one JSON value in UTF-8: a line, as programs take it, or indented on a terminal."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from deploy.commands.options import with_settings
-from deploy.commands.output import print_json
+from deploy.commands.output import WIPE, print_json
 from deploy.logs import log_as_command
 from deploy.settings import Settings
 from deploy.stopping import stop_on_signals
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from stream.records import BundleRef, Promotion
 
 SHADOW_SECONDS = 60.0
-
-WIPE = "\r\x1b[K"
-"""Clears the line of a terminal that says how far a shadow is."""
 
 
 @click.command()
