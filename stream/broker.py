@@ -291,5 +291,6 @@ def _check_config(settings: BrokerSettings, client: Any, topics: list[Topic]) ->
                 raise TopicMismatchError(
                     f"topic {topic.name} has {key}={value}, this version needs {topic.config[key]}",
                     fix=f"kafka-configs.sh --bootstrap-server {settings.bootstrap_servers} --alter --entity-type topics"
-                    f" --entity-name {topic.name} --add-config '{key}=[{topic.config[key]}]'{copies}",
+                    f" --entity-name {topic.name} --add-config '{key}=[{topic.config[key]}]'{copies};"
+                    " or use a new topics.prefix, and begin anew",
                 )
