@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from model.bundle import ByTopic
+from model.evaluation.card import LARGEST_CALIBRATION_ERROR
 from model.evaluation.checklist import Result
 from model.evaluation.comparison import Difference, Metric
 from model.evaluation.evaluate import Report
@@ -19,6 +20,18 @@ def scorecard(reports: Mapping[str, Report]) -> Iterator[str]:
     for name, report in reports.items():
         yield from _set(name, report)
         yield ""
+
+
+def miscalibrated(reports: Mapping[str, Report]) -> Iterator[str]:
+    """How often each confidence is right, a line a bin that has texts, for each set where that is not to be trusted."""
+    for name, report in reports.items():
+        if report.scores.calibration_error > LARGEST_CALIBRATION_ERROR:
+            yield f"calibration of {name}: off by {report.scores.calibration_error:.3f}"
+            yield "    confidence  texts   mean  right"
+            for one in report.reliability:
+                if one.texts:
+                    yield f"  {one.low:.3f}-{one.high:.3f}  {one.texts:>5}  {one.confidence:.3f}  {one.accuracy:.3f}"
+            yield ""
 
 
 def checks(results: Sequence[Result], others: Sequence[Result] = ()) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """`finsentry evaluate`: how good a bundle is on sets that did not train it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,7 +61,7 @@ def evaluate(
     """
     import msgspec
 
-    from deploy.scorecard import checks, comparison, scorecard
+    from deploy.scorecard import checks, comparison, miscalibrated, scorecard
     from model.bundle import Bundle
     from model.data.recipe import CONFIGS, read_recipe
     from model.data.splits import load_evaluation
@@ -107,7 +107,7 @@ def evaluate(
     click.echo(f"{ours.manifest.version}\n")
     for line in scorecard(reports):
         click.echo(line)
-    for line in _miscalibrated(reports):
+    for line in miscalibrated(reports):
         click.echo(line)
     for line in checks(ours.checks, theirs.checks if theirs else ()) if ours.checks else ():
         click.echo(line)
@@ -143,20 +143,6 @@ def _rated(results: "Sequence[Result]") -> list[dict[str, object]]:
     import msgspec
 
     return [{**msgspec.to_builtins(result), "rate": round(result.rate, 4)} for result in results]
-
-
-def _miscalibrated(reports: "Mapping[str, Report]") -> Iterator[str]:
-    """How often each confidence is right, a line a bin that has texts, for each set where that is not to be trusted."""
-    from model.evaluation.card import LARGEST_CALIBRATION_ERROR
-
-    for name, report in reports.items():
-        if report.scores.calibration_error > LARGEST_CALIBRATION_ERROR:
-            yield f"calibration of {name}: off by {report.scores.calibration_error:.3f}"
-            yield "    confidence  texts   mean  right"
-            for one in report.reliability:
-                if one.texts:
-                    yield f"  {one.low:.3f}-{one.high:.3f}  {one.texts:>5}  {one.confidence:.3f}  {one.accuracy:.3f}"
-            yield ""
 
 
 def _draw(folder: Path, reports: "Mapping[str, Report]") -> None:

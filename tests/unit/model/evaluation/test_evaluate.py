@@ -13,7 +13,7 @@ import pytest
 from matplotlib.image import imread
 
 from deploy.cli import run
-from deploy.commands.evaluate import _miscalibrated
+from deploy.scorecard import miscalibrated
 from model.bundle import Bundle, DataFingerprint, Temperatures, write_manifest
 from model.classifier import Classifier
 from model.data.examples import Example
@@ -258,7 +258,7 @@ def test_a_calibration_that_is_off_is_shown_by_confidence() -> None:
     right, wrong = sentiments(*[(0, 0)] * 4), sentiments(*[(0, 0)] * 3, (0, 1))
     found = report({"right/sentiment": right, "wrong/sentiment": wrong})
     assert found["wrong/sentiment"].scores.calibration_error == mean_gap(found["wrong/sentiment"].reliability) == 0.25
-    assert list(_miscalibrated(found)) == [
+    assert list(miscalibrated(found)) == [
         "calibration of wrong/sentiment: off by 0.250",
         "    confidence  texts   mean  right",
         "  0.933-1.000      4  1.000  0.750",
