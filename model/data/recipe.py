@@ -259,7 +259,7 @@ def read_recipe(path: Path) -> Recipe:
     """The recipe at `path`. Raises `InputError` that names the file and the key.
 
     With `extends = "other.toml"`, a recipe beside it, it has what that one has but for the keys it has itself, and of
-    the table `training` but for those in it.
+    the table `training` and of a source with a name that both have but for those in it.
     """
     raw = _read_toml(path, f"{path}: ", "Give the path of a recipe.")
     if "extends" in raw:
@@ -273,8 +273,28 @@ def read_recipe(path: Path) -> Recipe:
         parse_recipe(other, base)  # what is wrong with it is said of it
         if isinstance(other.get("training"), dict) and isinstance(raw.get("training"), dict):
             raw["training"] = other["training"] | raw["training"]
+        if "sources" in raw:
+            raw["sources"] = _merged(other.get("sources"), raw["sources"])
         raw = other | raw
     return parse_recipe(raw, path)
+
+
+def _merged(theirs: object, ours: object) -> object:
+    """The sources of a recipe and of one that extends it: theirs in their order, then those that are ours alone.
+
+    What is no list of tables with names, or has one twice, is left as it is, for `parse_recipe` to say so.
+    """
+    known, changed = _by_name(theirs), _by_name(ours)
+    if known is None or changed is None:
+        return ours
+    return [source | changed.pop(name, {}) for name, source in known.items()] + list(changed.values())
+
+
+def _by_name(sources: object) -> dict[str, dict[str, Any]] | None:
+    if not isinstance(sources, list) or not all(isinstance(one, dict) for one in sources):
+        return None
+    named = {one["name"]: one for one in sources if isinstance(one.get("name"), str)}
+    return named if len(named) == len(sources) else None
 
 
 def _read_toml(path: Path, said: str, fix: str) -> dict[str, Any]:

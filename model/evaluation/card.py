@@ -266,7 +266,8 @@ def _made(manifest: Manifest) -> list[str]:
     if name := encoder.get("hub") or encoder.get("package") or encoder.get("folder"):
         layers, pieces = encoder.get("layers"), encoder.get("vocabulary")
         of_it = [f"its first {layers} layers"] * bool(layers) + [f"{pieces or 0:,} of its word pieces"] * bool(pieces)
-        lines += [f"Its encoder is {', '.join([name, *of_it])}.", ""]
+        digest = manifest.made.get("encoder")
+        lines += [f"Its encoder is {', '.join([name, *of_it])}{f' (weights `{digest}`)' if digest else ''}.", ""]
     if trained_on:
         lines += [f"Trained on {trained_on:,} texts an epoch, after what stands in a held-out set was left out.", ""]
     if taught := manifest.made.get("taught"):

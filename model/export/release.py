@@ -161,6 +161,7 @@ def _unmeasured(trained: Run, recipe: Recipe) -> Manifest:
         made={
             "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "recipe": _without_places(recipe),
+            "encoder": trained.encoder,
             "trained_on": trained.trained_on,
             "trained_with": {"torch": trained.torch, "device": trained.device, "precision": trained.precision},
             "training_seconds": trained.seconds,

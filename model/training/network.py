@@ -1,5 +1,6 @@
 """The network: one encoder, mean pooling, a topic head and a sentiment head."""
 
+from hashlib import sha256
 from pathlib import Path
 from typing import Self
 
@@ -64,6 +65,18 @@ class TwoHeads(nn.Module):
                 fix="Its training may have been killed while it wrote: go on with `finsentry train --resume`.",
             ) from error
         return network.eval()
+
+    def digest(self) -> str:
+        """16 hex digits of the encoder's weights, whatever kind of file they came in, and of no other part.
+
+        A pooler counts for nothing: it is not read, and where the file has none it is drawn by chance.
+        """
+        found = sha256()
+        for name, weight in sorted(self.encoder.state_dict().items()):
+            if not name.startswith("pooler."):
+                found.update(f"{name} {tuple(weight.shape)}\n".encode())
+                found.update(weight.detach().cpu().contiguous().numpy().tobytes())
+        return found.hexdigest()[:16]
 
     def save(self, run: Path) -> None:
         """Writes the network to `run`; adapters are added to the weights beside which they stand."""

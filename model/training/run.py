@@ -31,6 +31,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     data: dict[str, DataFingerprint]
     rows: str | None = None
     """`Splits.rows`, which tells versions apart that keep other rows; None in runs of before this was kept."""
+    encoder: str | None = None
+    """`TwoHeads.digest` of the pretrained encoder, of the layers that the recipe takes; None in runs of before."""
     trained_on: int
     """Texts of an epoch, the repeats of small sets included."""
     seconds: float

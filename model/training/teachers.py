@@ -3,7 +3,8 @@
 They answer for both heads of a text, of which its source has labelled one. Teachers of the pupil's own encoder give it
 the mean of their weights to begin at, or of those of its layers where it keeps fewer of them: several trainings
 together are right more often than each, but not where their weights have their mean, and a short training from there
-on ends near what they know together. Teachers of another encoder, say one of twice as many layers, have nothing but
+on ends near what they know together. Where some have just its layers, it begins at those alone: what is cut off others
+is missed. Teachers of another encoder, say one of twice as many layers, have nothing but
 their answers to give: where all are such, the pupil begins as ever.
 """
 
@@ -60,7 +61,11 @@ class Teachers:
         self._lengths = [theirs.training.maximum_length for theirs in recipes]
         self._recipe = recipe
         self._watch = watch
-        self._alike = [run for run, theirs in zip(runs, recipes, strict=True) if _same(theirs.encoder, recipe.encoder)]
+        alike = {
+            run: theirs for run, theirs in zip(runs, recipes, strict=True) if _same(theirs.encoder, recipe.encoder)
+        }
+        as_deep = [run for run, theirs in alike.items() if theirs.encoder.layers == recipe.encoder.layers]
+        self._alike = as_deep or list(alike)
         self.taught = Taught(
             weight=recipe.training.distillation.weight,
             by=[one.recipe if one.taught is None else one.recipe | {"taught": one.taught} for one in trained],
@@ -133,8 +138,12 @@ def _require_same_data(run: Path, trained: Run, splits: Splits, theirs: Recipe, 
 
 
 def _divided_by(recipe: Recipe) -> dict[str, object]:
-    """What decides which texts train; the encoder, the numbers of the training and its seed do not."""
-    return recipe.model_dump(mode="json", include={"sources": True, "training": {"calibration"}})
+    """What decides which texts train; how much each counts, the encoder, the numbers of the training do not."""
+    return recipe.model_dump(
+        mode="json",
+        include={"sources": True, "training": {"calibration"}},
+        exclude={"sources": {"__all__": {"weight"}}},
+    )
 
 
 def _answers(

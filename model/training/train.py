@@ -104,7 +104,7 @@ def train(
     if state is None:
         _require_nothing_to_lose(run, resume=resume)
     folder = recipe.encoder.locate()
-    loop = _begun(recipe, folder, splits, run, taught, device, clock)
+    loop, encoder = _begun(recipe, folder, splits, run, taught, device, clock)
     if state is not None:
         loop.restore(state["loop"])
         logger.info("resumed epochs_done=%d of=%d step=%d", len(loop.losses), recipe.training.epochs, loop.step)
@@ -112,6 +112,7 @@ def train(
         recipe=_told(recipe, commit_of(folder)),
         data=splits.fingerprints,
         rows=splits.rows,
+        encoder=encoder,
         trained_on=len(loop.rows),
         seconds=state["seconds"] if state else 0.0,
         torch=str(torch.__version__),
@@ -232,22 +233,24 @@ def _begun(
     taught: Teachers | None,
     device: torch.device,
     clock: Callable[[], float],
-) -> Loop:
-    """The training before its first step, of the encoder in `folder`; leaves its tokenizer in `run`."""
+) -> tuple[Loop, str]:
+    """The training before its first step, and the digest of the encoder in `folder`; leaves its tokenizer in `run`."""
     torch.manual_seed(recipe.seed)
     rng = random.Random(recipe.seed)  # noqa: S311 an order of batches is no secret
     texts = [example.text for example in splits.train]
-    network = _prepared(recipe, folder, run, texts, taught, device)
+    network, encoder = _prepared(recipe, folder, run, texts, taught, device)
     tokenizer = open_tokenizer(run, recipe.training.maximum_length)
     answers = taught.answers(texts, device) if taught else {}
     rows = tokenise(splits.train, tokenizer, {source.name: source.weight for source in recipe.sources}, answers)
-    return Loop(network, rows, recipe.training, rng, clock)
+    return Loop(network, rows, recipe.training, rng, clock), encoder
 
 
 def _prepared(
     recipe: Recipe, folder: Path, run: Path, texts: Sequence[str], teachers: Teachers | None, device: torch.device
-) -> TwoHeads:
-    """The network that a training begins at, with adapters if the recipe asks for them, and its tokenizer in `run`.
+) -> tuple[TwoHeads, str]:
+    """The network that a training begins at, with adapters if the recipe asks for them, and its encoder's digest.
+
+    Its tokenizer is left in `run`.
 
     Where the recipe asks for a part of the vocabulary, both are cut. The tokenizer that a resumed run has must be cut
     as its weights are at any moment, so it is replaced only by one that is.
@@ -257,6 +260,7 @@ def _prepared(
         file = Path(draft) / TOKENIZER_FILE
         write_tokenizer(folder, file.parent)
         network = TwoHeads.pretrained(folder, recipe.encoder.layers)
+        digest = network.digest()
         whole = read_tokenizer(file)
         require_rows(network.encoder, whole, folder)
         if recipe.encoder.vocabulary is not None:
@@ -270,7 +274,7 @@ def _prepared(
             adapt(network.encoder, recipe.training.lora)
         network.to(device)
         file.replace(run / TOKENIZER_FILE)
-    return network
+    return network, digest
 
 
 def _decisive(recipe: Recipe) -> dict[str, object]:

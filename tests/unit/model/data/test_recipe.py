@@ -48,6 +48,26 @@ def test_a_recipe_that_extends_another_has_the_rest_from_it(tmp_path: Path) -> N
         read_recipe(more)
 
 
+def test_a_recipe_that_extends_another_changes_a_source_by_its_name_and_adds_others(tmp_path: Path) -> None:
+    base = read(tmp_path, GOOD)
+    (posts,) = base.sources
+    more = tmp_path / "more.toml"
+    new = """[[sources]]\nname = "news"\nhead = "topic"\ntrain = "news.csv"\ntext = "t"\nlabel = "l"\n"""
+    more.write_text(f'extends = "recipe.toml"\n{new}[[sources]]\nname = "posts"\nweight = 3\n', encoding="utf-8")
+    changed, added = read_recipe(more).sources
+    assert changed == posts.model_copy(update={"weight": 3.0})
+    assert added.name == "news"
+    more.write_text('extends = "recipe.toml"\n' + '[[sources]]\nname = "posts"\nweight = 3\n' * 2, encoding="utf-8")
+    with pytest.raises(InputError, match=r"more\.toml: "):
+        read_recipe(more)
+    more.write_text('extends = "recipe.toml"\n[[sources]]\nweight = 3\n', encoding="utf-8")
+    with pytest.raises(InputError, match="source 1, which has no name"):
+        read_recipe(more)
+    more.write_text('extends = "recipe.toml"\n[[sources]]\nname = "posts"\nwait = 3\n', encoding="utf-8")
+    with pytest.raises(InputError, match=r"more\.toml: .*wait is no key"):
+        read_recipe(more)
+
+
 def test_a_recipe_extends_one_that_is_there_and_whole(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"recipe\.toml: extends .*/nowhere\.toml, which cannot be read: No such file"):
         read(tmp_path, 'extends = "nowhere.toml"')
@@ -65,6 +85,14 @@ def test_the_teacher_has_the_whole_of_the_encoder_and_learns_from_the_same() -> 
     teacher, default = read_recipe(CONFIGS / "teacher.toml"), read_recipe(CONFIGS / "default.toml")
     assert (teacher.sources, teacher.training) == (default.sources, default.training)
     assert teacher.encoder == Encoder(hub=default.encoder.hub)
+
+
+def test_the_last_step_trusts_the_labels_of_posts_more_and_may_learn_from_the_others() -> None:
+    final, default = read_recipe(CONFIGS / "final.toml"), read_recipe(CONFIGS / "default.toml")
+    assert (final.name, final.encoder) == (default.name, default.encoder)
+    pairs = zip(default.sources, final.sources, strict=True)
+    heavier = {theirs.name: ours.weight for theirs, ours in pairs if ours != theirs}
+    assert heavier == {"social_sentiment": 4.0}
 
 
 @pytest.mark.parametrize(

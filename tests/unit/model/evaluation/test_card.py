@@ -141,7 +141,16 @@ def test_the_card_says_who_taught(begins_at_mean: bool) -> None:
     assert "Taught by other trainings (large, seed 1; small, seed 2)" in card
     assert ("begun at the mean of those with this encoder" in card) == begins_at_mean
     assert ("begun at the pretrained encoder" in card) != begins_at_mean
-    assert "Its encoder is bge-small-en-v1.5, its first 6 layers, 22,500 of its word pieces." in card.splitlines()
+    assert "Its encoder is bge-small-en-v1.5, its first 6 layers, 22,500 of its word pieces" in card
+
+
+@pytest.mark.parametrize(
+    ("digest", "said"), [(None, "pieces."), ("0123456789abcdef", "pieces (weights `0123456789abcdef`).")]
+)
+def test_the_card_says_which_weights_it_began_at_where_that_is_known(digest: str | None, said: str) -> None:
+    card = model_card(msgspec.structs.replace(DEFAULT, made={**DEFAULT.made, "encoder": digest}))
+    (line,) = (line for line in card.splitlines() if line.startswith("Its encoder is"))
+    assert line.endswith(said)
 
 
 def test_texts_of_our_own_are_no_proof_of_others() -> None:

@@ -18,7 +18,7 @@ from model.export.to_onnx import TOLERANCE, export, largest_difference
 from model.training.encoders import AFTER_PADDING, FUSED, KINDS, longest
 from model.training.loop import Loop
 from model.training.lora import adapt, merged
-from model.training.network import TwoHeads
+from model.training.network import WEIGHTS_FILE, TwoHeads
 from model.training.step import Row
 from model.training.tokenizer_file import open_tokenizer, write_tokenizer
 from model.training.train import train
@@ -75,6 +75,21 @@ def test_its_first_layers_can_be_kept_and_are_found_again(kind: str, tmp_path: P
     assert torch.allclose(whole, cut, atol=1e-6)
     network.save(tmp_path / "run")
     assert TwoHeads.load(tmp_path / "run").state_dict().keys() == network.state_dict().keys()
+
+
+def test_an_encoder_is_told_by_its_weights_and_layers_whatever_file_and_pooler_it_has(tmp_path: Path) -> None:
+    network = TwoHeads.pretrained(saved("bert", tmp_path / "one"))
+    digest = network.digest()
+    network.encoder.save_pretrained(tmp_path / "other", safe_serialization=False)
+    assert not (tmp_path / "other" / WEIGHTS_FILE).exists()
+    assert TwoHeads.pretrained(tmp_path / "other").digest() == digest
+    assert TwoHeads.pretrained(tmp_path / "other", layers=1).digest() != digest
+    with torch.no_grad():
+        for weight in (network.encoder.pooler.dense.weight, network.topic.weight):
+            weight.add_(1)
+        assert network.digest() == digest
+        network.encoder.get_input_embeddings().weight[0, 0] += 1e-3
+        assert network.digest() != digest
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,18 @@ def test_a_teacher_of_other_rows_of_the_same_files_is_refused(
     Teachers([tiny_run, strange], tiny_recipe, tiny_splits)
 
 
+def test_how_much_a_source_counts_decides_nothing_of_what_is_measured_on(
+    tiny_run: Path, tiny_recipe: Recipe, tiny_splits: Splits
+) -> None:
+    def with_first(**changed: object) -> Recipe:
+        first, *others = tiny_recipe.sources
+        return tiny_recipe.model_copy(update={"sources": (first.model_copy(update=changed), *others)})
+
+    Teachers([tiny_run], with_first(weight=3.0), tiny_splits)
+    with pytest.raises(InputError, match=r"divided in another way: sources\..*repeat"):
+        Teachers([tiny_run], with_first(repeat=7), tiny_splits)
+
+
 @pytest.fixture
 def second_run(tiny_recipe: Recipe, tiny_splits: Splits, tmp_path: Path) -> Path:
     """The same training as `tiny_run`, but for its seed."""
@@ -166,6 +178,14 @@ def test_two_runs_of_one_recipe_are_two_teachers_where_others_taught_them(
     assert len(Teachers([tiny_run, taught], tiny_recipe, tiny_splits).taught.by) == 2
 
 
+def with_weights_moved(run: Path, to: Path) -> Path:
+    """A copy of `run` that no mean with another is mistaken for."""
+    shutil.copytree(run, to, ignore=shutil.ignore_patterns("answers-*"))
+    weights = load_file(to / WEIGHTS_FILE)
+    save_file({name: weight + 0.01 for name, weight in weights.items()}, to / WEIGHTS_FILE)
+    return to
+
+
 def test_a_pupil_of_fewer_layers_begins_at_the_first_of_its_teacher_s(
     tiny_recipe: Recipe, tiny_splits: Splits, tmp_path: Path
 ) -> None:
@@ -182,6 +202,17 @@ def test_a_pupil_of_fewer_layers_begins_at_the_first_of_its_teacher_s(
     assert {name for name in teacher if ".layer.1." in name} == teacher.keys() - pupil.keys()
     for name, weights in pupil.items():
         np.testing.assert_allclose(teacher[name], weights, atol=1e-6)
+    both = train(
+        with_layers(1, still).model_copy(update={"seed": 9}),
+        tiny_splits,
+        tmp_path / "second",
+        teachers=[tmp_path / "teacher", moved := with_weights_moved(tmp_path / "pupil", tmp_path / "moved")],
+    )
+    assert both.taught is not None
+    assert len(both.taught.by) == 2
+    begun_at, second = load_file(moved / WEIGHTS_FILE), load_file(tmp_path / "second" / WEIGHTS_FILE)
+    for name, weights in second.items():
+        np.testing.assert_allclose(begun_at[name], weights, atol=1e-6)  # the one as deep as it, and no other
     deeper = Teachers([tmp_path / "pupil"], with_layers(2), tiny_splits)
     assert not deeper.taught.begins_at_mean, "a teacher has no layers to give that it has not"
 

@@ -43,6 +43,10 @@ def test_the_bundle_says_what_its_network_learned(tiny_bundle: Bundle) -> None:
     assert (senate.topic, senate.sentiment) == ("Politics", "positive")
 
 
+def test_the_bundle_says_which_weights_its_training_began_at(tiny_bundle: Bundle, tiny_encoder: Path) -> None:
+    assert tiny_bundle.manifest.made["encoder"] == TwoHeads.pretrained(tiny_encoder).digest()
+
+
 def test_the_manifest_carries_the_metrics_of_each_held_out_set_and_head(tiny_bundle: Bundle) -> None:
     metrics = tiny_bundle.manifest.metrics
     assert set(metrics) == {"things.holdout/topic", "moods.holdout/sentiment"}
