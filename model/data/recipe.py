@@ -102,7 +102,7 @@ class Distillation(Part):
     """What becomes of a training that is given teachers: runs of the same sources, whose answers it learns too."""
 
     weight: float = Field(
-        default=0.5, gt=0, lt=1, description="Of the teachers' answers in the loss; labels: the rest."
+        default=0.5, ge=0, lt=1, description="Of the teachers' answers in the loss; labels: the rest. 0: not asked."
     )
     epochs: int = Field(
         default=1, ge=1, description="Of a pupil that begins at the mean of its teachers, which have its encoder."

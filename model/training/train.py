@@ -240,7 +240,7 @@ def _begun(
     texts = [example.text for example in splits.train]
     network, encoder = _prepared(recipe, folder, run, texts, taught, device)
     tokenizer = open_tokenizer(run, recipe.training.maximum_length)
-    answers = taught.answers(texts, device) if taught else {}
+    answers = taught.answers(texts, device) if taught and taught.taught.weight else {}
     rows = tokenise(splits.train, tokenizer, {source.name: source.weight for source in recipe.sources}, answers)
     return Loop(network, rows, recipe.training, rng, clock), encoder
 

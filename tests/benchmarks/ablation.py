@@ -51,6 +51,8 @@ def variants(recipe: Recipe, train: list[Example], teachers: tuple[Path, ...] = 
     for variant in _variants(recipe, train):
         yield variant._replace(teachers=teachers)
     if teachers:
+        labels_alone = recipe.training.distillation.model_copy(update={"weight": 0.0})
+        yield Variant("without teachers' answers", _with(recipe, distillation=labels_alone), train, teachers)
         yield Variant("without teachers", recipe, train)
 
 

@@ -41,8 +41,12 @@ def test_what_a_recipe_does_not_have_is_not_left_out(tiny_recipe: Recipe) -> Non
 
 
 def test_all_are_taught_but_the_one_without_teachers(tiny_recipe: Recipe) -> None:
-    *taught, alone = variants(tiny_recipe, [Example("oil", "topic", 1, "things")], (Path("large"),))
-    assert {one.teachers for one in taught} == {(Path("large"),)}
+    *taught, begun, alone = variants(tiny_recipe, [Example("oil", "topic", 1, "things")], (Path("large"),))
+    assert {one.teachers for one in (*taught, begun)} == {(Path("large"),)}
+    assert begun.name == "without teachers' answers"
+    assert begun.recipe == changed(
+        tiny_recipe, distillation=tiny_recipe.training.distillation.model_copy(update={"weight": 0.0})
+    )
     assert alone.name == "without teachers"
     assert alone.teachers == ()
     assert alone.recipe == tiny_recipe

@@ -67,6 +67,17 @@ def test_a_pupil_begins_where_its_teachers_are_and_says_who_they_were(
     assert pupil_said["taught"]["by"][0]["seed"] == tiny_recipe.seed  # type: ignore[index]
 
 
+def test_teachers_whose_answers_count_for_nothing_are_not_asked(
+    tiny_run: Path, tiny_recipe: Recipe, tiny_splits: Splits, tmp_path: Path
+) -> None:
+    teacher = Path(shutil.copytree(tiny_run, tmp_path / "teacher", ignore=shutil.ignore_patterns("answers-*")))
+    numbers = tiny_recipe.training.distillation.model_copy(update={"weight": 0.0})
+    done = train(changed(tiny_recipe, distillation=numbers), tiny_splits, tmp_path / "pupil", teachers=[teacher])
+    assert done.taught is not None
+    assert done.taught.begins_at_mean
+    assert not list(teacher.glob("answers-*"))
+
+
 def test_a_teacher_of_another_encoder_gives_its_answers_alone(
     tiny_run: Path, tiny_encoder: Path, tiny_recipe: Recipe, tiny_splits: Splits, tmp_path: Path
 ) -> None:
