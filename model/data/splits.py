@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -35,6 +35,14 @@ class Splits:
     """By source, the texts that were dropped because their rows are at odds about the label."""
     rows: str | None = None
     """`digest_of` what `load_splits` kept of the files, whatever part of that a caller trains on."""
+    kept: tuple[Sequence[Example], Sequence[Example]] = ((), ())
+    """Those rows themselves: what trains, and what tempers."""
+
+    def rows_without(self, sources: Collection[str]) -> str | None:
+        """`rows`, had the recipe not had these sources; None where it is not known."""
+        if not sources or self.rows is None:
+            return self.rows
+        return digest_of(*([e for e in rows if e.source not in sources] for rows in self.kept))
 
 
 def load_splits(recipe: Recipe, root: Path) -> Splits:
@@ -79,6 +87,7 @@ def load_splits(recipe: Recipe, root: Path) -> Splits:
         repeats=dict(repeats),
         disputed=dict(Counter(alike[0].source for alike in disputed)),
         rows=digest_of(train, calibration),
+        kept=(train, calibration),
     )
 
 

@@ -11,7 +11,7 @@ their answers to give: where all are such, the pupil begins as ever.
 import logging
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from model.data.recipe import Encoder, Recipe
 from model.data.splits import Splits
 from model.errors import InputError
 from model.evaluation.metrics import Probabilities
+from model.labels import SENTIMENTS, TOPICS
 from model.nested import changes
 from model.training.network import WEIGHTS_FILE, TwoHeads
 from model.training.run import Run, Taught, read_run, recipe_of
@@ -123,16 +124,21 @@ def _same(theirs: Encoder, ours: Encoder) -> bool:
 
 
 def _require_same_data(run: Path, trained: Run, splits: Splits, theirs: Recipe, ours: Recipe) -> None:
-    if trained.data != splits.fingerprints:
+    """The pupil may have sources more: of what nothing is held out of, a teacher cannot know what is measured on."""
+    known = {source.name for source in theirs.sources}
+    more = {one.name for one in ours.sources if one.name not in known and not (one.evaluation or one.holdout)}
+    if trained.data != {name: of for name, of in splits.fingerprints.items() if name.rpartition(".")[0] not in more}:
         raise InputError(f"{run}: was trained on other data", fix="Give teachers that learned from the same.")
-    if different := changes(_divided_by(theirs), _divided_by(ours)):
+    shared = ours.model_copy(update={"sources": tuple(one for one in ours.sources if one.name not in more)})
+    if different := changes(_divided_by(theirs), _divided_by(shared)):
         raise InputError(
             f"{run}: what trains and what is measured on was divided in another way: {different[0]}",
             fix="Give teachers whose recipes have the sources and the share for calibration that this one has.",
         )
-    if trained.rows and splits.rows and trained.rows != splits.rows:  # runs of before it was kept have none
+    now = splits.rows_without(more)
+    if trained.rows and now and trained.rows != now:  # runs of before it was kept have none
         raise InputError(
-            f"{run}: was trained on other rows of the same files (digest {trained.rows}, now {splits.rows})",
+            f"{run}: was trained on other rows of the same files (digest {trained.rows}, now {now})",
             fix="Train the teacher again with this version of FinSentry.",
         )
 
@@ -149,20 +155,38 @@ def _divided_by(recipe: Recipe) -> dict[str, object]:
 def _answers(
     run: Path, maximum_length: int, texts: Sequence[str], device: torch.device, watch: Watch
 ) -> tuple[Probabilities, Probabilities]:
-    """What one teacher answers; kept beside it, since the next pupil asks the same and it takes minutes."""
-    asked = sha256((run / WEIGHTS_FILE).read_bytes() + chr(0).join(texts).encode()).hexdigest()
-    kept = run / f"answers-{asked[:16]}.npz"
-    if kept.is_file():
-        with np.load(kept) as arrays:
-            return arrays["topics"], arrays["sentiments"]
-    logger.info("asking a teacher run=%s texts=%d", run, len(texts))
-    teacher = TrainedNetwork(TwoHeads.load(run).to(device), open_tokenizer(run, maximum_length))
-    found = teacher.logits(texts, lambda batch, batches: watch(run, batch, batches))
-    topics, sentiments = (softmax(logits) for logits in found)
-    unfinished = kept.with_suffix(f".{os.getpid()}.npz")
+    """What one teacher answers; kept beside it, since the next pupil asks much the same and it takes minutes."""
+    kept = run / f"answers-{sha256((run / WEIGHTS_FILE).read_bytes()).hexdigest()[:16]}.npz"
+    keys = [sha256(text.encode()).hexdigest()[:32].encode() for text in texts]
+    known, topics, sentiments = _kept(kept)
+    unknown = [text for text, key in zip(texts, keys, strict=True) if key not in known]
+    if unknown:
+        logger.info("asking a teacher run=%s texts=%d known=%d", run, len(unknown), len(known))
+        teacher = TrainedNetwork(TwoHeads.load(run).to(device), open_tokenizer(run, maximum_length))
+        found = teacher.logits(unknown, lambda batch, batches: watch(run, batch, batches))
+        topics, sentiments = (
+            np.concatenate([before, softmax(logits)])
+            for before, logits in zip((topics, sentiments), found, strict=True)
+        )
+        known = {key: row for row, key in enumerate([*known, *(key for key in keys if key not in known)])}
+        _keep(kept, known, topics, sentiments)
+    rows = [known[key] for key in keys]
+    return topics[rows], sentiments[rows]
+
+
+def _kept(path: Path) -> tuple[dict[bytes, int], Probabilities, Probabilities]:
+    """The row of each text's key, and the answers."""
+    if not path.is_file():
+        return {}, np.empty((0, len(TOPICS))), np.empty((0, len(SENTIMENTS)))
+    with np.load(path) as arrays:
+        rows = {key: row for row, key in enumerate(arrays["texts"].tolist())}
+        return rows, arrays["topics"], arrays["sentiments"]
+
+
+def _keep(path: Path, rows: Mapping[bytes, int], topics: Probabilities, sentiments: Probabilities) -> None:
+    unfinished = path.with_suffix(f".{os.getpid()}.npz")
     try:
-        np.savez(unfinished, topics=topics, sentiments=sentiments)
-        unfinished.replace(kept)
+        np.savez(unfinished, texts=np.array(list(rows)), topics=topics, sentiments=sentiments)
+        unfinished.replace(path)
     except OSError as error:
-        logger.warning("answers of a teacher are not kept run=%s error=%s", run, error)
-    return topics, sentiments
+        logger.warning("answers of a teacher are not kept file=%s error=%s", path, error)

@@ -90,9 +90,11 @@ def test_the_teacher_has_the_whole_of_the_encoder_and_learns_from_the_same() -> 
 def test_the_last_step_trusts_the_labels_of_posts_more_and_may_learn_from_the_others() -> None:
     final, default = read_recipe(CONFIGS / "final.toml"), read_recipe(CONFIGS / "default.toml")
     assert (final.name, final.encoder) == (default.name, default.encoder)
-    pairs = zip(default.sources, final.sources, strict=True)
+    *shared, hard = final.sources
+    pairs = zip(default.sources, shared, strict=True)
     heavier = {theirs.name: ours.weight for theirs, ours in pairs if ours != theirs}
     assert heavier == {"social_sentiment": 4.0}
+    assert (hard.name, hard.holdout, hard.evaluation) == ("hard_sentiment", 0.0, None)
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_there_are_some_hundreds_of_cases_and_none_of_them_twice() -> None:
 
 
 def test_none_of_them_is_or_nearly_is_a_text_that_trains() -> None:
-    recipe = read_recipe(CONFIGS / "default.toml")
+    recipe = read_recipe(CONFIGS / "final.toml")
     own = recipe.model_copy(update={"sources": tuple(source for source in recipe.sources if source.own)})
     splits = load_splits(own, CONFIGS)
     trains = {example.key for example in [*splits.train, *splits.calibration]}

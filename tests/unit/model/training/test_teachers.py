@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from deploy import cli
 from model.data.recipe import Encoder, Recipe
-from model.data.splits import Splits
+from model.data.splits import Splits, load_splits
 from model.errors import InputError
 from model.training.network import WEIGHTS_FILE, TwoHeads
 from model.training.run import read_run
@@ -105,13 +105,24 @@ def test_what_a_teacher_answered_is_asked_once(
     first = teachers.answers(texts, torch.device("cpu"))
     with monkeypatch.context() as patch:
         patch.setattr(TrainedNetwork, "logits", None)
-        again = teachers.answers(texts, torch.device("cpu"))
-        with pytest.raises(TypeError):  # other texts are not what was kept
-            teachers.answers(texts[:4], torch.device("cpu"))
+        again = teachers.answers(texts[::-1], torch.device("cpu"))
+        assert teachers.answers(texts[3:], torch.device("cpu")).keys() == set(texts[3:])
+        with pytest.raises(TypeError):
+            teachers.answers([*texts, "another"], torch.device("cpu"))
     assert first.keys() == again.keys() == set(texts)
+    asked: list[str] = []
+    ask = TrainedNetwork.logits
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            TrainedNetwork, "logits", lambda self, some, watch: (asked.extend(some), ask(self, some, watch))[1]
+        )
+        more = teachers.answers(["another", *texts], torch.device("cpu"))
+        assert teachers.answers(["another"], torch.device("cpu")).keys() == {"another"}
+    assert asked == ["another"]
     for text, heads in first.items():
-        for before, after in zip(heads, again[text], strict=True):
+        for before, after, then in zip(heads, again[text], more[text], strict=True):
             assert np.array_equal(before, after)
+            assert np.array_equal(before, then)
     # Nor are those of other weights.
     weights = load_file(teacher / WEIGHTS_FILE)
     save_file({name: weight * 0 for name, weight in weights.items()}, teacher / WEIGHTS_FILE)
@@ -155,6 +166,36 @@ def test_how_much_a_source_counts_decides_nothing_of_what_is_measured_on(
     Teachers([tiny_run], with_first(weight=3.0), tiny_splits)
     with pytest.raises(InputError, match=r"divided in another way: sources\..*repeat"):
         Teachers([tiny_run], with_first(repeat=7), tiny_splits)
+
+
+def test_a_pupil_may_have_sources_more_of_which_nothing_is_held_out(
+    tiny_run: Path, tiny_recipe: Recipe, tiny_data: Path, tmp_path: Path
+) -> None:
+    """What a teacher has not seen it may teach beside, as long as nothing is measured on that it may have seen."""
+    data = Path(shutil.copytree(tiny_data, tmp_path / "data"))
+
+    def with_more(rows: str, **changes: object) -> tuple[Recipe, Splits]:
+        (data / "more.csv").write_text(f"text,label\n{rows}", encoding="utf-8")
+        moods = tiny_recipe.sources[1]
+        more = moods.model_copy(update={"name": "more", "train": Path("more.csv"), "holdout": 0.0} | changes)
+        recipe = tiny_recipe.model_copy(update={"sources": (*tiny_recipe.sources, more)})
+        return recipe, load_splits(recipe, data)
+
+    new = "".join(
+        f"senate number {index} {mood}\n" for index in range(9) for mood in ("soars,soars", "tumbles,tumbles")
+    )
+    recipe, splits = with_more(new)
+    done = train(recipe, splits, tmp_path / "pupil", teachers=[tiny_run])
+    assert done.trained_on > len(load_splits(tiny_recipe, data).train)
+    with pytest.raises(InputError, match="other data"):
+        Teachers([tiny_run], *with_more(new, holdout=0.3))
+    _, splits = with_more("senate,soars\noil,tumbles\n")
+    text = next(example.text for example in splits.train if example.source == "moods")
+    label = next(example.label for example in splits.train if example.text == text)
+    other = {"tumbles": 0, "soars": 2}
+    opposite = next(name for name, index in other.items() if index != label)
+    with pytest.raises(InputError, match="other rows of the same files"):
+        Teachers([tiny_run], *with_more(f"senate,soars\noil,tumbles\n{text},{opposite}\n"))
 
 
 @pytest.fixture
