@@ -3,12 +3,12 @@
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
+from deploy.check import Check
+from deploy.durability import judge
 from deploy.errors import FinSentryError
 from deploy.local.folders import latest_folder
 from deploy.local.jars import default_cache, find_java, find_maven, holds_kafka, jars_folder
@@ -17,9 +17,8 @@ from deploy.local.processes import port_is_taken
 from deploy.settings import Settings, variable
 from model.settings import ModelSettings
 from stream.broker import BrokerSettings, admin_client, missing_topics
+from stream.replication import OFFSETS, read_replication
 from stream.topics import Topics
-
-State = Literal["ok", "note", "broken"]
 
 GIGABYTE = 1_000_000_000
 LEAST_DISK_BYTES = 1 * GIGABYTE
@@ -35,16 +34,6 @@ SAMPLE = (
     "Airline warns of a deeper loss and suspends its dividend for the rest of the year",
 )
 MEASURED = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at. Only `broken` keeps a run from working."""
-
-    name: str
-    state: State
-    found: str
-    fix: str = ""
 
 
 def examine(settings: Settings) -> Iterator[Check]:
@@ -90,17 +79,26 @@ def _broker(settings: Settings, broker: BrokerSettings) -> Iterator[Check]:
             client.list_topics()
         return Check("broker", "ok", f"{broker.bootstrap_servers} answered in {time.monotonic() - started:.2f} s")
 
+    topics = Topics(settings.topics).all()
+
     def compare() -> Check:
-        topics = Topics(settings.topics).all()
         missing = missing_topics(broker, topics)
         if missing:
             return Check("topics", "note", f"not there yet: {', '.join(missing)}", "the first worker creates them")
         return Check("topics", "ok", f"all {len(topics)} are there, as asked")
 
+    def keep() -> Iterator[Check]:
+        found = read_replication(broker, [*(topic.name for topic in topics), OFFSETS])
+        standing = {topic.name for topic in found.topics}
+        to_make = [topic.name for topic in topics if topic.name not in standing]
+        asked = settings.topics.replication_factor
+        yield from judge(found, asked=asked, to_make=to_make, servers=broker.bootstrap_servers)
+
     reached = _guarded("broker", reach)
     yield reached
     if reached.state == "ok":
         yield _guarded("topics", compare)
+        yield from _each_guarded("copies", keep)
 
 
 def _bundle(name: str, settings: ModelSettings) -> Check:
@@ -170,7 +168,12 @@ def _disk(folder: Path) -> Check:
 
 
 def _guarded(name: str, look: Callable[[], Check]) -> Check:
+    (check,) = _each_guarded(name, lambda: [look()])
+    return check
+
+
+def _each_guarded(name: str, look: Callable[[], Iterable[Check]]) -> Iterator[Check]:
     try:
-        return look()
+        yield from look()
     except FinSentryError as error:
-        return Check(name, "broken", error.message, error.fix)
+        yield Check(name, "broken", error.message, error.fix)

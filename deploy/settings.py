@@ -38,6 +38,7 @@ class MetricsSettings(BaseModel):
     crawl: int = Field(9102, ge=0, le=65535, description="Port of the crawler.")
     alerts: int = Field(9103, ge=0, le=65535, description="Port of the alert service.")
     console: int = Field(9104, ge=0, le=65535, description="Port of the console's metrics, not of its page.")
+    archive: int = Field(9105, ge=0, le=65535, description="Port of `finsentry archive --follow`.")
 
 
 class LocalSettings(BaseModel):

@@ -16,7 +16,7 @@ from stream.windows import minute_of
 class PartitionCounter:
     """The open buckets of one partition and how far its log has been counted.
 
-    First `restore` everything that stands in this partition of `windows`, oldest first; then `count` the records of
+    First `restore` everything that stands in this partition of `windows`, in any order; then `count` the records of
     `scored` from `position` on; now and then write what `to_write` gives, in its order.
     """
 
@@ -36,7 +36,10 @@ class PartitionCounter:
         """Minutes below this one are closed: every document of theirs that may still come is late."""
 
     def restore(self, record: WindowRecord) -> None:
-        """Takes a record of this partition of `windows`; the order of buckets and stale ones do not matter."""
+        """Takes a record of this partition of `windows`; their order and stale ones do not matter.
+
+        What is closed is held until a checkpoint says so, hence not at all behind it.
+        """
         if isinstance(record, Checkpoint):
             if record.position > self.position:
                 self.position, self.origin, self.watermark = record.position, record.origin, record.watermark

@@ -135,7 +135,7 @@ class _Counting(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
         self._begin = set(partitions)
         if not partitions:
             self._service.ready.set()  # more workers than partitions: this one stands by
-        logger.info("assigned stage=%s partitions=%s", self._service.stage, sorted(p.partition for p in partitions))
+        self._service.assigned(partitions)
 
     # ---- the loop
 
@@ -237,7 +237,7 @@ class _Counting(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
             if held:
                 await self._consumer.commit(held)
         except LOST as error:
-            logger.info("commit refused stage=%s error=%s", self._service.stage, type(error).__name__)
+            self._service.commit_refused(error)
 
     async def _learn_ends(self) -> None:
         if monotonic() - self._ends_at < CAUGHT_UP_SECONDS or not self._partitions:

@@ -93,6 +93,15 @@ class Shelf(NamedTuple):
     """The highest `origin` below it."""
 
 
+class Written(NamedTuple):
+    """What became of a stretch."""
+
+    shelf: Shelf
+    """Where it goes on."""
+    documents: int
+    files: int
+
+
 def parts_in(folder: Path) -> list[Part]:
     """The files of an archive by partition and offset; what bears another name is none.
 
@@ -141,10 +150,8 @@ def without_repeats(entries: Iterable[Entry], origin: int) -> tuple[list[Entry],
     return kept, origin
 
 
-def write_parts(
-    folder: Path, partition: int, entries: Sequence[Entry], shelf: Shelf, position: int
-) -> tuple[Shelf, int]:
-    """Puts the log from `shelf` to `position` (exclusive) away; returns where it goes on, and how many documents.
+def write_parts(folder: Path, partition: int, entries: Sequence[Entry], shelf: Shelf, position: int) -> Written:
+    """Puts the log from `shelf` to `position` (exclusive) away. Raises `OSError` where it cannot.
 
     A file for each day, one after the other, each forced to the disk: a crash in between leaves whole files of a
     shorter stretch. A stretch with no document in it leaves nothing, and is read again after a crash.
@@ -162,7 +169,7 @@ def write_parts(
         last = position - 1 if is_last else rows[-1].offset
         _write(folder, Part(partition, first, last, day), rows, origin if is_last else rows[-1].document.origin)
         first = last + 1
-    return Shelf(position, origin), len(kept)
+    return Written(Shelf(position, origin), len(kept), len(days))
 
 
 def read_archive(folder: Path) -> Iterator[Entry]:

@@ -14,16 +14,25 @@ from typing import Any, NamedTuple, Self
 
 from kafka.structs import OffsetAndMetadata
 
+from stream import metrics
 from stream.archive import Entry, Shelf, remove_unfinished, shelves, write_parts
 from stream.broker import STALLED_SECONDS, BrokerSettings, silent
-from stream.errors import FinSentryError, InputError
-from stream.kafka_sync import answering, open_consumer, partitions_of
+from stream.errors import BrokerError, FinSentryError, InputError
+from stream.kafka_sync import BOOTSTRAP_MS, answering, open_consumer, partitions_of
 from stream.records import read_scored
 from stream.topics import Topics
 
 logger = logging.getLogger(__name__)
 
+STAGE = "archive"
+
 POLL_MS = 500
+
+ANSWER_MS = BOOTSTRAP_MS
+"""How long a question to the broker may take. A commit without a bound would wait for ever."""
+
+RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
+"""Between two tries to reach a lost broker; each looks for it for `BOOTSTRAP_MS` besides."""
 
 
 class Progress(NamedTuple):
@@ -39,6 +48,31 @@ class Progress(NamedTuple):
     """Records that the topic kept no longer when this run came to them: the archive lacks them for good."""
 
 
+class Outage:
+    """Says once that the broker is away and once that it is back, however often it was looked for in between."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._since = 0.0
+        self._failures = 0
+
+    def failed(self, error: BrokerError) -> float:
+        """Seconds until the next try."""
+        metrics.STAGE_ERRORS.labels(STAGE, type(error.__cause__ or error).__name__).inc()
+        if self._failures == 0:
+            self._since = self._monotonic()
+            logger.warning("the broker is away and is waited for, what was read is written error=%s", error.message)
+        wait = RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS) - 1)]
+        self._failures += 1
+        return wait
+
+    def over(self) -> None:
+        """To be called whenever the broker has given all that it has, or some of it."""
+        if self._failures:
+            logger.info("the broker is back after=%.0fs tries=%d", self._monotonic() - self._since, self._failures)
+            self._failures = 0
+
+
 class Archiver:
     """One run over every partition; a context manager. For one process a folder at a time: hold a lock.
 
@@ -50,18 +84,22 @@ class Archiver:
         """`rows`: documents that are held in memory before they are written, over all partitions."""
         self._broker = broker
         self._topic = topics.scored
+        self._group = topics.group("archive")
         self._folder = folder
         self._rows = rows
         self._shelves = shelves(folder)
+        """Kept when the broker is lost, too: a stretch without documents, or one that expired, no file tells of."""
         remove_unfinished(folder)
         self._pending: dict[int, list[Entry]] = {}
         self._read: dict[int, int] = {}
         """By partition: the next offset that was not read yet."""
+        self._committed: dict[int, int] = {}
+        self._ends: dict[Any, int] = {}
+        """Where each partition ended when the broker was last asked."""
         self._documents = self._records = self._expired = 0
+        self._consumer: Any = self._open()
+        """None while the broker is away."""
         self._places: list[Any] = []
-        self._consumer = open_consumer(
-            broker, group_id=topics.group("archive"), client_id="finsentry-archive", max_poll_records=5000
-        )
 
     def run(
         self,
@@ -71,50 +109,79 @@ class Archiver:
         stopped: Callable[[], bool],
         told: Callable[[Progress], object] = lambda _: None,
         monotonic: Callable[[], float] = time.monotonic,
+        wait: Callable[[float], object] = time.sleep,
     ) -> Progress:
         """Puts away what stands in the topic, or with `follow` what comes until `stopped`; then all that it holds.
 
-        Writes when `rows` documents wait or `every_seconds` have passed. Calls `told` after each write.
+        Writes when `rows` documents wait or `every_seconds` have passed. Calls `told` after each write. With `follow`
+        a broker that answered at the start and is lost is waited for, with fresh clients each time; `wait` takes
+        seconds, and may return early once it is `stopped`.
         """
         self._begin()
-        ends = self._ends()
+        outage = Outage(monotonic)
+        metrics.HEARTBEAT.labels(STAGE).set_to_current_time()  # one that never comes round must be missed too
         written = moved = monotonic()
         while not stopped():
-            before = self._records
-            self._take()
-            now = monotonic()
-            behind = self._behind(ends)
-            if self._records > before:
-                moved = now
-            if not behind:
+            try:
+                if self._consumer is None:
+                    self._consumer = self._open()
+                    self._begin()
+                taken, behind, now = self._take(), self._behind(), monotonic()
+                if taken or not behind:
+                    moved = now
+                    outage.over()
+                    metrics.HEARTBEAT.labels(STAGE).set_to_current_time()
+                if not behind:
+                    if not follow:
+                        break
+                    self._ask_ends()
+                elif now - moved > STALLED_SECONDS:
+                    raise silent(
+                        self._broker,
+                        fix="check that it runs; what was put away is safe, start again and it goes on from there",
+                    )
+                if sum(map(len, self._pending.values())) >= self._rows or now - written >= every_seconds:
+                    self._write()
+                    self._commit()
+                    written = monotonic()
+                    told(self._progress())
+            except BrokerError as error:
                 if not follow:
-                    break
-                ends = self._ends()
-                moved = now
-            elif now - moved > STALLED_SECONDS:
-                raise silent(
-                    self._broker,
-                    fix="check that it runs; what was put away is safe, start again and it goes on from there",
-                )
-            if sum(map(len, self._pending.values())) >= self._rows or now - written >= every_seconds:
-                self._put_away()
-                written = monotonic()
-                told(self._progress(ends))
-        self._put_away()
-        return self._progress(ends)
+                    raise
+                self._close()
+                self._write()  # the outage may last for days, and this be killed in it
+                wait(outage.failed(error))
+                written = moved = monotonic()
+        self._write()
+        try:
+            self._commit()
+        except BrokerError:
+            if not follow:  # the files say where to go on: what is told to stop stops
+                raise
+        return self._progress()
+
+    def _open(self) -> Any:
+        return open_consumer(self._broker, group_id=self._group, client_id="finsentry-archive", max_poll_records=5000)
+
+    def _close(self) -> None:
+        if self._consumer is not None:
+            self._consumer.close()
+            self._consumer = None
 
     def _begin(self) -> None:
-        self._places = partitions_of(self._consumer, self._broker, self._topic)
+        """Goes to where the files end. Nothing that was read may wait for being written."""
+        if not self._places:  # a broker that has only come back may not show all of them at once
+            self._places = partitions_of(self._consumer, self._broker, self._topic)
         self._consumer.assign(self._places)
         with answering(self._broker):
-            oldest = self._consumer.beginning_offsets(self._places)
-        ends = self._ends()
+            oldest = self._consumer.beginning_offsets(self._places, timeout_ms=ANSWER_MS)
+        self._ask_ends()
         for place in self._places:
             shelf = self._shelves.get(place.partition)
             if shelf is None:
                 shelf = Shelf(oldest[place], -1)
-            elif shelf.position > ends[place]:
-                raise self._made_anew(place.partition, shelf.position, f"ends at {ends[place]}")
+            elif shelf.position > self._ends[place]:
+                raise self._made_anew(place.partition, shelf.position, f"ends at {self._ends[place]}")
             if shelf.position < oldest[place]:
                 self._note_expired(place.partition, shelf.position, oldest[place])
                 shelf = shelf._replace(position=oldest[place])
@@ -122,18 +189,18 @@ class Archiver:
             self._read[place.partition] = shelf.position
             self._consumer.seek(place, shelf.position)
 
-    def _ends(self) -> dict[Any, int]:
+    def _ask_ends(self) -> None:
         with answering(self._broker):
-            ends: dict[Any, int] = self._consumer.end_offsets(self._places)
-            return ends
+            self._ends = self._consumer.end_offsets(self._places, timeout_ms=ANSWER_MS)
 
-    def _take(self) -> None:
+    def _take(self) -> int:
+        """Reads what there is, and returns how many records."""
         with answering(self._broker):
             polled = self._consumer.poll(POLL_MS)
         for place, records in polled.items():
             if records[0].offset < self._read[place.partition]:
                 # A consumer whose place is gone begins at the oldest record without a word. What waits no log has now.
-                self._put_away()
+                self._write()
                 raise self._made_anew(place.partition, self._read[place.partition], f"goes on at {records[0].offset}")
             pending = self._pending.setdefault(place.partition, [])
             for record in records:
@@ -141,9 +208,10 @@ class Archiver:
             self._note_expired(place.partition, self._read[place.partition], records[0].offset)
             self._records += len(records)
             self._read[place.partition] = records[-1].offset + 1
+        return sum(map(len, polled.values()))
 
-    def _put_away(self) -> None:
-        moved = {}
+    def _write(self) -> None:
+        """Puts away what was read; needs no broker."""
         for place in self._places:
             number, position = place.partition, self._read[place.partition]
             shelf = self._shelves[number]
@@ -151,17 +219,27 @@ class Archiver:
                 continue
             entries = self._pending.pop(number, [])
             try:
-                self._shelves[number], documents = write_parts(self._folder, number, entries, shelf, position)
+                self._shelves[number], documents, files = write_parts(self._folder, number, entries, shelf, position)
             except OSError as error:
                 raise FinSentryError(
                     f"{self._folder}: cannot be written: {error.strerror or error}",
                     fix="make room or mend its permissions; start again and it goes on from there",
                 ) from error
             self._documents += documents
-            moved[place] = OffsetAndMetadata(position, "", -1)
-        if moved:
+            metrics.ARCHIVED.inc(documents)
+            metrics.ARCHIVE_FILES.inc(files)
+            if files:
+                metrics.ARCHIVE_WRITTEN.set_to_current_time()
+
+    def _commit(self) -> None:
+        """Tells the group where the files end; nothing while the broker is away."""
+        at = {place: self._shelves[place.partition].position for place in self._places}
+        moved = {place: position for place, position in at.items() if self._committed.get(place.partition) != position}
+        if moved and self._consumer is not None:
             with answering(self._broker):
-                self._consumer.commit(moved)
+                offsets = {place: OffsetAndMetadata(position, "", -1) for place, position in moved.items()}
+                self._consumer.commit(offsets, timeout_ms=ANSWER_MS)
+            self._committed |= {place.partition: position for place, position in moved.items()}
 
     def _made_anew(self, partition: int, position: int, found: str) -> InputError:
         return InputError(
@@ -173,15 +251,20 @@ class Archiver:
     def _note_expired(self, partition: int, expected: int, found: int) -> None:
         if found > expected:
             self._expired += found - expected
+            metrics.EXPIRED.labels(STAGE).inc(found - expected)
             logger.warning(
                 "records have expired before they were archived partition=%d records=%d", partition, found - expected
             )
 
-    def _progress(self, ends: dict[Any, int]) -> Progress:
-        return Progress(self._documents, self._records, self._behind(ends), self._expired)
+    def _progress(self) -> Progress:
+        return Progress(self._documents, self._records, self._behind(), self._expired)
 
-    def _behind(self, ends: dict[Any, int]) -> int:
-        return sum(max(0, ends[place] - self._read[place.partition]) for place in self._places)
+    def _behind(self) -> int:
+        """How many records are not read yet, of those that stood there when the broker was last asked; shows it."""
+        left = {place.partition: max(0, self._ends[place] - self._read[place.partition]) for place in self._places}
+        for partition, records in left.items():
+            metrics.LAG.labels(STAGE, str(partition)).set(records)
+        return sum(left.values())
 
     def __enter__(self) -> Self:
         return self
@@ -189,7 +272,7 @@ class Archiver:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._consumer.close()
+        self._close()
 
 
 def _entry(record: Any) -> Entry:

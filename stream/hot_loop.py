@@ -6,7 +6,7 @@ from the log, which is the only way in which a loop ever recovers.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
@@ -116,6 +116,16 @@ class HotLoop(Service):
         """A subclass calls this each time it goes round its loop."""
         metrics.HEARTBEAT.labels(self.stage).set_to_current_time()
 
+    def assigned(self, places: Iterable[TopicPartition]) -> None:
+        """A subclass calls this when the group has given it its partitions, which may be none."""
+        logger.info("assigned stage=%s partitions=%s", self.stage, sorted(place.partition for place in places))
+        metrics.REBALANCES.labels(self.stage).inc()
+
+    def commit_refused(self, error: Exception) -> None:
+        """A subclass calls this when a commit raised one of `LOST`: no fault of its own, and nothing is lost by it."""
+        logger.info("commit refused stage=%s error=%s", self.stage, type(error).__name__)
+        metrics.COMMITS_REFUSED.labels(self.stage).inc()
+
     def progress(self) -> None:
         """A subclass calls this after outputs were acknowledged: earlier failures are forgiven."""
         self._restarts.progress()
@@ -195,6 +205,8 @@ class HotLoop(Service):
     @Service.task
     async def _run(self) -> None:
         self.alive()  # one that never comes to its loop must be missed too
+        for counter in (metrics.REBALANCES, metrics.COMMITS_REFUSED):
+            counter.labels(self.stage)  # at 0: Prometheus sees no increase in a series whose first value it meets
         while not self.should_stop:
             began = monotonic()
             try:

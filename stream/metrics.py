@@ -61,6 +61,17 @@ STAGE_ERRORS = Counter(
     "Errors of a stage by class: a round or a batch that is tried again, or a record that is passed over.",
     ["stage", "error"],
 )
+REBALANCES = Counter(
+    "finsentry_rebalances",
+    "Times that the group gave this worker its partitions, perhaps the same or none: when it began, and whenever a"
+    " member came, went or was given up.",
+    ["stage"],
+)
+COMMITS_REFUSED = Counter(
+    "finsentry_commits_refused",
+    "Commits of a worker whose partitions were another one's by then. What they covered is read again, counted once.",
+    ["stage"],
+)
 RESTORE_SECONDS = Gauge("finsentry_restore_seconds", "How long the last restore of partitions took.")
 MODEL_INFO = Gauge(
     "finsentry_model_info",
@@ -88,6 +99,14 @@ SHADOW_NEGATIVE_DIFFERENCE = Gauge(
     "finsentry_shadow_negative_difference_ratio",
     "Mean absolute difference between the shadow's negative probability and the live one's.",
     ["model"],
+)
+
+# ---- archive
+
+ARCHIVED = Counter("finsentry_documents_archived", "Documents in files of the archive, each forced to the disk.")
+ARCHIVE_FILES = Counter("finsentry_archive_files", "Files that were put into the archive.")
+ARCHIVE_WRITTEN = Gauge(
+    "finsentry_archive_written_timestamp_seconds", "When a file was last put into the archive; 0 before the first."
 )
 
 # ---- alerts

@@ -166,7 +166,7 @@ class _Pipeline(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
         self._consumer.pause(*partitions)
         self._begin = {partition.partition for partition in partitions}
         self._open.set()
-        logger.info("assigned stage=%s partitions=%s", self._service.stage, sorted(self._begin))
+        self._service.assigned(partitions)
         self._service.ready.set()
 
     def waits(self) -> bool:
@@ -287,7 +287,7 @@ class _Pipeline(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
         try:
             await self._consumer.commit(offsets)
         except LOST as error:
-            logger.info("commit refused stage=%s error=%s", self._service.stage, type(error).__name__)
+            self._service.commit_refused(error)
 
     def _place(self, partition: int) -> TopicPartition:
         return TopicPartition(self._service.topics.documents.name, partition)

@@ -173,19 +173,38 @@ def _pipeline() -> list[Panel]:
             "Since each loop of each process last went round.",
             Query("time() - max by (role, instance) (finsentry_heartbeat_timestamp_seconds)", "{{role}} {{instance}}"),
             unit="s",
-        ).span(8),
+        ).span(6),
         lines(
             "Event time behind the clock",
             "By partition; a quiet partition may lie far behind.",
             Query("time() - max by (partition) (finsentry_watermark_timestamp_seconds)", "partition {{partition}}"),
             unit="s",
-        ).span(8),
+        ).span(6),
         lines(
             "Open buckets",
             "Minutes of a topic that may still change, and how long the last restore of partitions took.",
             Query("sum(finsentry_open_buckets)", "open buckets"),
             Query("max(finsentry_restore_seconds)", "restore, seconds"),
-        ).span(8),
+        ).span(6),
+        lines(
+            "Rebalances",
+            "In ten minutes: how often each group shared its partitions out anew, and commits that came after a worker"
+            " had lost its partitions.",
+            Query("max by (stage) (increase(finsentry_rebalances_total[10m]))", "{{stage}}"),
+            Query("sum by (stage) (increase(finsentry_commits_refused_total[10m]))", "{{stage}}, refused commits"),
+        ).span(6),
+        lines(
+            "Archive",
+            "A minute: what `finsentry archive --follow` has put into files.",
+            Query(f"60 * sum(rate(finsentry_documents_archived_total[{RATE}]))", "documents"),
+            Query(f"60 * sum(rate(finsentry_archive_files_total[{RATE}]))", "files"),
+        ).span(12),
+        lines(
+            "Age of the archive's last file",
+            "By process; what was scored since then is in Kafka alone.",
+            Query("time() - max by (instance) (finsentry_archive_written_timestamp_seconds > 0)", "{{instance}}"),
+            unit="s",
+        ).span(12),
     ]
 
 

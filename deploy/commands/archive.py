@@ -9,7 +9,7 @@ import click
 from deploy.commands.options import with_settings
 from deploy.commands.output import print_json
 from deploy.errors import FinSentryError
-from deploy.logs import log_as_command
+from deploy.logs import log_as_command, log_as_role
 from deploy.settings import Settings
 from deploy.stopping import stop_on_signals
 
@@ -21,7 +21,9 @@ LOCK = ".lock"
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--follow", "-f", is_flag=True, help="Go on with what is scored, until Ctrl-C.")
+@click.option(
+    "--follow", "-f", is_flag=True, help="Go on with what is scored, until Ctrl-C; a broker that is lost is waited for."
+)
 @click.option(
     "--every", type=click.FloatRange(min=1), default=600.0, show_default=True, help="Seconds between two files."
 )
@@ -42,6 +44,9 @@ def archive(settings: Settings, folder: Path, follow: bool, every: float, rows: 
     pandas.read_parquet("FOLDER"), judge them again with `finsentry backtest --scored FOLDER`, or name FOLDER as a
     source of a training recipe. Where some expired before they were put away, it says how many and ends with 1.
 
+    With --follow it serves /metrics and /ready on the port metrics.archive, as the roles do on theirs. A broker that
+    cannot be reached at the start is an error; one that is lost later is waited for. Two on one machine need two ports.
+
     \b
     Example:
       finsentry archive data/archive
@@ -49,10 +54,14 @@ def archive(settings: Settings, folder: Path, follow: bool, every: float, rows: 
     """
     from deploy.local.broker import open_broker
     from deploy.local.lock import LockFile
-    from stream.archiver import Archiver
+    from stream.archiver import STAGE, Archiver
+    from stream.roles import RoleServer
     from stream.topics import Topics
 
-    log_as_command()
+    if follow:
+        log_as_role()
+    else:
+        log_as_command()
     lock = LockFile(folder / LOCK)
     if not lock.acquire():
         raise FinSentryError(
@@ -63,14 +72,19 @@ def archive(settings: Settings, folder: Path, follow: bool, every: float, rows: 
         if sys.stderr.isatty():
             click.echo(f"{progress.documents:,} documents archived, {progress.behind:,} records to go", err=True)
 
+    server = RoleServer(STAGE, settings.metrics.archive, host=settings.metrics.host)
     try:
+        if follow:
+            server.start()
         with (
             stop_on_signals() as stop,
             open_broker(settings) as broker,
             Archiver(broker, Topics(settings.topics), folder, rows=rows) as archiver,
         ):
-            done = archiver.run(follow=follow, every_seconds=every, stopped=stop.is_set, told=tell)
+            server.ready()
+            done = archiver.run(follow=follow, every_seconds=every, stopped=stop.is_set, told=tell, wait=stop.wait)
     finally:
+        server.stop()
         lock.release()
     if as_json:
         print_json({**done._asdict(), "folder": str(folder)})

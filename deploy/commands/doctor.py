@@ -16,7 +16,7 @@ from deploy.settings import Settings, variable
 if TYPE_CHECKING:
     from model.tuning import Tuning
 
-SIGNS = {"ok": "ok", "note": "note", "broken": "BROKEN"}
+SIGNS = {"ok": "ok", "note": "note", "warning": "WARNING", "broken": "BROKEN"}
 
 MOST_TEXTS = 8192
 """More of a file say no more about its lengths."""
@@ -45,7 +45,8 @@ def doctor(
 ) -> int:
     """Check what a run needs, and say what to do about what is missing.
 
-    Exit code 1 where something needed is broken. Starts no server and changes nothing, but for --write.
+    Exit code 1 where something needed is broken; a warning is a promise that would not hold, such as documents that go
+    with one disk of a cluster. Starts no server and changes nothing, but for --write.
 
     With --tune it measures instead: each number of threads with each size of batch, in turn, so that a busy machine is
     busy for all; then the fastest against the present settings once more. It says so where the difference is noise.

@@ -3,9 +3,9 @@
 They answer for both heads of a text, of which its source has labelled one. Teachers of the pupil's own encoder give it
 the mean of their weights to begin at, or of those of its layers where it keeps fewer of them: several trainings
 together are right more often than each, but not where their weights have their mean, and a short training from there
-on ends near what they know together. Where some have just its layers, it begins at those alone: what is cut off others
-is missed. Teachers of another encoder, say one of twice as many layers, have nothing but
-their answers to give: where all are such, the pupil begins as ever.
+on ends near what they know together. Where some have just its layers, it begins at those alone: the others miss what is
+cut off them. Teachers of another encoder, say one of twice as many layers, have nothing but their answers to give:
+where all are such, the pupil begins as ever.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""The broker is killed, or its disk is full, while documents come: once it is well again, the counts are exact."""
+"""The broker is killed, or its disk is full, and workers with it: once it is well again, the counts are exact."""
 
 import os
 import shutil
@@ -16,6 +16,7 @@ from deploy.local.kafka import EmbeddedKafka
 from stream.broker import BrokerSettings
 from stream.topics import Topics
 from tests.faults.conftest import Scale
+from tests.faults.crew import Crew
 from tests.faults.exact import require_exact
 from tests.integration.logs import wait_until
 from tests.integration.streaming import (
@@ -26,6 +27,7 @@ from tests.integration.streaming import (
     publish,
     slow_for,
     wait_for_documents,
+    with_poison,
 )
 
 STOPS_WITHIN = 45.0
@@ -40,26 +42,38 @@ def embedded_kafka(tmp_path: Path) -> Iterator[EmbeddedKafka]:
 
 
 @pytest.mark.timeout(900)
-def test_the_broker_is_killed_and_comes_back(
-    embedded_kafka: EmbeddedKafka, kafka: BrokerSettings, topics: Topics, start_worker: StartWorker, scale: Scale
+def test_the_broker_is_killed_with_a_worker_and_both_come_back(
+    embedded_kafka: EmbeddedKafka,
+    kafka: BrokerSettings,
+    topics: Topics,
+    start_worker: StartWorker,
+    scale: Scale,
+    tmp_path: Path,
 ) -> None:
     random = Random(5)
     slow = slow_for(12.0 * scale.broker_kills, scale.documents, workers=2)
-    workers = [start_worker(**slow) for _ in range(2)]
-    publish(kafka, topics, as_records(documents(scale.documents)))
+    crew = Crew(start_worker, tmp_path, 2, **slow)
+    published = with_poison(as_records(documents(scale.documents)))
+    publish(kafka, topics, published)
     counted = 0
-    for _ in range(scale.broker_kills):
+    for kill in range(scale.broker_kills):
         wait_for_documents(kafka, topics, counted + 1, seconds=60)  # the workers are over the time before
+        place = random.randrange(2)  # the other one outlives the broker
+        crew.wait_until_it_holds(place)
         sleep(random.uniform(1.0, 4.0))
         counted = accounted(kafka, topics)
-        assert counted < scale.documents, "it is killed while there is work"
+        assert counted < len(published), "it is killed while there is work"
         embedded_kafka.kill()
+        if kill % 2:  # else in the same instant
+            sleep(random.uniform(0.0, 3.0))
+        crew.kill(place)
         sleep(random.uniform(0.0, 3.0))
         embedded_kafka.launch()
         embedded_kafka.wait_until_ready(60)
-    wait_for_documents(kafka, topics, scale.documents, seconds=90 + scale.documents / 500)
-    assert [worker.poll() for worker in workers] == [None, None], "a worker gave up"
-    require_exact(kafka, topics, scale.documents)
+        crew.join(place, **slow)
+    wait_for_documents(kafka, topics, len(published), seconds=90 + scale.documents / 500)
+    crew.require_alive()
+    require_exact(kafka, topics, scale.documents, dead=len(published) - scale.documents)
 
 
 @pytest.mark.timeout(120)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from time import monotonic, sleep
-from typing import Any
 
 import msgspec
 import pytest
@@ -19,6 +18,7 @@ from stream.snapshot import read_topic
 from stream.topics import Topics
 from stream.windows_log import decode_window
 from tests.faults.conftest import Scale
+from tests.faults.crew import Crew
 from tests.faults.exact import require_exact
 from tests.integration.logs import wait_until
 from tests.integration.streaming import (
@@ -31,9 +31,8 @@ from tests.integration.streaming import (
     slow_for,
     wait_for_documents,
     wait_until_it_holds,
+    with_poison,
 )
-
-POISON_EVERY = 50
 
 FROZEN = "frozen"
 
@@ -54,49 +53,33 @@ def test_workers_that_are_killed_leave_and_join(
 ) -> None:
     random = Random(23)
     slow = slow_for(4 * A_FAULT_SECONDS * scale.kills, scale.documents, workers=3)
-    workers = [start_worker(**slow) for _ in range(3)]
-    logs = [tmp_path / f"worker-{place}.log" for place in range(3)]
-    published: list[tuple[bytes, bytes]] = []
-    for place, record in enumerate(as_records(documents(scale.documents))):
-        published += [record, (b"k%d" % place, b"{")] if place % POISON_EVERY == 0 else [record]
-    dead = len(published) - scale.documents
+    crew = Crew(start_worker, tmp_path, 3, **slow)
+    published = with_poison(as_records(documents(scale.documents)))
     publish(kafka, topics, published)
-    started, counted = 3, 0
-
-    def leave(place: int) -> None:
-        workers[place].send_signal(signal.SIGTERM)
-        assert workers[place].wait(60) == 0
-
-    def join(place: int, **options: Any) -> None:
-        nonlocal started
-        workers[place] = start_worker(**options)
-        logs[place] = tmp_path / f"worker-{started}.log"
-        started += 1
-
+    counted = 0
     for kill in range(scale.kills):
         # A group that is still at the fault before does nothing that a fault could spoil.
         wait_for_documents(kafka, topics, counted + 1, seconds=60)
         place = random.randrange(3)
-        wait_until_it_holds(logs[place], "scoring", "aggregation")
+        crew.wait_until_it_holds(place)
         sleep(random.uniform(0.0, 1.0))
         counted = accounted(kafka, topics)
-        workers[place].kill()
-        workers[place].wait()
-        join(place, **slow)
+        crew.kill(place)
+        crew.join(place, **slow)
         if kill % 3 == 2:
             wait_for_documents(kafka, topics, counted + 1, seconds=60)
             place = random.randrange(3)
-            wait_until_it_holds(logs[place], "scoring", "aggregation")
-            leave(place)
-            join(place, **slow)
+            crew.wait_until_it_holds(place)
+            crew.leave(place)
+            crew.join(place, **slow)
     assert accounted(kafka, topics) < len(published), "there was work at every kill"
     for place in range(3):
-        wait_until_it_holds(logs[place], "scoring", "aggregation")
-        leave(place)
-        join(place)
+        crew.wait_until_it_holds(place)
+        crew.leave(place)
+        crew.join(place)
     wait_for_documents(kafka, topics, len(published), seconds=90 + scale.documents / 500)
-    assert [worker.poll() for worker in workers] == [None] * 3, "the last ones live"
-    require_exact(kafka, topics, scale.documents, dead=dead)
+    crew.require_alive()
+    require_exact(kafka, topics, scale.documents, dead=len(published) - scale.documents)
 
 
 def a_score_is_late(kafka: BrokerSettings, topics: Topics) -> bool:
@@ -168,7 +151,7 @@ def test_every_call_that_the_loops_wait_for_may_fail_before_or_after_it_did_its_
     ]
     admin = ("start", "list_consumer_group_offsets", "close")
     fail += [(f"scoring/AIOKafkaAdminClient.{name}", call) for name in admin for call in (2, 3)]
-    restoring = ("start", "end_offsets", "beginning_offsets", "seek_to_beginning", "getmany", "position", "stop")
+    restoring = ("start", "end_offsets", "beginning_offsets", "getmany", "position", "stop")
     fail += [(f"restoring/AIOKafkaConsumer.{name}", call) for name in restoring for call in (2, 3)]
     # A batch may be handed over and its acknowledgement fail.
     answers = [(f"{loop}/AIOKafkaProducer.send_batch", call) for loop in ("scoring", "aggregation") for call in (8, 11)]

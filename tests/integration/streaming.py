@@ -19,6 +19,7 @@ from stream.topics import Topics
 from tests.integration.logs import wait_until
 
 NOW = datetime.now(UTC)
+POISON_EVERY = 50
 
 StartWorker = Callable[..., "subprocess.Popen[str]"]
 """Starts a worker with a stub in the place of its classifier; its arguments are the stub worker's options."""
@@ -68,6 +69,14 @@ def publish(
 
 def as_records(items: list[Document]) -> list[tuple[bytes, bytes]]:
     return [(item.story.encode(), encode(item)) for item in items]
+
+
+def with_poison(records: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The records, and one that is no document behind every `POISON_EVERY`th, from the first on."""
+    mixed: list[tuple[bytes, bytes]] = []
+    for place, record in enumerate(records):
+        mixed += [record, (b"k%d" % place, b"{")] if place % POISON_EVERY == 0 else [record]
+    return mixed
 
 
 def accounted(broker: BrokerSettings, topics: Topics) -> int:

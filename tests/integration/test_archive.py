@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from time import monotonic, sleep
@@ -9,14 +10,18 @@ from time import monotonic, sleep
 import msgspec
 import pandas as pd
 import pytest
+from kafka import KafkaProducer
 
-from deploy.local.processes import Process
+from deploy.local.kafka import EmbeddedKafka
+from deploy.local.plans import fetch_metrics
+from deploy.local.processes import Process, free_ports
 from stream.archive import Entry, Shelf, parts_in, write_parts
 from stream.broker import BrokerSettings, ensure_topics
-from stream.records import ScoredDocument
+from stream.records import ScoredDocument, encode
 from stream.snapshot import read_topic
 from stream.topics import Topics
 from tests.integration.commands import Finsentry
+from tests.integration.logs import wait_until
 from tests.integration.streaming import NOW, StartWorker, as_records, documents, publish, wait_for_documents
 
 TOTAL = 6000
@@ -31,12 +36,25 @@ def wait_for_more_files(folder: Path, archiver: Process, *, seconds: float = 30)
         sleep(0.05)
 
 
+def require_exact(folder: Path, broker: BrokerSettings, topics: Topics) -> None:
+    """Fails where the files hold anything but each document of `scored` once."""
+    frame = pd.read_parquet(folder)
+    kept = {
+        (record.partition, document.origin): document.id
+        for record in read_topic(broker, topics.scored)
+        for document in [msgspec.json.decode(record.value, type=ScoredDocument)]
+    }
+    found = Counter(zip(frame["partition"], frame["origin"], frame["id"], strict=True))
+    assert found == Counter((partition, origin, name) for (partition, origin), name in kept.items())
+
+
 @pytest.mark.timeout(180)
 def test_an_archive_that_is_killed_holds_every_document_once(
     kafka: BrokerSettings, topics: Topics, start_worker: StartWorker, finsentry: Finsentry, tmp_path: Path
 ) -> None:
     random = Random(7)
     folder = tmp_path / "archive"
+    finsentry.environment["FINSENTRY_METRICS__ARCHIVE"] = "0"
     start_worker(seconds_a_batch=0.1, stream={"batch_documents": 64})
     published = as_records(documents(TOTAL))
     for first in range(0, 4400, 1100):
@@ -53,14 +71,7 @@ def test_an_archive_that_is_killed_holds_every_document_once(
     rest = json.loads(done.stdout)["documents"]
     assert 1600 <= rest < TOTAL, "what was archived before the kills was not archived anew"
 
-    frame = pd.read_parquet(folder)
-    kept = {
-        (record.partition, document.origin): document.id
-        for record in read_topic(kafka, topics.scored)
-        for document in [msgspec.json.decode(record.value, type=ScoredDocument)]
-    }
-    found = Counter(zip(frame["partition"], frame["origin"], frame["id"], strict=True))
-    assert found == Counter((partition, origin, name) for (partition, origin), name in kept.items())
+    require_exact(folder, kafka, topics)
     assert json.loads(finsentry.run("archive", folder, "--json").stdout)["documents"] == 0
 
 
@@ -117,3 +128,74 @@ def test_a_topic_that_was_made_anew_is_not_archived_into_the_old_folder(
     assert done.returncode == 2
     assert "ends at 0: it was made anew" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+class TestBrokerOfItsOwn:
+    """Killed and started again while an archive follows."""
+
+    @pytest.fixture
+    def embedded_kafka(self, tmp_path: Path) -> Iterator[EmbeddedKafka]:
+        with EmbeddedKafka(tmp_path / "kafka") as server:
+            yield server
+
+    @pytest.mark.timeout(400)
+    def test_who_follows_lives_through_the_broker_s_death_and_its_own(
+        self, embedded_kafka: EmbeddedKafka, kafka: BrokerSettings, topics: Topics, finsentry: Finsentry, tmp_path: Path
+    ) -> None:
+        folder = tmp_path / "archive"
+        (port,) = free_ports(1)
+        finsentry.environment["FINSENTRY_METRICS__ARCHIVE"] = str(port)
+        follow = ("archive", folder, "--follow", "--every", "1")
+
+        def archived() -> int:
+            said = fetch_metrics(port).splitlines()
+            return int(
+                sum(float(line.split()[1]) for line in said if line.startswith("finsentry_documents_archived_t"))
+            )
+
+        append_scored(kafka, topics, 0, 2000)
+        first = finsentry.start(*follow)
+        wait_until(lambda: archived() == 2000, seconds=60, what="what stood there is archived")
+
+        append_scored(kafka, topics, 2000, 3000)
+        embedded_kafka.kill()
+        wait_until(lambda: "the broker is away" in first.output(), seconds=60, what="the loss is noticed")
+        sleep(12)  # it is looked for in vain more than once
+        embedded_kafka.launch()
+        embedded_kafka.wait_until_ready(90)
+        append_scored(kafka, topics, 3000, 4000)
+        wait_until(lambda: archived() == 4000, seconds=60, what="what came after it is archived")
+        assert first.running
+        said = first.output()
+        assert (said.count("the broker is away"), said.count("the broker is back")) == (1, 1), said
+        assert "Traceback" not in said
+
+        append_scored(kafka, topics, 4000, 5000)
+        embedded_kafka.kill()
+        first.kill()
+        embedded_kafka.launch()
+        embedded_kafka.wait_until_ready(90)
+        append_scored(kafka, topics, 5000, 6000)
+        second = finsentry.start(*follow)
+        wait_until(lambda: len(pd.read_parquet(folder)) == 6000, seconds=60, what="all is archived")
+
+        embedded_kafka.kill()
+        second.ask_to_stop()
+        wait_until(lambda: not second.running, seconds=60, what="it stops though its broker is away")
+        assert second.exit_code == 0, second.output()
+        embedded_kafka.launch()
+        embedded_kafka.wait_until_ready(90)
+        require_exact(folder, kafka, topics)
+
+
+def append_scored(broker: BrokerSettings, topics: Topics, first: int, end: int) -> None:
+    """Documents [first, end) as scoring writes them, after some that it has written before."""
+    partitions = topics.scored.partitions
+    producer = KafkaProducer(**broker.client_options(), acks="all", linger_ms=20)
+    for place in range(max(0, first - 40), end):
+        document = ScoredDocument(
+            origin=place // partitions, watermark=NOW, id=f"{place:08x}", story="", published_at=NOW, topic="Macro"
+        )
+        producer.send(topics.scored.name, value=encode(document), partition=place % partitions)
+    producer.flush(60)
+    producer.close()

@@ -189,3 +189,5 @@ def test_doctor_finds_the_broker_and_its_topics(finsentry: Finsentry, topics: To
     assert (found["broker"]["state"], found["topics"]["state"]) == ("ok", "ok")
     assert "verified" in found["bundle"]["found"]
     assert kafka.bootstrap_servers in found["broker"]["found"]
+    assert (found["copies"]["state"], "one broker" in found["copies"]["found"]) == ("note", True)
+    assert "in sync" not in found

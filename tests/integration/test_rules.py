@@ -87,6 +87,7 @@ MUTED = [
     {"alertname": "FinSentryLoopStuck", "role": "control", "team": "platform"},
     {"alertname": "FinSentryStageErrors", "stage": "scoring", "error": "KafkaTimeoutError", "team": "platform"},
     {"alertname": "FinSentryLagGrows", "stage": "aggregation", "team": "platform"},
+    {"alertname": "FinSentryRebalances", "stage": "scoring", "team": "platform"},
     {"alertname": "FinSentryNegativeSpike", "topic": "Macro", "severity": "warning", "team": "risk"},
 ]
 """What follows from the lack of a worker, and the warning that a critical alert of its topic replaces."""

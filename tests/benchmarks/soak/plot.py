@@ -11,13 +11,14 @@ PANELS = (
     ("resident_mb", "resident, MB"),
     ("handles", "open handles"),
     ("p50", "median append to window, s"),
+    ("p99", "p99 append to window, s"),
     ("lag", "lag, documents"),
 )
 
 
 def plot(path: Path, samples: Sequence[Sample], kills: Sequence[float], *, title: str) -> None:
     """A PNG; lines break where a worker was killed."""
-    figure = Figure(figsize=(11, 10), layout="constrained")
+    figure = Figure(figsize=(11, 12), layout="constrained")
     axes = figure.subplots(len(PANELS), 1, sharex=True)
     names = list(dict.fromkeys(sample.process for sample in samples))
     for axis, (field, label) in zip(axes, PANELS, strict=True):

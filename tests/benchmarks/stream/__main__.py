@@ -7,7 +7,7 @@ Prints Markdown tables, says on stderr how far it is, and writes all numbers wit
   `--profile` shows where the worker's time goes;
 - `latency`: from a document's append to the bucket that counts it, at half of the rates measured just before;
 - `growth`: cost by workers, partitions, topics and minutes of open buckets;
-- `memory`: of a bucket.
+- `memory`: of a bucket, and of taking a partition over whose buckets are closed.
 
 `--small` shows in a few minutes that everything runs; its figures say little.
 """
@@ -24,7 +24,7 @@ from deploy.local.kafka import EmbeddedKafka
 from tests.benchmarks.fleet import broker_and_folder
 from tests.benchmarks.sampling import profile_table
 from tests.benchmarks.side_by_side import machine
-from tests.benchmarks.stream import growth, latency, pipeline, stubbed
+from tests.benchmarks.stream import growth, latency, pipeline, stubbed, takeover
 from tests.benchmarks.texts import own_texts, padded_texts
 
 PARTS = ("pipeline", "stubbed", "latency", "growth", "memory")
@@ -85,6 +85,8 @@ def run(options: argparse.Namespace, kafka: EmbeddedKafka, logs: Path, report: R
     if "memory" in options.only:
         bytes_ = growth.bucket_bytes()
         report.add("memory", growth.bucket_table(bytes_), bytes_)
+        taken = takeover.measure(kafka)
+        report.add("takeover", takeover.table(taken), [one._asdict() for one in taken])
 
 
 def _latencies(

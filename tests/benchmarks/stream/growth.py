@@ -25,6 +25,9 @@ from tests.benchmarks.texts import padded_texts
 
 HOURS = timedelta(hours=1)
 
+MOST_HEADLINES = 5
+"""`stream.evidence`."""
+
 
 class Case(NamedTuple):
     """One row of a table."""
@@ -99,25 +102,31 @@ def bucket_bytes(*, buckets: int = 60_000) -> dict[str, tuple[float, float]]:
     found = {}
     # A fresh process each: memory that was given back would be taken again, and be seen as nothing.
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as processes:
-        for headlines in (0, 1, 5):
+        for headlines in (0, 1, MOST_HEADLINES):
             name = f"{headlines} headlines"
             found[name] = processes.submit(_bytes_with, buckets, headlines).result()
             say(f"memory, {name}: {found[name][0]:.0f} bytes a bucket")
     return found
 
 
-def _bytes_with(buckets: int, headlines: int) -> tuple[float, float]:
-    pid = os.getpid()
+def filled(buckets: int, headlines: int) -> PartitionCounter:
+    """A counter that holds so many open buckets, of 20 topics a minute."""
     begin = datetime(2026, 1, 1, tzinfo=UTC)
-    counter = PartitionCounter(0, lateness=timedelta(days=365), evidence=5)
-    gc.collect()
-    before = resident_bytes(pid)
+    counter = PartitionCounter(0, lateness=timedelta(days=365), evidence=MOST_HEADLINES)
     offset = 0
     for place in range(buckets):
         moment = begin + timedelta(minutes=place // 20)
         for copy in range(max(1, headlines)):
             counter.count(offset, _scored(offset, moment, f"topic-{place % 20}", copy if headlines else None))
             offset += 1
+    return counter
+
+
+def _bytes_with(buckets: int, headlines: int) -> tuple[float, float]:
+    pid = os.getpid()
+    gc.collect()
+    before = resident_bytes(pid)
+    counter = filled(buckets, headlines)
     open_bytes = (resident_bytes(pid) - before) / buckets
     records = counter.changed()
     del counter

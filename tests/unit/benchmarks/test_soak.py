@@ -44,6 +44,7 @@ def test_a_flat_run_holds() -> None:
         ("memory", lambda s: replace(s, resident_mb=s.resident_mb + s.seconds / 20)),
         ("handles", lambda s: replace(s, handles=s.handles + int(s.seconds / 60))),
         ("latency", lambda s: replace(s, p50=0.2 + s.seconds / 600)),
+        ("p99", lambda s: replace(s, p99=0.6 + s.seconds / 100)),
         ("lag", lambda s: replace(s, lag=s.seconds)),
     ],
 )
@@ -55,10 +56,28 @@ def test_what_happens_while_it_fills_up_and_spikes_at_kills_are_no_growth() -> N
     def filling(sample: Sample) -> Sample:
         memory = 100.0 if sample.seconds < 60 else sample.resident_mb
         if sample.seconds % 60 == 0:
-            return replace(sample, resident_mb=memory, lag=50_000, p50=8.0)
+            return replace(sample, resident_mb=memory, lag=50_000, p50=8.0, p99=9.5)
         return replace(sample, resident_mb=memory)
 
     assert failing(run(filling)) == []
+
+
+def test_what_a_kill_each_minute_costs_is_no_growth_of_the_p99_and_what_stays_after_the_kills_is() -> None:
+    def dragged_out(sample: Sample, share: float) -> Sample:
+        is_hit = sample.seconds % 60 < 60 * share and sample.seconds > 400
+        return replace(sample, p99=9.5) if is_hit else sample
+
+    assert failing(run(lambda sample: dragged_out(sample, 0.4))) == []
+    assert failing(run(lambda sample: dragged_out(sample, 0.6))) == ["p99"]
+
+
+@pytest.mark.parametrize(("last", "fails"), [(1.0, []), (1.4, []), (1.5, ["p99"])])
+def test_a_p99_may_double_and_not_more(last: float, fails: list[str]) -> None:
+    assert failing(run(lambda sample: replace(sample, p99=last) if sample.seconds > 400 else sample)) == fails
+
+
+def test_who_counts_too_little_for_a_p99_fails() -> None:
+    assert failing(run(lambda sample: replace(sample, p99=None))) == ["p99"]
 
 
 def test_too_short_a_run_says_so() -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from deploy.check import Check
 from deploy.commands.doctor import doctor
-from deploy.doctor import Check, examine
+from deploy.doctor import examine
 from deploy.local.jars import jars_folder
 from deploy.local.processes import free_ports
 from deploy.settings import Settings
@@ -100,3 +101,12 @@ def test_the_command_fails_where_something_is_broken(monkeypatch: pytest.MonkeyP
     assert "BROKEN  disk" in text.output
     assert "free some" in text.output
     assert [check["state"] for check in json.loads(data.output)] == ["ok", "broken"]
+
+
+def test_a_warning_is_told_with_its_fix_and_fails_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deploy.doctor.examine", lambda _settings: iter([Check("copies", "warning", "1 copy", "3")]))
+
+    done = CliRunner().invoke(doctor, [], standalone_mode=False)
+
+    assert done.return_value == 0
+    assert done.output == f"WARNING copies            1 copy\n{'':<26}3\n"

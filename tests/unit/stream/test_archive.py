@@ -62,7 +62,7 @@ def test_each_document_is_archived_once_whatever_crashes(
     while shelf.position < len(log):
         end = data.draw(st.integers(shelf.position + 1, len(log)), label="read up to")
         before = set(parts_in(folder))
-        shelf, _ = write_parts(folder, 0, log[shelf.position : end], shelf, end)
+        shelf = write_parts(folder, 0, log[shelf.position : end], shelf, end).shelf
         if data.draw(st.booleans(), label="killed"):
             written = sorted(set(parts_in(folder)) - before)
             lost = data.draw(st.integers(0, len(written)), label="files that were not written")
@@ -77,9 +77,9 @@ def test_each_document_is_archived_once_whatever_crashes(
 def test_the_files_of_one_partition_stand_for_stretches_that_follow_each_other(tmp_path: Path) -> None:
     log = entries(3)
     log[-1] = log[-1]._replace(document=msgspec.structs.replace(log[-1].document, dead=True))
-    write_parts(tmp_path, 0, log, NOWHERE, len(log))
+    written = write_parts(tmp_path, 0, log, NOWHERE, len(log))
     parts = parts_in(tmp_path)
-    assert len(parts) > 1
+    assert written.files == len(parts) > 1
     assert [part.first for part in parts] == [0, *(part.last + 1 for part in parts[:-1])]
     assert parts[-1].last == len(log) - 1
     assert shelves(tmp_path) == {0: Shelf(len(log), log[-1].document.origin)}
@@ -89,8 +89,7 @@ def test_pandas_reads_the_whole_folder(tmp_path: Path) -> None:
     count = 0
     for partition in (0, 1):
         log = entries(partition, partition=partition)
-        _, documents = write_parts(tmp_path, partition, log, NOWHERE, len(log))
-        count += documents
+        count += write_parts(tmp_path, partition, log, NOWHERE, len(log)).documents
     frame = pd.read_parquet(tmp_path)
     assert len(frame) == count
     assert set(frame.columns) == {*SCHEMA.names, "day"}
@@ -100,8 +99,8 @@ def test_pandas_reads_the_whole_folder(tmp_path: Path) -> None:
 
 def test_a_stretch_without_documents_leaves_no_file(tmp_path: Path) -> None:
     dead = [one for one in entries(1) if one.document.dead][:1]
-    shelf, documents = write_parts(tmp_path, 0, dead, NOWHERE, dead[0].offset + 1)
-    assert (documents, parts_in(tmp_path)) == (0, [])
+    shelf, documents, files = write_parts(tmp_path, 0, dead, NOWHERE, dead[0].offset + 1)
+    assert (documents, files, parts_in(tmp_path)) == (0, 0, [])
     assert shelf.position == dead[0].offset + 1
 
 

@@ -87,6 +87,7 @@ def pipeline_over(consumer: Consumer, admin: Admin) -> _Pipeline:
         _expired={},
     )
     service.expired = partial(HotLoop.expired, cast("HotLoop", service))
+    service.assigned = partial(HotLoop.assigned, cast("HotLoop", service))
     return _Pipeline(service, consumer, None, admin)  # type: ignore[arg-type]
 
 

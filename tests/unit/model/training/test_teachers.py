@@ -4,6 +4,7 @@ import logging
 import re
 import shutil
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from deploy import cli
 from model.data.recipe import Encoder, Recipe
 from model.data.splits import Splits, load_splits
 from model.errors import InputError
+from model.runtime import Logits
 from model.training.network import WEIGHTS_FILE, TwoHeads
 from model.training.run import read_run
 from model.training.step import IGNORED, Row, Step, distance_to
@@ -112,10 +114,15 @@ def test_what_a_teacher_answered_is_asked_once(
     assert first.keys() == again.keys() == set(texts)
     asked: list[str] = []
     ask = TrainedNetwork.logits
+
+    def noted(
+        network: TrainedNetwork, some: Sequence[str], watch: Callable[[int, int], object]
+    ) -> tuple[Logits, Logits]:
+        asked.extend(some)
+        return ask(network, some, watch)
+
     with monkeypatch.context() as patch:
-        patch.setattr(
-            TrainedNetwork, "logits", lambda self, some, watch: (asked.extend(some), ask(self, some, watch))[1]
-        )
+        patch.setattr(TrainedNetwork, "logits", noted)
         more = teachers.answers(["another", *texts], torch.device("cpu"))
         assert teachers.answers(["another"], torch.device("cpu")).keys() == {"another"}
     assert asked == ["another"]
