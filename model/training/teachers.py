@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from model.bundle import TOKENIZER_FILE
 from model.classifier import softmax
 from model.data.recipe import Encoder, Recipe
 from model.data.splits import Splits
@@ -67,6 +68,7 @@ class Teachers:
         }
         as_deep = [run for run, theirs in alike.items() if theirs.encoder.layers == recipe.encoder.layers]
         self._alike = as_deep or list(alike)
+        _require_same_pieces(self._alike)
         self.taught = Taught(
             weight=recipe.training.distillation.weight,
             by=[one.recipe if one.taught is None else one.recipe | {"taught": one.taught} for one in trained],
@@ -82,6 +84,14 @@ class Teachers:
             update={"epochs": numbers.epochs, "learning_rate": numbers.learning_rate}
         )
         return self._recipe.model_copy(update={"training": training})
+
+    @property
+    def tokenizer(self) -> Path | None:
+        """Of the teachers at whose mean the pupil begins: each row of the word embeddings is a piece of this one.
+
+        The pupil's own texts might leave it other pieces.
+        """
+        return self._alike[0] / TOKENIZER_FILE if self._alike else None
 
     def prepare(self, network: TwoHeads) -> None:
         """Gives `network` the mean of the weights of those teachers that have its encoder."""
@@ -121,6 +131,17 @@ def _same(theirs: Encoder, ours: Encoder) -> bool:
         for encoder in (theirs, ours)
     )
     return one == other
+
+
+def _require_same_pieces(runs: Sequence[Path]) -> None:
+    """Raises `InputError` where a row of the word embeddings is one piece to a run and another to the next."""
+    files = {(run / TOKENIZER_FILE).read_bytes(): run for run in reversed(runs)}
+    if len(files) > 1:
+        *_, other, first = files.values()
+        raise InputError(
+            f"{other}: has another tokenizer than {first}, so their weights have no mean",
+            fix="Give teachers of this encoder whose vocabulary was cut by the same texts, or one of them.",
+        )
 
 
 def _require_same_data(run: Path, trained: Run, splits: Splits, theirs: Recipe, ours: Recipe) -> None:

@@ -36,7 +36,7 @@ from model.training.step import IGNORED, Row
 from model.training.teachers import Teachers, Watch
 from model.training.tokenizer_file import open_tokenizer, read_tokenizer, write_tokenizer
 from model.training.trained import TrainedNetwork
-from model.training.vocabulary import cut_embeddings, cut_vocabulary
+from model.training.vocabulary import cut_embeddings, cut_vocabulary, ids_of
 
 logger = logging.getLogger(__name__)
 
@@ -250,10 +250,9 @@ def _prepared(
 ) -> tuple[TwoHeads, str]:
     """The network that a training begins at, with adapters if the recipe asks for them, and its encoder's digest.
 
-    Its tokenizer is left in `run`.
-
-    Where the recipe asks for a part of the vocabulary, both are cut. The tokenizer that a resumed run has must be cut
-    as its weights are at any moment, so it is replaced only by one that is.
+    Its tokenizer is left in `run`. Where the recipe asks for a part of the vocabulary, both are cut: by its own texts,
+    or to the pieces of the teachers that it begins at. The tokenizer that a resumed run has must be cut as its weights
+    are at any moment, so it is replaced only by one that is.
     """
     run.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=run) as draft:
@@ -264,7 +263,11 @@ def _prepared(
         whole = read_tokenizer(file)
         require_rows(network.encoder, whole, folder)
         if recipe.encoder.vocabulary is not None:
-            tokenizer, kept = cut_vocabulary(whole, texts, recipe.encoder.vocabulary)
+            if teachers and teachers.tokenizer:
+                tokenizer = read_tokenizer(teachers.tokenizer)
+                kept = ids_of(tokenizer, whole)
+            else:
+                tokenizer, kept = cut_vocabulary(whole, texts, recipe.encoder.vocabulary)
             cut_embeddings(network.encoder, kept)
             tokenizer.save(str(file))
         if teachers:

@@ -57,6 +57,12 @@ def cut_vocabulary(tokenizer: Tokenizer, texts: Sequence[str], size: int) -> tup
     return Tokenizer.from_str(json.dumps(content)), [before[piece] for piece in kept]
 
 
+def ids_of(part: Tokenizer, whole: Tokenizer) -> list[int]:
+    """The ids in `whole` of the pieces of what was cut from it, in the order of their own."""
+    vocabulary = part.get_vocab()
+    return [whole.token_to_id(piece) for piece in sorted(vocabulary, key=vocabulary.__getitem__)]
+
+
 def cut_embeddings(encoder: PreTrainedModel, kept: Sequence[int]) -> None:
     """Leaves `encoder` the word embeddings of the ids `kept`, in this order."""
     old = encoder.get_input_embeddings()

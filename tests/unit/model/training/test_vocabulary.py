@@ -2,8 +2,10 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -11,13 +13,17 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import AutoConfig
 
+from model.data.examples import Example
 from model.data.recipe import Encoder, Recipe
 from model.data.splits import Splits
 from model.errors import InputError
 from model.training.network import TwoHeads
-from model.training.tokenizer_file import open_tokenizer
+from model.training.teachers import Teachers
+from model.training.tokenizer_file import open_tokenizer, read_tokenizer
 from model.training.train import train
+from model.training.trained import TrainedNetwork
 from model.training.vocabulary import cut_embeddings, cut_vocabulary
+from tests.unit.model.training.test_resuming import changed
 
 LETTERS = "abcdefghij"
 ALWAYS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *LETTERS, *(f"##{letter}" for letter in LETTERS)]
@@ -94,14 +100,20 @@ def test_a_cut_encoder_computes_the_same(tiny_encoder: Path) -> None:
     assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
 
 
-def test_a_training_makes_what_the_recipe_asks(
-    tiny_recipe: Recipe, tiny_encoder: Path, tiny_splits: Splits, tmp_path: Path
-) -> None:
-    pieced = Path(shutil.copytree(tiny_encoder, tmp_path / "encoder"))
-    said = json.loads((pieced / "tokenizer.json").read_text(encoding="utf-8"))
-    pieces = len(said["model"]["vocab"])
+@pytest.fixture
+def pieced(tiny_encoder: Path, tmp_path: Path) -> Path:
+    """The tiny encoder with a vocabulary that can be cut."""
+    folder = Path(shutil.copytree(tiny_encoder, tmp_path / "encoder"))
+    said = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
     said["model"] |= {"type": "WordPiece", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100}
-    (pieced / "tokenizer.json").write_text(json.dumps(said), encoding="utf-8")
+    (folder / "tokenizer.json").write_text(json.dumps(said), encoding="utf-8")
+    return folder
+
+
+def test_a_training_makes_what_the_recipe_asks(
+    tiny_recipe: Recipe, pieced: Path, tiny_splits: Splits, tmp_path: Path
+) -> None:
+    pieces = read_tokenizer(pieced / "tokenizer.json").get_vocab_size()
     encoder = Encoder(folder=pieced, layers=1, vocabulary=pieces - 5)
     recipe = tiny_recipe.model_copy(update={"encoder": encoder})
     train(recipe, tiny_splits, tmp_path / "run")
@@ -109,6 +121,32 @@ def test_a_training_makes_what_the_recipe_asks(
     assert (config.num_hidden_layers, config.vocab_size) == (1, pieces - 5)
     assert open_tokenizer(tmp_path / "run", 16).get_vocab_size() == pieces - 5
     assert len(TwoHeads.load(tmp_path / "run").encoder.encoder.layer) == 1
+
+
+def test_a_pupil_that_begins_at_teachers_reads_their_pieces_whatever_its_own_texts_hold(
+    tiny_recipe: Recipe, pieced: Path, tiny_splits: Splits, tmp_path: Path
+) -> None:
+    """A row of the word embeddings must be to it what it was to them."""
+    whole = read_tokenizer(pieced / "tokenizer.json")
+    encoder = Encoder(folder=pieced, layers=1, vocabulary=whole.get_vocab_size() - 5)
+    recipe = tiny_recipe.model_copy(update={"encoder": encoder})
+    train(recipe, tiny_splits, tmp_path / "teacher")
+    theirs = read_tokenizer(tmp_path / "teacher" / "tokenizer.json")
+    dropped = " ".join(sorted(whole.get_vocab().keys() - theirs.get_vocab().keys()))
+    more = replace(tiny_splits, train=[*tiny_splits.train, *[Example(dropped, "topic", 6, "things")] * 300])
+    slow = recipe.training.distillation.model_copy(update={"learning_rate": 1e-12})
+    still = changed(recipe, distillation=slow).model_copy(update={"seed": 5})
+    train(still, more, tmp_path / "pupil", teachers=[tmp_path / "teacher"])
+    assert read_tokenizer(tmp_path / "pupil" / "tokenizer.json").get_vocab() == theirs.get_vocab()
+    text = f"{dropped} oil tumbles"
+    one, other = (
+        TrainedNetwork(TwoHeads.load(tmp_path / name), open_tokenizer(tmp_path / name, 16)).logits([text])
+        for name in ("teacher", "pupil")
+    )
+    np.testing.assert_allclose(one[0], other[0], atol=1e-5)
+    train(recipe.model_copy(update={"seed": 6}), more, tmp_path / "other")
+    with pytest.raises(InputError, match=r"other: has another tokenizer than .*teacher"):
+        Teachers([tmp_path / "teacher", tmp_path / "other"], still, tiny_splits)
 
 
 def test_an_encoder_has_the_layers_that_it_has(tiny_encoder: Path) -> None:
