@@ -30,6 +30,13 @@ def judge(found: Replication, *, asked: int, to_make: Sequence[str], servers: st
             f"{', '.join(to_make)} will have {_copies_of(asked)} on {brokers} brokers",
             f"set topics.replication_factor = {wanted} before the first worker makes them",
         )
+    if to_make and asked > brokers:
+        yield Check(
+            "copies to come",
+            "broken",
+            f"{', '.join(to_make)} cannot be made: {_copies_of(asked)} on {brokers} brokers",
+            f"set topics.replication_factor = {brokers}, or start more brokers",
+        )
     yield from _in_sync(found.topics, servers)
     yield from _settings([topic for topic in found.topics if topic.factor > 1], weak, servers)
     if hidden := [topic for topic in found.topics if topic.min_in_sync is None or topic.unclean is None]:
@@ -71,7 +78,7 @@ def _in_sync(topics: Iterable[TopicCopies], servers: str) -> Iterator[Check]:
     """The worst that holds now."""
     partitions = [(topic, partition) for topic in topics for partition in topic.partitions]
     leaderless = [(topic, copies) for topic, copies in partitions if not copies.led]
-    closed = [(topic, copies) for topic, copies in partitions if len(copies.in_sync) < (topic.min_in_sync or 1)]
+    closed = [(topic, copies) for topic, copies in partitions if len(copies.in_sync) < _needed(topic, copies)]
     lagging = [(topic, copies) for topic, copies in partitions if copies.replicas - copies.in_sync]
     if leaderless:
         yield _unwell("broken", leaderless, "no broker that takes reads and writes", "unavailable", servers)
@@ -79,6 +86,11 @@ def _in_sync(topics: Iterable[TopicCopies], servers: str) -> Iterator[Check]:
         yield _unwell("broken", closed, "too few copies in sync, so writes are refused", "under-min-isr", servers)
     elif lagging:
         yield _unwell("warning", lagging, "a copy that is not in sync", "under-replicated", servers)
+
+
+def _needed(topic: TopicCopies, copies: PartitionCopies) -> int:
+    """Copies in sync without which a write is refused: no more than there are (since Kafka 3.7; before, for ever)."""
+    return min(topic.min_in_sync or 1, len(copies.replicas))
 
 
 def _unwell(

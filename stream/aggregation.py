@@ -38,7 +38,7 @@ class PartitionCounter:
     def restore(self, record: WindowRecord) -> None:
         """Takes a record of this partition of `windows`; their order and stale ones do not matter.
 
-        What is closed is held until a checkpoint says so, hence not at all behind it.
+        What is closed is held until a checkpoint says so: not at all where that was restored before.
         """
         if isinstance(record, Checkpoint):
             if record.position > self.position:

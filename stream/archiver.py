@@ -12,13 +12,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+from kafka.errors import GroupAuthorizationFailedError, SaslAuthenticationFailedError, TopicAuthorizationFailedError
 from kafka.structs import OffsetAndMetadata
 
 from stream import metrics
 from stream.archive import Entry, Shelf, remove_unfinished, shelves, write_parts
 from stream.broker import STALLED_SECONDS, BrokerSettings, silent
 from stream.errors import BrokerError, FinSentryError, InputError
-from stream.kafka_sync import BOOTSTRAP_MS, answering, open_consumer, partitions_of
+from stream.kafka_sync import answering, open_consumer, partitions_of
 from stream.records import read_scored
 from stream.topics import Topics
 
@@ -28,11 +29,10 @@ STAGE = "archive"
 
 POLL_MS = 500
 
-ANSWER_MS = BOOTSTRAP_MS
-"""How long a question to the broker may take. A commit without a bound would wait for ever."""
+REFUSALS = (GroupAuthorizationFailedError, SaslAuthenticationFailedError, TopicAuthorizationFailedError)
 
 RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
-"""Between two tries to reach a lost broker; each looks for it for `BOOTSTRAP_MS` besides."""
+"""Between two tries to reach a lost broker; each looks for it for `kafka_sync.BOOTSTRAP_MS` besides."""
 
 
 class Progress(NamedTuple):
@@ -49,18 +49,22 @@ class Progress(NamedTuple):
 
 
 class Outage:
-    """Says once that the broker is away and once that it is back, however often it was looked for in between."""
+    """Says once for each cause that the broker is away, and once that it is back, however often it was looked for."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._since = 0.0
         self._failures = 0
+        self._told: set[str] = set()
 
     def failed(self, error: BrokerError) -> float:
         """Seconds until the next try."""
-        metrics.STAGE_ERRORS.labels(STAGE, type(error.__cause__ or error).__name__).inc()
+        cause = type(error.__cause__ or error).__name__
+        metrics.STAGE_ERRORS.labels(STAGE, cause).inc()
         if self._failures == 0:
             self._since = self._monotonic()
+        if cause not in self._told:
+            self._told.add(cause)
             logger.warning("the broker is away and is waited for, what was read is written error=%s", error.message)
         wait = RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS) - 1)]
         self._failures += 1
@@ -71,6 +75,7 @@ class Outage:
         if self._failures:
             logger.info("the broker is back after=%.0fs tries=%d", self._monotonic() - self._since, self._failures)
             self._failures = 0
+            self._told.clear()
 
 
 class Archiver:
@@ -87,6 +92,7 @@ class Archiver:
         self._group = topics.group("archive")
         self._folder = folder
         self._rows = rows
+        self._answer_ms = int(1000 * broker.request_timeout_seconds)
         self._shelves = shelves(folder)
         """Kept when the broker is lost, too: a stretch without documents, or one that expired, no file tells of."""
         remove_unfinished(folder)
@@ -113,9 +119,10 @@ class Archiver:
     ) -> Progress:
         """Puts away what stands in the topic, or with `follow` what comes until `stopped`; then all that it holds.
 
-        Writes when `rows` documents wait or `every_seconds` have passed. Calls `told` after each write. With `follow`
-        a broker that answered at the start and is lost is waited for, with fresh clients each time; `wait` takes
-        seconds, and may return early once it is `stopped`.
+        Writes when `rows` documents wait or `every_seconds` have passed, and then calls `told`; in an outage and at the
+        end it writes what it has. With `follow` a broker that answered at the start and is lost is waited for, with
+        fresh clients each time; one that answers, and refuses, is an error. `wait` takes seconds, and may return early
+        once it is `stopped`.
         """
         self._begin()
         outage = Outage(monotonic)
@@ -146,18 +153,20 @@ class Archiver:
                     written = monotonic()
                     told(self._progress())
             except BrokerError as error:
-                if not follow:
+                if not follow or _refused(error):
                     raise
-                self._close()
                 self._write()  # the outage may last for days, and this be killed in it
+                self._close()
                 wait(outage.failed(error))
                 written = moved = monotonic()
         self._write()
         try:
             self._commit()
-        except BrokerError:
-            if not follow:  # the files say where to go on: what is told to stop stops
+        except BrokerError as error:
+            if not follow:
                 raise
+            # The files say where to go on: what is told to stop stops.
+            logger.warning("the group was not told where the files end error=%s", error.message)
         return self._progress()
 
     def _open(self) -> Any:
@@ -174,7 +183,7 @@ class Archiver:
             self._places = partitions_of(self._consumer, self._broker, self._topic)
         self._consumer.assign(self._places)
         with answering(self._broker):
-            oldest = self._consumer.beginning_offsets(self._places, timeout_ms=ANSWER_MS)
+            oldest = self._consumer.beginning_offsets(self._places, timeout_ms=self._answer_ms)
         self._ask_ends()
         for place in self._places:
             shelf = self._shelves.get(place.partition)
@@ -191,7 +200,7 @@ class Archiver:
 
     def _ask_ends(self) -> None:
         with answering(self._broker):
-            self._ends = self._consumer.end_offsets(self._places, timeout_ms=ANSWER_MS)
+            self._ends = self._consumer.end_offsets(self._places, timeout_ms=self._answer_ms)
 
     def _take(self) -> int:
         """Reads what there is, and returns how many records."""
@@ -238,7 +247,7 @@ class Archiver:
         if moved and self._consumer is not None:
             with answering(self._broker):
                 offsets = {place: OffsetAndMetadata(position, "", -1) for place, position in moved.items()}
-                self._consumer.commit(offsets, timeout_ms=ANSWER_MS)
+                self._consumer.commit(offsets, timeout_ms=self._answer_ms)
             self._committed |= {place.partition: position for place, position in moved.items()}
 
     def _made_anew(self, partition: int, position: int, found: str) -> InputError:
@@ -273,6 +282,11 @@ class Archiver:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._close()
+
+
+def _refused(error: BrokerError) -> bool:
+    """Whether a broker that is there has said no: waiting mends neither rights nor a password."""
+    return isinstance(error.__cause__, REFUSALS)
 
 
 def _entry(record: Any) -> Entry:

@@ -284,6 +284,11 @@ def _check_config(settings: BrokerSettings, client: Any, topics: list[Topic]) ->
         for key in CHECKED_CONFIG + LEAST_CONFIG:
             if key not in topic.config:
                 continue
+            if key not in found[topic.name]:
+                raise BrokerError(
+                    f"topic {topic.name}: the broker does not tell this user its {key}",
+                    fix=f"allow the user DescribeConfigs on the topic {topic.name}",
+                )
             value, asked = found[topic.name][key]["value"], topic.config[key]
             suits = int(value) >= int(asked) if key in LEAST_CONFIG else set(value.split(",")) == set(asked.split(","))
             if not suits:

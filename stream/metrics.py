@@ -69,7 +69,8 @@ REBALANCES = Counter(
 )
 COMMITS_REFUSED = Counter(
     "finsentry_commits_refused",
-    "Commits of a worker whose partitions were another one's by then. What they covered is read again, counted once.",
+    "Commits that came while the group shared out its partitions, or after; what they covered is read again, counted"
+    " once.",
     ["stage"],
 )
 RESTORE_SECONDS = Gauge("finsentry_restore_seconds", "How long the last restore of partitions took.")

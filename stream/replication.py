@@ -40,7 +40,7 @@ class TopicCopies:
 
 @dataclass(frozen=True, slots=True)
 class Replication:
-    """The cluster's brokers, also those that are down, and topics in the order in which they were asked for."""
+    """The cluster's brokers, also those that are down, and topics."""
 
     brokers: frozenset[int]
     topics: tuple[TopicCopies, ...]

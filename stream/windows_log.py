@@ -34,9 +34,9 @@ def decode_window(key: bytes | None, value: bytes | None) -> WindowRecord | None
 async def read_to_end(broker: BrokerSettings, places: Collection[TopicPartition]) -> AsyncIterator[ConsumerRecord]:
     """Every record that stands in the partitions when this is called: the newest of each, then the ones before these.
 
-    Either stretch of a partition comes oldest first. Among the newest `NEWEST_RECORDS` stands a checkpoint, which says
-    what is closed: weeks of buckets are then passed over one by one, and not held until they are known to be old.
-    Raises `BrokerError` where the broker gives nothing more for `STALLED_SECONDS` before their end.
+    Either stretch of a partition comes oldest first. Among the newest `NEWEST_RECORDS` stands, as a rule, a checkpoint,
+    which says what is closed: weeks of buckets are then passed over one by one, and not held until they are known to be
+    old. Raises `BrokerError` where the broker gives nothing more for `STALLED_SECONDS` before their end.
     """
     consumer = AIOKafkaConsumer(
         **broker.client_options(),

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     multiple=True,
     metavar="RUN",
-    help="A run of these sources to learn from; several times.",
+    help="A run to learn from, of these sources or of all that hold something out; several times.",
 )
 @click.option("--resume", is_flag=True, help="Go on where the training in --out stopped, if there is one.")
 @click.option("--epochs", type=click.IntRange(min=1), help="In place of the recipe's.")
@@ -49,8 +49,8 @@ def train(
 
     Every epoch leaves a run that can be exported. A checkpoint is left by each, by every five minutes and by Ctrl-C:
     --resume goes on there, and ends with the very weights that an undisturbed training would have had. With --teacher
-    it learns from those runs' answers beside the labels; it begins at the mean of those that have its encoder, with the
-    recipe's epochs and rate for a distillation.
+    it learns from those runs' answers beside the labels; it begins at the mean of those that have its encoder (of those
+    with as many layers, if any), with the recipe's epochs and rate for a distillation.
 
     \b
     Example:

@@ -99,7 +99,7 @@ class Lora(Part):
 
 
 class Distillation(Part):
-    """What becomes of a training that is given teachers: runs of the same sources, whose answers it learns too."""
+    """What becomes of a training that is given teachers: runs of its sources, or most, whose answers it learns too."""
 
     weight: float = Field(
         default=0.5, ge=0, lt=1, description="Of the teachers' answers in the loss; labels: the rest. 0: not asked."

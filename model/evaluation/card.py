@@ -267,13 +267,18 @@ def _made(manifest: Manifest) -> list[str]:
         layers, pieces = encoder.get("layers"), encoder.get("vocabulary")
         of_it = [f"its first {layers} layers"] * bool(layers) + [f"{pieces or 0:,} of its word pieces"] * bool(pieces)
         digest = manifest.made.get("encoder")
-        lines += [f"Its encoder is {', '.join([name, *of_it])}{f' (weights `{digest}`)' if digest else ''}.", ""]
+        lines += [
+            f"Its encoder is {', '.join([name, *of_it])}{f' (pretrained weights `{digest}`)' if digest else ''}.",
+            "",
+        ]
     if trained_on:
         lines += [f"Trained on {trained_on:,} texts an epoch, after what stands in a held-out set was left out.", ""]
     if taught := manifest.made.get("taught"):
         by = "; ".join(f"seed {one}" if isinstance(one, int) else one for one in taught["by"])
         begun = (
-            "the mean of those with this encoder" if taught.get("begins_at_mean", True) else "the pretrained encoder"
+            "the mean of those with this encoder and, where some have, as many layers"
+            if taught.get("begins_at_mean", True)
+            else "the pretrained encoder"
         )
         lines += [
             f"Taught by other trainings ({by}), begun at {begun}: their answers have {taught['weight']:g} of the loss,"

@@ -49,6 +49,11 @@ def require_alike(runs: Sequence[Path]) -> list[Run]:
                 f" (digest {one.rows}, there {trained[known].rows})",
                 fix="Average runs of one version of FinSentry: train one of them again.",
             )
+        if one.encoder and trained[0].encoder and one.encoder != trained[0].encoder:
+            raise InputError(
+                f"{run}: began at another encoder than {runs[0]}",
+                fix="Average runs that were given the same --encoder.",
+            )
         if len(one.losses) != len(trained[0].losses):
             raise InputError(
                 f"{run}: has {len(one.losses)} epochs, and {runs[0]} {len(trained[0].losses)}",

@@ -41,7 +41,7 @@ Watch = Callable[[Path, int, int], object]
 
 
 class Teachers:
-    """Runs that learned from the data that the pupil learns from, and how much their answers count."""
+    """Runs that learned from the data that the pupil learns from, or most of it, and how much their answers count."""
 
     def __init__(
         self, runs: Sequence[Path], recipe: Recipe, splits: Splits, watch: Watch = lambda _run, _batch, _batches: None
@@ -103,7 +103,8 @@ class Teachers:
     def answers(self, texts: Sequence[str], device: torch.device) -> dict[str, tuple[Probabilities, Probabilities]]:
         """By text, the mean over the teachers of the probabilities of topics (20) and sentiments (3)."""
         unique = list(dict.fromkeys(texts))
-        # To load a teacher draws random numbers, and the pupil's must not hang on whether answers were kept.
+        # To load a teacher draws random numbers, and the pupil's must not hang on whether answers were kept. (Answers
+        # themselves may differ in their last bits by what else was asked with them.)
         with torch.random.fork_rng(devices=[]):
             found = [
                 _answers(run, length, unique, device, self._watch)
@@ -149,7 +150,10 @@ def _require_same_data(run: Path, trained: Run, splits: Splits, theirs: Recipe, 
     known = {source.name for source in theirs.sources}
     more = {one.name for one in ours.sources if one.name not in known and not (one.evaluation or one.holdout)}
     if trained.data != {name: of for name, of in splits.fingerprints.items() if name.rpartition(".")[0] not in more}:
-        raise InputError(f"{run}: was trained on other data", fix="Give teachers that learned from the same.")
+        raise InputError(
+            f"{run}: was trained on other data",
+            fix="Give teachers that learned from the same; what they have not seen may train, but not be held out.",
+        )
     shared = ours.model_copy(update={"sources": tuple(one for one in ours.sources if one.name not in more)})
     if different := changes(_divided_by(theirs), _divided_by(shared)):
         raise InputError(

@@ -106,6 +106,11 @@ def train(
     folder = recipe.encoder.locate()
     loop, encoder = _begun(recipe, folder, splits, run, taught, device, clock)
     if state is not None:
+        if state.get("encoder", encoder) != encoder:  # checkpoints of before it was kept have none
+            raise InputError(
+                f"{run / CHECKPOINT_FILE}: began at other weights than {folder} has now",
+                fix="Give the encoder that it began with, or train into another folder.",
+            )
         loop.restore(state["loop"])
         logger.info("resumed epochs_done=%d of=%d step=%d", len(loop.losses), recipe.training.epochs, loop.step)
     said = Run(
@@ -170,6 +175,7 @@ class _Saving:
         state = {
             "asked": self._asked,
             "rows": self._said.rows,
+            "encoder": self._said.encoder,
             "seconds": round(seconds, 1),
             "loop": self._loop.state(),
         }

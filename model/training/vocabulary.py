@@ -58,9 +58,17 @@ def cut_vocabulary(tokenizer: Tokenizer, texts: Sequence[str], size: int) -> tup
 
 
 def ids_of(part: Tokenizer, whole: Tokenizer) -> list[int]:
-    """The ids in `whole` of the pieces of what was cut from it, in the order of their own."""
-    vocabulary = part.get_vocab()
-    return [whole.token_to_id(piece) for piece in sorted(vocabulary, key=vocabulary.__getitem__)]
+    """The ids in `whole` of the pieces of what was cut from it, in the order of their own.
+
+    Raises `InputError` where it was cut from another.
+    """
+    theirs, ids = part.get_vocab(), whole.get_vocab()
+    if unknown := sorted(theirs.keys() - ids.keys()):
+        raise InputError(
+            f"the encoder has no word piece {unknown[0]!r}, which its teachers read",
+            fix="Give the encoder that the teachers were trained from, of the same commit.",
+        )
+    return [ids[piece] for piece in sorted(theirs, key=theirs.__getitem__)]
 
 
 def cut_embeddings(encoder: PreTrainedModel, kept: Sequence[int]) -> None:

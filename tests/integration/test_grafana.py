@@ -26,6 +26,7 @@ MAY_BE_EMPTY = {
     "finsentry_rows_rejected_total": "every entry of the made-up web can become a document",
     "finsentry_input_drift_index": "fewer than a thousand texts may have been scored",
     "finsentry_documents_fallback_total": "with one bundle nothing asks for a language",
+    "finsentry_archive_written_timestamp_seconds": "nothing archives",
     "finsentry_shadow_disagreement_ratio": "no shadow runs",
     "finsentry_shadow_negative_difference_ratio": "no shadow runs",
 }

@@ -48,7 +48,10 @@ def slope_an_hour(seconds: Sequence[float], values: Sequence[float]) -> float:
 
 
 def judge_growth(samples: Sequence[Sample], *, warm_up: float, rate: float) -> list[Finding]:
-    """Memory, handles, latency and lag from `warm_up` seconds on, under a load of `rate` documents a second."""
+    """Memory, handles, latency and lag from `warm_up` seconds on, under a load of `rate` documents a second.
+
+    Of latency the median and p99.
+    """
     later = [sample for sample in samples if sample.seconds >= warm_up]
     steady = [sample for sample in later if sample.process == "steady"]
     if len(steady) < 6:

@@ -61,7 +61,8 @@ def test_one_broker_that_is_left_of_three_is_no_cluster_of_one() -> None:
         (3, topic(copies({0, 1}), min_in_sync=2), {"copies": "warning", "spare copy": "warning"}),
         (3, topic(copies({0, 1, 2}), min_in_sync=1), {"copies": "ok", "acknowledged": "warning"}),
         (3, topic(copies({0, 1, 2}), min_in_sync=3), {"copies": "ok", "spare copy": "warning"}),
-        (3, topic(copies({0, 1, 2}), min_in_sync=4), {"copies": "ok", "spare copy": "warning", "in sync": "broken"}),
+        (3, topic(copies({0, 1, 2}), min_in_sync=4), {"copies": "ok", "spare copy": "warning"}),
+        (2, topic(copies({0}), min_in_sync=2), {"copies": "note"}),
         (3, topic(copies({0, 1, 2}), unclean=True), {"copies": "ok", "leader election": "warning"}),
         (5, topic(copies(range(5)), min_in_sync=3), {"copies": "ok"}),
         (2, topic(copies({0}), min_in_sync=1), {"copies": "note"}),
@@ -117,6 +118,8 @@ def test_topics_that_are_yet_to_be_made_are_warned_of_before_they_are() -> None:
     assert states(checks) == {"copies": "ok", "copies to come": "warning"}
     assert checks["copies to come"].found == "documents, scored will have 1 copy on 3 brokers"
     assert "copies to come" not in found(3, asked=3, to_make=("documents",))
+    too_many = found(2, asked=3, to_make=("documents",))["copies to come"]
+    assert (too_many.state, too_many.found) == ("broken", "documents cannot be made: 3 copies on 2 brokers")
     assert "copies to come" not in found(3, topic(copies({0, 1, 2})), asked=1)
 
 
@@ -143,7 +146,8 @@ def clusters(draw: st.DrawFn) -> Replication:
 
 
 def takes_writes(one: TopicCopies, partition: PartitionCopies) -> bool:
-    return partition.led and len(partition.in_sync) >= (one.min_in_sync or 1)
+    """A broker asks for no more copies in sync than there are."""
+    return partition.led and len(partition.in_sync) >= min(one.min_in_sync or 1, len(partition.replicas))
 
 
 @given(clusters())

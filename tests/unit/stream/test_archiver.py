@@ -18,7 +18,7 @@ from prometheus_client import REGISTRY
 from deploy.cli import run
 from stream import metrics
 from stream.archive import read_archive
-from stream.archiver import Archiver, Progress
+from stream.archiver import REFUSALS, Archiver, Progress
 from stream.broker import BrokerSettings
 from stream.errors import BrokerError, InputError
 from stream.records import ScoredDocument, encode
@@ -231,6 +231,23 @@ def test_without_follow_a_lost_broker_is_an_error(tmp_path: Path, monkeypatch: p
     open_in_turn(monkeypatch, None)
     with pytest.raises(BrokerError), archiver(tmp_path):
         pass
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_a_broker_that_refuses_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: type[Exception]
+) -> None:
+    """Waiting mends neither rights nor a password; what was read and written stays."""
+    refusing = Consumer(range(30), range(30, 40))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise refusal
+
+    monkeypatch.setattr(refusing, "commit", refuse)
+    open_in_turn(monkeypatch, refusing)
+    with archiver(tmp_path) as opened, pytest.raises(BrokerError):
+        opened.run(follow=True, every_seconds=0.0, stopped=lambda: False, wait=lambda _: pytest.fail("it waits"))
+    assert len(list(read_archive(tmp_path))) == 30
 
 
 @pytest.mark.parametrize("when", ["while it waits", "before it knows"])

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from stream.broker import BrokerSettings, _check_config
-from stream.errors import InputError, TopicMismatchError
+from stream.errors import BrokerError, InputError, TopicMismatchError
 from stream.topics import Topics, TopicSettings
 
 
@@ -88,6 +88,13 @@ def test_a_file_that_is_no_pem_is_named_with_its_key(file: str, keys: tuple[str,
         options(**dict.fromkeys(keys, file))
     assert all(f"kafka.{key} ({file})" in caught.value.message for key in keys)
     assert "PEM" in caught.value.fix
+
+
+def test_settings_that_this_user_may_not_see_are_asked_for() -> None:
+    topic = Topics(TopicSettings(replication_factor=3)).documents
+    client = SimpleNamespace(describe_configs=lambda *_, **__: {"topic": {topic.name: {}}})
+    with pytest.raises(BrokerError, match=r"does not tell this user its .*\n.*DescribeConfigs"):
+        _check_config(BrokerSettings(bootstrap_servers="broker:9092"), client, [topic])
 
 
 @pytest.mark.parametrize(

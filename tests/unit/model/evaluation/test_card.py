@@ -145,7 +145,7 @@ def test_the_card_says_who_taught(begins_at_mean: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("digest", "said"), [(None, "pieces."), ("0123456789abcdef", "pieces (weights `0123456789abcdef`).")]
+    ("digest", "said"), [(None, "pieces."), ("0123456789abcdef", "pieces (pretrained weights `0123456789abcdef`).")]
 )
 def test_the_card_says_which_weights_it_began_at_where_that_is_known(digest: str | None, said: str) -> None:
     card = model_card(msgspec.structs.replace(DEFAULT, made={**DEFAULT.made, "encoder": digest}))

@@ -20,7 +20,7 @@ from model.data.splits import Splits
 from model.errors import InputError
 from model.training.checkpoint import CHECKPOINT_FILE
 from model.training.loop import Progress
-from model.training.network import WEIGHTS_FILE
+from model.training.network import WEIGHTS_FILE, TwoHeads
 from model.training.run import RUN_FILE, read_run
 from model.training.train import log_progress, train
 
@@ -145,6 +145,16 @@ def test_other_rows_of_the_same_files_are_another_training(
     torch.save(state, interrupted / CHECKPOINT_FILE)
     assert train(short, tiny_splits, interrupted, resume=True).rows == tiny_splits.rows
     assert_same_weights(interrupted, undisturbed)
+
+
+def test_a_training_is_not_resumed_beside_other_weights_than_it_began_at(
+    interrupted: Path, short: Recipe, tiny_splits: Splits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(TwoHeads, "digest", lambda _: "0" * 16)
+        with pytest.raises(InputError, match=r"began at other weights than .*encoder.* has now"):
+            train(short, tiny_splits, interrupted, resume=True)
+    assert train(short, tiny_splits, interrupted, resume=True).encoder != "0" * 16
 
 
 def test_the_tokenizer_of_a_resumed_run_is_at_no_moment_another_one(

@@ -105,6 +105,14 @@ def test_an_interrupted_run_is_not_averaged_with_whole_ones(tiny_run: Path, twin
         average([tiny_run, twin], tmp_path / "mean")
 
 
+def test_runs_that_began_at_other_weights_are_not_mixed(tiny_run: Path, twin: Path, tmp_path: Path) -> None:
+    said_otherwise(twin, lambda said: said.update(encoder="0" * 16))
+    with pytest.raises(InputError, match=r"twin: began at another encoder than"):
+        average([tiny_run, twin], tmp_path / "mean")
+    said_otherwise(twin, lambda said: said.pop("encoder"))
+    average([tiny_run, twin], tmp_path / "mean")
+
+
 def test_runs_of_other_data_are_not_mixed(tiny_run: Path, other_run: Path, tmp_path: Path) -> None:
     said_otherwise(other_run, lambda said: said["data"]["moods.train"].update(rows=121))
     with pytest.raises(InputError, match="was trained on other data"):

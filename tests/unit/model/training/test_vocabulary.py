@@ -22,7 +22,7 @@ from model.training.teachers import Teachers
 from model.training.tokenizer_file import open_tokenizer, read_tokenizer
 from model.training.train import train
 from model.training.trained import TrainedNetwork
-from model.training.vocabulary import cut_embeddings, cut_vocabulary
+from model.training.vocabulary import cut_embeddings, cut_vocabulary, ids_of
 from tests.unit.model.training.test_resuming import changed
 
 LETTERS = "abcdefghij"
@@ -75,6 +75,13 @@ def test_special_tokens_are_found_around_a_text(kind: processors.PostProcessor) 
 def test_a_size_out_of_bounds_says_which_they_are(size: int) -> None:
     with pytest.raises(InputError, match=rf"at least {len(ALWAYS)}, .* at most {len(PIECES) - 2}, "):
         cut_vocabulary(whole(), [], size)
+
+
+def test_what_was_cut_is_found_again_in_the_whole_and_in_no_other() -> None:
+    part, kept = cut_vocabulary(whole(), ["jade"], len(ALWAYS) + 2)
+    assert ids_of(part, whole()) == kept
+    with pytest.raises(InputError, match=r"the encoder has no word piece '##ed'"):
+        ids_of(whole(), cut_vocabulary(whole(), ["jade fig cab"], len(ALWAYS) + 3)[0])
 
 
 def test_other_kinds_of_tokenizer_are_refused() -> None:
