@@ -17,6 +17,7 @@ from hypothesis import settings
 from deploy.local.kafka import EmbeddedKafka
 from stream.broker import BrokerSettings, ensure_topics
 from stream.topics import Topics, TopicSettings
+from tests.faults.cluster import Cluster
 from tests.integration.streaming import StartWorker
 
 # One profile everywhere: a slow machine must not turn a property into a flake, and a found failure must repeat.
@@ -43,6 +44,13 @@ def embedded_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedde
     """The Kafka that the tests of this worker share. Whoever stops or kills one starts an own."""
     with EmbeddedKafka(tmp_path_factory.mktemp("kafka")) as server:
         yield server
+
+
+@pytest.fixture
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Three nodes of its own for each test; a module that gives its workers these overrides `kafka`."""
+    with Cluster(tmp_path_factory.mktemp("cluster")) as nodes:
+        yield nodes
 
 
 @pytest.fixture

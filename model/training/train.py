@@ -104,13 +104,9 @@ def train(
     if state is None:
         _require_nothing_to_lose(run, resume=resume)
     folder = recipe.encoder.locate()
-    loop, encoder = _begun(recipe, folder, splits, run, taught, device, clock)
+    began_at = state.get("encoder") if state else None  # checkpoints of before it was kept have none
+    loop, encoder = _begun(recipe, folder, splits, run, taught, device, clock, began_at)
     if state is not None:
-        if state.get("encoder", encoder) != encoder:  # checkpoints of before it was kept have none
-            raise InputError(
-                f"{run / CHECKPOINT_FILE}: began at other weights than {folder} has now",
-                fix="Give the encoder that it began with, or train into another folder.",
-            )
         loop.restore(state["loop"])
         logger.info("resumed epochs_done=%d of=%d step=%d", len(loop.losses), recipe.training.epochs, loop.step)
     said = Run(
@@ -239,12 +235,16 @@ def _begun(
     taught: Teachers | None,
     device: torch.device,
     clock: Callable[[], float],
+    began_at: str | None,
 ) -> tuple[Loop, str]:
-    """The training before its first step, and the digest of the encoder in `folder`; leaves its tokenizer in `run`."""
+    """The training before its first step, and the digest of the encoder in `folder`; leaves its tokenizer in `run`.
+
+    Raises `InputError` where the digest is not `began_at`, that of the training that is resumed.
+    """
     torch.manual_seed(recipe.seed)
     rng = random.Random(recipe.seed)  # noqa: S311 an order of batches is no secret
     texts = [example.text for example in splits.train]
-    network, encoder = _prepared(recipe, folder, run, texts, taught, device)
+    network, encoder = _prepared(recipe, folder, run, texts, taught, device, began_at)
     tokenizer = open_tokenizer(run, recipe.training.maximum_length)
     answers = taught.answers(texts, device) if taught and taught.taught.weight else {}
     rows = tokenise(splits.train, tokenizer, {source.name: source.weight for source in recipe.sources}, answers)
@@ -252,7 +252,13 @@ def _begun(
 
 
 def _prepared(
-    recipe: Recipe, folder: Path, run: Path, texts: Sequence[str], teachers: Teachers | None, device: torch.device
+    recipe: Recipe,
+    folder: Path,
+    run: Path,
+    texts: Sequence[str],
+    teachers: Teachers | None,
+    device: torch.device,
+    began_at: str | None,
 ) -> tuple[TwoHeads, str]:
     """The network that a training begins at, with adapters if the recipe asks for them, and its encoder's digest.
 
@@ -266,6 +272,11 @@ def _prepared(
         write_tokenizer(folder, file.parent)
         network = TwoHeads.pretrained(folder, recipe.encoder.layers)
         digest = network.digest()
+        if began_at not in (None, digest):
+            raise InputError(
+                f"{run / CHECKPOINT_FILE}: began at other weights than {folder} has now",
+                fix="Give the encoder that it began with, or train into another folder.",
+            )
         whole = read_tokenizer(file)
         require_rows(network.encoder, whole, folder)
         if recipe.encoder.vocabulary is not None:

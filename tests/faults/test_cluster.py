@@ -1,7 +1,6 @@
 """A cluster of three nodes of which one at a time is down, while workers run and die."""
 
 import secrets
-from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from time import sleep
@@ -25,12 +24,6 @@ from tests.integration.streaming import (
     wait_for_documents,
     with_poison,
 )
-
-
-@pytest.fixture
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with Cluster(tmp_path_factory.mktemp("cluster")) as nodes:
-        yield nodes
 
 
 @pytest.fixture

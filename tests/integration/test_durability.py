@@ -1,6 +1,6 @@
 """The doctor on a real cluster of three: what it says of copies, as nodes go and settings change."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 
 import kafka as client
@@ -17,12 +17,6 @@ from tests.integration.commands import Finsentry
 from tests.integration.logs import wait_until
 
 pytestmark = pytest.mark.timeout(400)
-
-
-@pytest.fixture
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with Cluster(tmp_path_factory.mktemp("cluster")) as nodes:
-        yield nodes
 
 
 @pytest.fixture

@@ -68,34 +68,24 @@ def judge_growth(samples: Sequence[Sample], *, warm_up: float, rate: float) -> l
             f"{memory:+.1f} MB an hour, at {mean:.0f} MB ({memory * hours:+.1f} MB over {60 * hours:.0f} minutes)",
         ),
         Finding("handles", handles * hours <= HANDLES, f"{handles:+.1f} an hour, at {steady[-1].handles}"),
-        _latency(steady),
-        _tail(steady),
+        _flat("latency", [sample.p50 for sample in steady], LATENCY_FACTOR, LATENCY_SECONDS),
+        # Not one p99 over all documents, nor one of each minute: a kill costs the documents of the partitions that it
+        # leaves up to 10 s until somebody takes them over, a third of them for a sixth of each minute, so those would
+        # say how long a take-over takes. A kill spoils the samples of some 15 s, three of a minute's twelve; a median
+        # bears half.
+        _flat("p99", [sample.p99 for sample in steady], TAIL_FACTOR, TAIL_SECONDS),
         _lag(later, rate),
     ]
 
 
-def _latency(steady: Sequence[Sample]) -> Finding:
-    known = [sample.p50 for sample in steady if sample.p50 is not None]
+def _flat(name: str, seconds: Sequence[float | None], factor: float, allowed: float) -> Finding:
+    """Whether the median of samples in the last third is within `factor` and `allowed` seconds of the first's."""
+    known = [value for value in seconds if value is not None]
     if len(known) < 6:
-        return Finding("latency", False, "it counted next to nothing")
+        return Finding(name, False, "it counted next to nothing")
     begin, end = _ends(known)
     said = f"median {1000 * begin:.0f} ms in the first third, {1000 * end:.0f} ms in the last"
-    return Finding("latency", end <= LATENCY_FACTOR * begin + LATENCY_SECONDS, said)
-
-
-def _tail(steady: Sequence[Sample]) -> Finding:
-    """By the median over samples of each sample's p99.
-
-    Not by one p99 over all documents, nor by one of each minute: a kill costs the documents of the partitions that it
-    leaves up to 10 s until somebody takes them over, a third of them for a sixth of each minute, so those would say how
-    long a take-over takes. A kill spoils the samples of some 15 s, three of a minute's twelve; a median bears half.
-    """
-    known = [sample.p99 for sample in steady if sample.p99 is not None]
-    if len(known) < 6:
-        return Finding("p99", False, "it counted next to nothing")
-    begin, end = _ends(known)
-    said = f"median {1000 * begin:.0f} ms in the first third, {1000 * end:.0f} ms in the last"
-    return Finding("p99", end <= TAIL_FACTOR * begin + TAIL_SECONDS, said)
+    return Finding(name, end <= factor * begin + allowed, said)
 
 
 def _lag(later: Sequence[Sample], rate: float) -> Finding:

@@ -150,10 +150,13 @@ def test_other_rows_of_the_same_files_are_another_training(
 def test_a_training_is_not_resumed_beside_other_weights_than_it_began_at(
     interrupted: Path, short: Recipe, tiny_splits: Splits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    tokenizer = interrupted / TOKENIZER_FILE
+    written = tokenizer.stat().st_ino
     with monkeypatch.context() as patch:
         patch.setattr(TwoHeads, "digest", lambda _: "0" * 16)
         with pytest.raises(InputError, match=r"began at other weights than .*encoder.* has now"):
             train(short, tiny_splits, interrupted, resume=True)
+    assert tokenizer.stat().st_ino == written, "the run keeps its own"
     assert train(short, tiny_splits, interrupted, resume=True).encoder != "0" * 16
 
 
