@@ -207,7 +207,7 @@ def _count(
 ) -> tuple[list[PartitionCounter], WindowTable]:
     lateness = timedelta(minutes=stream.lateness_minutes)
     counters: dict[int, PartitionCounter] = {}
-    table = WindowTable()
+    table = WindowTable(whole=True)
     for partition, offset, document in scored:
         counter = counters.get(partition)
         if counter is None:

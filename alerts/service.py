@@ -21,7 +21,7 @@ from alerts.gauges import Gauges, begin_counting
 from alerts.judge import Judge
 from alerts.mark import JudgedMark
 from alerts.settings import AlertSettings
-from alerts.windows_state import WindowsState
+from alerts.windows_state import Told, WindowsState
 from stream import metrics
 from stream.broker import BrokerSettings, ensure_topics
 from stream.closing import stop_producer
@@ -171,8 +171,8 @@ class _Round:
         """Everything that stands in the topics when it is called."""
         service = self._service
         longest = timedelta(minutes=max(window.minutes for window in service.settings.windows.values()))
-        bare = marked - longest if marked is not None else None
-        state = WindowsState(service.topics.windows.partitions, service.stream, bare_before=bare)
+        told = Told(marked, longest, service.settings.evidence) if marked is not None else None
+        state = WindowsState(service.topics.windows.partitions, service.stream, told=told)
         async for _share, records in log.load():
             for record in records:
                 state.put(*record)

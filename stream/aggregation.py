@@ -54,7 +54,7 @@ class PartitionCounter:
         topics = self._open.setdefault(minute, {})
         known = topics.get(record.topic)
         self.open_buckets += known is None
-        if known is None or record.applied > known.applied:
+        if known is None or (record.applied, record.closed) > (known.applied, known.closed):
             topics[record.topic] = OpenBucket.from_record(record, minute, evidence_limit=self._evidence)
 
     def expire(self, oldest: int) -> None:
@@ -91,7 +91,6 @@ class PartitionCounter:
         ):
             self.late += 1
             return False
-        self.counted += 1
         minute = int(event // 60)
         topics = self._open.get(minute)
         if topics is None:
@@ -100,6 +99,10 @@ class PartitionCounter:
         if bucket is None:
             bucket = topics[document.topic] = OpenBucket(document.topic, minute, evidence_limit=self._evidence)
             self.open_buckets += 1
+        elif bucket.closed and offset > bucket.applied:  # not one that is read again and was counted
+            self.late += 1
+            return False
+        self.counted += 1
         if bucket.add(offset, document):
             self._changed[minute, document.topic] = bucket
         return True

@@ -49,13 +49,12 @@ class Progress(NamedTuple):
 
 
 class Outage:
-    """Says once for each cause that the broker is away, and once that it is back, however often it was looked for."""
+    """Says once that the broker is away and once that it is back, however often it was looked for in between."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._since = 0.0
         self._failures = 0
-        self._told: set[str] = set()
 
     def failed(self, error: BrokerError) -> float:
         """Seconds until the next try."""
@@ -63,8 +62,7 @@ class Outage:
         metrics.STAGE_ERRORS.labels(STAGE, cause).inc()
         if self._failures == 0:
             self._since = self._monotonic()
-        if cause not in self._told:
-            self._told.add(cause)
+            # One that is gone fails in several ways, as it goes and as it is looked for: the metric has them all.
             logger.warning("the broker is away and is waited for, what was read is written error=%s", error.message)
         wait = RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS) - 1)]
         self._failures += 1
@@ -75,7 +73,6 @@ class Outage:
         if self._failures:
             logger.info("the broker is back after=%.0fs tries=%d", self._monotonic() - self._since, self._failures)
             self._failures = 0
-            self._told.clear()
 
 
 class Archiver:

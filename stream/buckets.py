@@ -17,6 +17,7 @@ class OpenBucket:
         "_evidence",
         "_limit",
         "applied",
+        "closed",
         "documents",
         "minute",
         "negative",
@@ -31,6 +32,8 @@ class OpenBucket:
         self.topic = topic
         self.minute = minute
         self.applied = -1
+        self.closed = False
+        """Written as closed: nothing is counted any more, whatever lateness is allowed since."""
         self.documents = self.negative = self.neutral = self.positive = 0
         self.stories = self.negative_stories = 0
         self._limit = evidence_limit
@@ -41,6 +44,7 @@ class OpenBucket:
         """The bucket as it was when `record` was written."""
         bucket = cls(record.topic, minute, evidence_limit=evidence_limit)
         bucket.applied = record.applied
+        bucket.closed = record.closed
         bucket.documents = record.documents
         bucket.negative = record.negative
         bucket.neutral = record.neutral

@@ -5,7 +5,7 @@ After any trouble with the broker such a role reads everything anew: nothing of 
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from time import monotonic
 from types import TracebackType
@@ -23,7 +23,7 @@ from stream.errors import BrokerError, SchemaError
 from stream.records import Alert, WindowRecord, require_known
 from stream.standstill import Standstill
 from stream.topics import Topics
-from stream.windows_log import decode_window
+from stream.windows_log import NEWEST_RECORDS, decode_window
 
 logger = logging.getLogger(__name__)
 
@@ -102,21 +102,48 @@ class Follower:
         await stop_consumer(self.consumer)
 
     async def load(self) -> AsyncIterator[tuple[float, list[Read]]]:
-        """Everything that stands in the topics when it is called, in parts, each with the share read before it."""
-        await self.consumer.seek_to_beginning(*self._places)
+        """Everything that stands in the topics when it is called, in parts, each with the share read before it.
+
+        Of each partition of `windows` the newest `NEWEST_RECORDS` come first and then those before them, either
+        stretch oldest first: how far event time has come, as a rule, is known before the past is read.
+        """
         goal = await self._ends()
         starts = await asyncio.wait_for(self.consumer.beginning_offsets(self._places), PROBE_TIMEOUT_SECONDS)
+        past = {
+            place: goal[place] - NEWEST_RECORDS
+            for place in self._places
+            if place.topic == self._topics.windows.name and goal[place] - NEWEST_RECORDS > starts[place]
+        }
         whole = sum(goal.values()) - sum(starts.values())
+        waiting = sum(past[place] - starts[place] for place in past)
+        for place in self._places:
+            self.consumer.seek(place, past.get(place, starts[place]))
         # Compaction leaves holes: the position, not the last record, tells when the end is reached.
-        while left := sum(max(0, goal[place] - at) for place, at in (await self._positions()).items()):
-            yield max(0.0, 1 - left / whole), await self.read()
+        while left := _left(goal, await self._positions()):
+            yield max(0.0, 1 - (left + waiting) / whole), await self.read()
+        reached = await self._positions()
+        for place in past:
+            self.consumer.seek(place, starts[place])
+        while left := _left(past, await self._positions()):
+            yield max(0.0, 1 - left / whole), await self._read(before=past)
+        for place in past:
+            self.consumer.seek(place, reached[place])
         logger.info("loaded role=%s records=%d", self._role, whole)
 
     async def read(self) -> list[Read]:
         """What came since, or nothing after a fifth of a second."""
+        return await self._read(before={})
+
+    async def _read(self, *, before: Mapping[TopicPartition, int]) -> list[Read]:
+        """The next records; of these places, those before that offset alone."""
         await self._probe()
         fetched = await self.consumer.getmany(timeout_ms=POLL_MS, max_records=POLL_RECORDS)
-        found = [self._decode(record) for records in fetched.values() for record in records]
+        found = [
+            self._decode(record)
+            for place, records in fetched.items()
+            for record in records
+            if place not in before or record.offset < before[place]
+        ]
         return [record for record in found if record is not None]
 
     def _decode(self, record: ConsumerRecord) -> Read | None:
@@ -170,6 +197,11 @@ class Follower:
         # A partition whose documents have all expired has nothing left to do, scored or not.
         self.document_ends = {p.partition: ends[p] if oldest[p] < ends[p] else 0 for p in self._documents}
         return {place: ends[place] for place in self._places}
+
+
+def _left(goal: Mapping[TopicPartition, int], positions: Mapping[TopicPartition, int]) -> int:
+    """How many offsets are still to be read until there."""
+    return sum(max(0, end - positions[place]) for place, end in goal.items())
 
 
 async def keep_following(

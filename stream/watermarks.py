@@ -2,10 +2,28 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from stream.records import Checkpoint
 
 NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+class _Waiting(NamedTuple):
+    """The furthest checkpoint of a partition, of those that wait."""
+
+    checkpoint: Checkpoint
+    written: datetime
+    since: datetime
+    """When the first one of its position was written: who takes a partition over says once more where it stands."""
+
+    def or_later(self, checkpoint: Checkpoint, written: datetime) -> "_Waiting":
+        """The further one of the two, in whatever order they are read."""
+        if checkpoint.position != self.checkpoint.position:
+            further = checkpoint.position > self.checkpoint.position
+            return _Waiting(checkpoint, written, written) if further else self
+        since = min(self.since, written)
+        return self._replace(since=since) if written < self.written else _Waiting(checkpoint, written, since)
 
 
 class WholeWatermark:
@@ -28,7 +46,7 @@ class WholeWatermark:
         self._follow_clock = follow_clock
         self._checkpoints: dict[int, Checkpoint] = {}
         self._ends: dict[int, int] = {}
-        self._waiting: dict[int, tuple[datetime, Checkpoint]] | None = {} if loading else None
+        self._waiting: dict[int, _Waiting] | None = {} if loading else None
         self._moved: dict[int, datetime] = {}
         self._woke: datetime | None = None
         self._last_moved: datetime | None = None
@@ -37,11 +55,8 @@ class WholeWatermark:
     def observe(self, checkpoint: Checkpoint, now: datetime) -> None:
         """Takes a checkpoint read at clock time `now`; one that is behind what is known is passed over."""
         if self._waiting is not None:
-            since, waiting = self._waiting.get(checkpoint.partition, (now, checkpoint))
-            if checkpoint.position >= waiting.position:
-                # One who takes a partition over says once more where it stands: nothing moved then.
-                moved = checkpoint.position > waiting.position
-                self._waiting[checkpoint.partition] = (now if moved else since, checkpoint)
+            waiting = self._waiting.get(checkpoint.partition, _Waiting(checkpoint, now, now))
+            self._waiting[checkpoint.partition] = waiting.or_later(checkpoint, now)
             return
         known = self._checkpoints.get(checkpoint.partition)
         if known is not None and checkpoint.position < known.position:
@@ -60,8 +75,8 @@ class WholeWatermark:
     def loaded(self) -> None:
         """Everything that stood in the topics at the start was read."""
         waiting, self._waiting = self._waiting or {}, None
-        for now, checkpoint in sorted(waiting.values(), key=lambda entry: entry[0]):
-            self.observe(checkpoint, now)
+        for entry in sorted(waiting.values(), key=lambda entry: entry.since):
+            self.observe(entry.checkpoint, entry.since)
 
     def observe_ends(self, ends: Mapping[int, int]) -> None:
         """Takes where the partitions of `documents` end: one that waits there is not idle, though no worker says so."""
@@ -76,6 +91,16 @@ class WholeWatermark:
     def lowest(self) -> datetime:
         """The lowest watermark of any partition: what is late everywhere is measured from here. May be `NEVER`."""
         return min(self._watermark(partition) for partition in range(self._partitions))
+
+    @property
+    def floor(self) -> datetime:
+        """What `at` will not fall below, known while it still waits for `loaded`, too. May be `NEVER`."""
+        waiting = self._waiting
+        if waiting is None:
+            return max(self._reached, self.lowest)
+        if len(waiting) < self._partitions:
+            return NEVER
+        return min(entry.checkpoint.watermark for entry in waiting.values())
 
     def at(self, now: datetime) -> datetime | None:
         """The watermark at clock time `now`; None until a document has been counted."""

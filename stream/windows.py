@@ -6,7 +6,12 @@ from datetime import UTC, datetime
 from heapq import nsmallest
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from stream.records import Bucket, Evidence
+
+THIN_AFTER = 2000
+"""Buckets with headlines, some megabytes: so many are worth a `WindowTable.thin`."""
 
 MINUTES_PER_HOUR = 60
 MINUTES_PER_DAY = 24 * 60
@@ -82,31 +87,56 @@ class _Sums:
 
 
 class _TopicTable:
-    """One topic's buckets, with sums by minute, hour and day so that a week is some 200 additions."""
+    """One topic's counts, with sums by minute, hour and day so that a week is some 200 additions."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, whole: bool) -> None:
         self.minutes: list[int] = []
         """The minutes that have a bucket, sorted."""
+        self._whole = whole
         self._buckets: dict[int, dict[int, Bucket]] = {}  # minute -> partition -> bucket
-        self._sums = (_Sums(MINUTES_PER_DAY), _Sums(MINUTES_PER_HOUR), _Sums(1))
+        self._closed: dict[int, int] = {}
+        """By minute the partitions whose bucket is in the sums for good, as bits."""
+        self._told: dict[int, tuple[Evidence, ...]] = {}
+        """By minute the headlines of these."""
+        self._telling: set[int] = set()
+        """The minutes that have headlines."""
+        self._by_minute = _Sums(1)
+        self._sums = (_Sums(MINUTES_PER_DAY), _Sums(MINUTES_PER_HOUR), self._by_minute)
 
     def put(self, bucket: Bucket) -> bool:
-        minute = minute_of(bucket.minute)
+        minute, partition = minute_of(bucket.minute), bucket.partition
+        closed = self._closed.get(minute, 0)
+        if closed >> partition & 1:
+            return False
         partitions = self._buckets.get(minute)
         if partitions is None:
             partitions = self._buckets[minute] = {}
-            if self.minutes and minute < self.minutes[-1]:
-                insort(self.minutes, minute)
-            else:
-                self.minutes.append(minute)
-        known = partitions.get(bucket.partition)
+            if not closed:
+                self._begin(minute)
+        known = partitions.get(partition)
         if known is not None:
-            if known.applied > bucket.applied:
+            if (known.applied, known.closed) > (bucket.applied, bucket.closed):
                 return False
             self._add(minute, Counts.of(known), -1)
-        partitions[bucket.partition] = bucket
         self._add(minute, Counts.of(bucket), 1)
+        if bucket.evidence:
+            self._telling.add(minute)
+        if self._whole or not bucket.closed:
+            partitions[partition] = bucket
+            return True
+        self._closed[minute] = closed | 1 << partition
+        partitions.pop(partition, None)
+        if not partitions:
+            del self._buckets[minute]
+        if bucket.evidence:
+            self._told[minute] = (*self._told.get(minute, ()), *bucket.evidence)
         return True
+
+    def _begin(self, minute: int) -> None:
+        if self.minutes and minute < self.minutes[-1]:
+            insort(self.minutes, minute)
+        else:
+            self.minutes.append(minute)
 
     def _add(self, minute: int, counts: Counts, sign: int) -> None:
         for sums in self._sums:
@@ -130,17 +160,50 @@ class _TopicTable:
                 yield part
             at += sums.minutes
 
-    def between(self, start: int, end: int) -> Iterator[Bucket]:
-        """The buckets of [start, end), by minute and partition."""
-        for minute in self.minutes[bisect_left(self.minutes, start) : bisect_left(self.minutes, end)]:
-            for _, bucket in sorted(self._buckets[minute].items()):
+    def buckets(self) -> Iterator[Bucket]:
+        """Those that are held as they came, by minute and partition."""
+        for minute in self.minutes:
+            for _, bucket in sorted(self._buckets.get(minute, {}).items()):
                 yield bucket
+
+    def evidence(self, start: int, end: int) -> Iterator[Evidence]:
+        """The headlines of [start, end), in no order."""
+        held = self.minutes[bisect_left(self.minutes, start) : bisect_left(self.minutes, end)]
+        # A window of minutes has few minutes, one of a week few that still have headlines.
+        for minute in held if len(held) < len(self._telling) else self._telling:
+            if start <= minute < end and minute in self._telling:
+                yield from self._headlines(minute)
+
+    def _headlines(self, minute: int) -> Iterator[Evidence]:
+        yield from self._told.get(minute, ())
+        for bucket in self._buckets.get(minute, {}).values():
+            yield from bucket.evidence
+
+    def thin(self, before: int, keep: int) -> None:
+        """See `WindowTable.thin`."""
+        latest = _Latest(keep)
+        for minute in sorted((minute for minute in self._telling if minute < before), reverse=True):
+            shown = latest.shown(self._headlines(minute))
+            if told := tuple(item for item in self._told.pop(minute, ()) if id(item) in shown):
+                self._told[minute] = told
+            partitions = self._buckets.get(minute, {})
+            for number, bucket in partitions.items():
+                left = tuple(item for item in bucket.evidence if id(item) in shown)
+                if len(left) < len(bucket.evidence):
+                    partitions[number] = replace(bucket, evidence=left)
+            if not shown:
+                self._telling.remove(minute)
 
     def drop_before(self, minute: int) -> None:
         old = bisect_left(self.minutes, minute)
         for past in self.minutes[:old]:
-            for bucket in self._buckets.pop(past).values():
-                self._add(past, Counts.of(bucket), -1)
+            counts = self._by_minute.at(past)
+            if counts is not None:
+                self._add(past, Counts(*counts), -1)
+            self._buckets.pop(past, None)
+            self._closed.pop(past, None)
+            self._told.pop(past, None)
+            self._telling.discard(past)
         del self.minutes[:old]
 
 
@@ -161,19 +224,57 @@ def _rank(item: Evidence) -> tuple[float, datetime, str]:
     return -item.negative, item.published_at, item.id
 
 
+class _Latest:
+    """The most negative titles so far, of minutes that are given from the latest back."""
+
+    def __init__(self, keep: int) -> None:
+        self._keep = keep
+        self._best: dict[str, tuple[float, datetime, str]] = {}
+        self._ranks: list[tuple[float, datetime, str]] = []
+        """Of the titles, sorted; those after the first `keep` decide nothing."""
+
+    def shown(self, items: Iterable[Evidence]) -> set[int]:
+        """`id`s of those of a minute that a window which begins in it, or before, may show."""
+        found = set()
+        for item in sorted(items, key=_rank):
+            rank, known = _rank(item), self._best.get(item.title)
+            if known is not None and known <= rank:
+                continue  # a window with this one has the other, too
+            place = bisect_left(self._ranks, rank)
+            if place >= self._keep:
+                continue
+            if known is not None and known in self._ranks:
+                self._ranks.remove(known)
+            self._best[item.title] = rank
+            self._ranks.insert(place, rank)
+            del self._ranks[self._keep :]
+            found.add(id(item))
+        return found
+
+
 class WindowTable:
     """All buckets of all topics and partitions that were put in and not yet dropped.
 
     Of two values of one bucket the one with the higher `applied` stays, whatever order they come in (a late write
-    of a worker that lost its partition cannot win). Minutes are counted from the epoch, as `minute_of` does.
+    of a worker that lost its partition cannot win), and none comes after one that is `closed`: of that only its counts
+    and headlines are held, one sum for all partitions. Minutes are counted from the epoch, as `minute_of` does.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, whole: bool = False) -> None:
+        """`whole` holds closed buckets as they came, too: for whoever asks for all `buckets`."""
+        self._whole = whole
         self._topics: dict[str, _TopicTable] = {}
+        self.fresh = 0
+        """Buckets with headlines that were taken since `thin`."""
 
     def put(self, bucket: Bucket) -> bool:
         """Takes a bucket; False where a newer value of it was there."""
-        return self._topics.setdefault(bucket.topic, _TopicTable()).put(bucket)
+        table = self._topics.get(bucket.topic)
+        if table is None:
+            table = self._topics[bucket.topic] = _TopicTable(whole=self._whole)
+        taken = table.put(bucket)
+        self.fresh += taken and bool(bucket.evidence)
+        return taken
 
     def topics(self) -> list[str]:
         """The topics that have a bucket, sorted."""
@@ -196,15 +297,23 @@ class WindowTable:
     def evidence(self, topic: str, end: int, length: int, limit: int) -> tuple[Evidence, ...]:
         """The most negative headlines of a window, as `most_negative` chooses them."""
         table = self._topics.get(topic)
-        if table is None:
-            return ()
-        return most_negative((item for b in table.between(end - length, end) for item in b.evidence), limit)
+        return most_negative(table.evidence(end - length, end), limit) if table else ()
+
+    def thin(self, before: int, keep: int) -> None:
+        """Forgets headlines of minutes before `before` that no window ending there or later shows among its `keep`.
+
+        Such a window that holds a headline holds all that came in the same minute and after it: where `keep` titles of
+        those are more negative, or its own is there more negative, it is never shown. What is left of n headlines in
+        any order is some `keep` * (1 + ln(n / keep)).
+        """
+        for table in self._topics.values():
+            table.thin(before, keep)
+        self.fresh = 0
 
     def buckets(self) -> Iterator[Bucket]:
-        """Every bucket, by topic, minute and partition."""
+        """Those that are open, or with `whole` all, by topic, minute and partition."""
         for topic in self.topics():
-            table = self._topics[topic]
-            yield from table.between(table.minutes[0], table.minutes[-1] + 1)
+            yield from self._topics[topic].buckets()
 
     def next_moment(self, after: datetime) -> datetime | None:
         """The minute of the first bucket after that moment; None where there is none."""

@@ -10,11 +10,14 @@ import msgspec
 
 from stream.records import Alert, Bucket, Checkpoint, Evidence
 from stream.totals import Totals
-from stream.watermarks import WholeWatermark
-from stream.windows import WindowTable, minute_of
+from stream.watermarks import NEVER, WholeWatermark
+from stream.windows import THIN_AFTER, WindowTable, minute_of
 
 NEGATIVE = 0.5
 """A headline less probably negative than this is evidence of a calm minute, not a negative headline."""
+
+TOPIC_HEADLINES = 12
+"""Headlines in a topic's detail: what a reader takes in without scrolling."""
 
 HEADLINES_KEPT = 500
 RESOLVED_KEPT = 200
@@ -43,7 +46,10 @@ class Headlines:
 
     def add(self, topic: str, evidence: Iterable[Evidence]) -> None:
         for item in evidence:
-            self._found[item.title.casefold()] = Headline(topic, item)
+            title = item.title.casefold()
+            known = self._found.get(title)
+            if known is None or known.evidence.published_at <= item.published_at:
+                self._found[title] = Headline(topic, item)
         if len(self._found) > 2 * self._kept:
             self._found = {found.evidence.title.casefold(): found for found in self.latest(self._kept)}
 
@@ -77,7 +83,10 @@ class Rate:
 
 
 class ConsoleState:
-    """The buckets, checkpoints and alerts read so far, of the last `retained` minutes of event time."""
+    """The buckets, checkpoints and alerts read so far, of the last `retained` minutes of event time.
+
+    Of headlines those are held that a window can still show, whose end is where event time has come to.
+    """
 
     def __init__(self, partitions: int, *, retained: int, idle: timedelta, follow_clock: bool) -> None:
         self.table = WindowTable()
@@ -111,6 +120,8 @@ class ConsoleState:
         if oldest - self._dropped_before > self._retained // 8:
             self.table.drop_before(oldest)
             self._dropped_before = oldest
+        if self.table.fresh >= THIN_AFTER and (floor := self._watermark.floor) > NEVER:
+            self.table.thin(minute_of(floor) + 1, TOPIC_HEADLINES)
 
     def put_checkpoint(self, checkpoint: Checkpoint, written: datetime, now: datetime) -> None:
         """Takes a checkpoint that was written at clock time `written` and read at `now`."""

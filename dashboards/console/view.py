@@ -10,12 +10,9 @@ import msgspec
 
 from dashboards.console.history import Point, Steps, steps_of, trail
 from dashboards.console.settings import ConsoleSettings, minutes_in
-from dashboards.console.state import ConsoleState
+from dashboards.console.state import TOPIC_HEADLINES, ConsoleState
 from stream.records import Alert, Evidence, Severity
 from stream.windows import Counts
-
-TOPIC_HEADLINES = 12
-"""Headlines in a topic's detail: what a reader takes in without scrolling."""
 
 TopicState = Literal["critical", "warning", "calm", "few", "silent"]
 """The severity of a firing topic; otherwise `few` with too few stories for a verdict, `silent` with none."""

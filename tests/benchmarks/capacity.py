@@ -35,6 +35,10 @@ class Rates:
     """A record of `windows` with five headlines."""
     bucket_memory: float = 3_700.0
     """Of an open bucket in a worker, `tests.benchmarks.stream --only memory`."""
+    open_in_reader: float = 420.0
+    """Of an open bucket in the judge or the console, `tests.benchmarks.stream --only memory`: few keep headlines."""
+    closed_in_reader: float = 270.0
+    """There, of a topic's minute whose buckets are closed in every partition: four times what the benchmark says."""
     reader: float = 20e-6
     """A bucket read by the judge or the console. Not measured: an assumption."""
 
@@ -82,6 +86,8 @@ class Need:
     reader_cores: float
     worker_memory: float
     """Bytes of open buckets, all workers together."""
+    reader_memory: float
+    """Bytes of all that stands in `windows`, in the judge when it starts; the console holds less."""
     latency: float
     """Mean seconds from append to window on CPUs, by `latency`."""
 
@@ -123,6 +129,8 @@ def need(documents: float, rates: Rates = Rates(), on: Deployment = Deployment()
         windows_records=records,
         reader_cores=records * rates.reader,
         worker_memory=open_buckets * rates.bucket_memory,
+        reader_memory=open_buckets * rates.open_in_reader
+        + min(on.topics * 1440, documents * DAY) * on.windows_days * rates.closed_in_reader,
         latency=latency(documents / workers, rates, on, cores=classifier_cores / workers),
     )
 
@@ -164,6 +172,7 @@ def table(needs: Sequence[Need]) -> list[str]:
         "records/s of `windows`": lambda n: f"{n.windows_records:,.0f}",
         "cores of each reader of `windows`": lambda n: f"{n.reader_cores:,.2f}",
         "memory of open buckets, all workers, GB": lambda n: f"{n.worker_memory / 1e9:,.2f}",
+        "memory of each reader of `windows`, GB": lambda n: f"{n.reader_memory / 1e9:,.2f}",
         "mean latency, ms": lambda n: f"{n.latency * 1000:,.0f}",
     }
     lines = ["| documents/s | " + " | ".join(f"{n.documents:,.0f}" for n in needs) + " |"]

@@ -84,7 +84,7 @@ def run(options: argparse.Namespace, kafka: EmbeddedKafka, logs: Path, report: R
         report.add("growth", growth.tables(grown), numbers)
     if "memory" in options.only:
         bytes_ = growth.bucket_bytes()
-        report.add("memory", growth.bucket_table(bytes_), bytes_)
+        report.add("memory", growth.bucket_table(bytes_), {name: one._asdict() for name, one in bytes_.items()})
         taken = takeover.measure(kafka)
         report.add("takeover", takeover.table(taken), [one._asdict() for one in taken])
 

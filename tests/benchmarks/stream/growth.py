@@ -14,10 +14,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
+from dashboards.console.state import TOPIC_HEADLINES
 from deploy.local.kafka import EmbeddedKafka
 from stream.aggregation import PartitionCounter
-from stream.records import ScoredDocument
-from stream.windows import WindowTable
+from stream.records import Bucket, ScoredDocument, encode
+from stream.windows import THIN_AFTER, WindowTable, minute_of
+from stream.windows_log import decode_window
 from tests.benchmarks.fleet import Spent, say
 from tests.benchmarks.linux import resident_bytes
 from tests.benchmarks.stream.stubbed import drain, preload
@@ -27,6 +31,9 @@ HOURS = timedelta(hours=1)
 
 MOST_HEADLINES = 5
 """`stream.evidence`."""
+
+READ_PARTITIONS = 4
+"""`topics.partitions`."""
 
 
 class Case(NamedTuple):
@@ -97,15 +104,31 @@ def tables(found: dict[str, dict[str, list[Spent]]]) -> list[str]:
     return lines
 
 
-def bucket_bytes(*, buckets: int = 60_000) -> dict[str, tuple[float, float]]:
-    """Resident bytes of a bucket in the worker and in a role that reads `windows`, by headlines in it."""
+class BucketBytes(NamedTuple):
+    """Resident bytes of a bucket."""
+
+    worker: float
+    """While it is open."""
+    reader: float
+    """In a role that reads `windows`, as it came, of `READ_PARTITIONS`."""
+    closed: float
+    """There, once it is closed: one sum for all partitions, without the headlines that nobody will be shown."""
+
+
+def bucket_bytes(*, buckets: int = 60_000) -> dict[str, BucketBytes]:
+    """By headlines in it."""
     found = {}
     # A fresh process each: memory that was given back would be taken again, and be seen as nothing.
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as processes:
         for headlines in (0, 1, MOST_HEADLINES):
             name = f"{headlines} headlines"
-            found[name] = processes.submit(_bytes_with, buckets, headlines).result()
-            say(f"memory, {name}: {found[name][0]:.0f} bytes a bucket")
+            held = filled(buckets, headlines).changed()
+            found[name] = BucketBytes(
+                processes.submit(_bytes_in_worker, buckets, headlines).result(),
+                processes.submit(_bytes_in_reader, _spread(held, closed=False), thin=False).result(),
+                processes.submit(_bytes_in_reader, _spread(held, closed=True), thin=True).result(),
+            )
+            say(f"memory, {name}: {', '.join(f'{size:.0f}' for size in found[name])} bytes a bucket")
     return found
 
 
@@ -122,21 +145,34 @@ def filled(buckets: int, headlines: int) -> PartitionCounter:
     return counter
 
 
-def _bytes_with(buckets: int, headlines: int) -> tuple[float, float]:
-    pid = os.getpid()
+def _bytes_in_worker(buckets: int, headlines: int) -> float:
     gc.collect()
-    before = resident_bytes(pid)
+    before = resident_bytes(os.getpid())
     counter = filled(buckets, headlines)
-    open_bytes = (resident_bytes(pid) - before) / buckets
-    records = counter.changed()
-    del counter
+    return (resident_bytes(os.getpid()) - before) / counter.open_buckets
+
+
+def _spread(held: Sequence[Bucket], *, closed: bool) -> list[bytes]:
+    """The records of as many buckets, each minute's of 20 topics in every partition."""
+    begin, records = held[0].minute, []
+    for place, bucket in enumerate(held):
+        cell, partition = divmod(place, READ_PARTITIONS)
+        minute, topic = divmod(cell, 20)
+        at = begin + timedelta(minutes=minute)
+        records.append(encode(replace(bucket, topic=f"topic-{topic}", minute=at, partition=partition, closed=closed)))
+    return records
+
+
+def _bytes_in_reader(values: Sequence[bytes], *, thin: bool) -> float:
     gc.collect()
-    table = WindowTable()
-    before = resident_bytes(pid)
-    for record in records:
-        table.put(record)
-    # The records themselves are in memory already: what they take is what a reader's decoder takes, too.
-    return open_bytes, (resident_bytes(pid) - before) / buckets
+    before, table = resident_bytes(os.getpid()), WindowTable()
+    for value in values:
+        bucket = decode_window(b"", value)
+        assert isinstance(bucket, Bucket)
+        table.put(bucket)
+        if thin and table.fresh >= THIN_AFTER:
+            table.thin(minute_of(bucket.minute) + 1, TOPIC_HEADLINES)
+    return (resident_bytes(os.getpid()) - before) / len(values)
 
 
 def _scored(offset: int, moment: datetime, topic: str, headline: int | None) -> ScoredDocument:
@@ -153,12 +189,14 @@ def _scored(offset: int, moment: datetime, topic: str, headline: int | None) -> 
         topic=topic,
         topic_probability=0.9,
         sentiment="neutral" if headline is None else "negative",
-        probabilities=(offset % 997 / 997, 0.0, 0.0),
+        probabilities=(offset * 7919 % 9973 / 9973, 0.0, 0.0),
         model="stub",
     )
 
 
-def bucket_table(found: dict[str, tuple[float, float]]) -> list[str]:
-    lines = ["| a bucket with | bytes in the worker | bytes of sums and tables in a reader |", "|---|---|---|"]
-    rows: Sequence[tuple[str, tuple[float, float]]] = list(found.items())
-    return lines + [f"| {name} | {worker:,.0f} | {reader:,.0f} |" for name, (worker, reader) in rows]
+def bucket_table(found: dict[str, BucketBytes]) -> list[str]:
+    """Sizes in bytes."""
+    lines = ["| a bucket with | open, in the worker | open, in a reader | closed, in a reader |", "|---|---|---|---|"]
+    return lines + [
+        f"| {name} | {size.worker:,.0f} | {size.reader:,.0f} | {size.closed:,.0f} |" for name, size in found.items()
+    ]

@@ -236,12 +236,13 @@ def test_a_restart_goes_on_as_if_there_had_been_none(buckets: list[Bucket], stop
     judge = Judge(synthetic.settings(), lateness_minutes=10)
     told = judge.advance(table_of(buckets), moment_of(EPOCH + stop))
     latest = {alert.id: alert for alert in told}
-    again = Judge(synthetic.settings(), lateness_minutes=10)
+    again, table = Judge(synthetic.settings(), lateness_minutes=10), table_of(buckets)
     again.resume(latest.values(), judge.judged)
+    table.thin(EPOCH + stop, synthetic.settings().evidence)
     assert again.standing() == judge.standing()
-    assert again.advance(table_of(buckets), moment_of(EPOCH + min(amid, stop))) == []
+    assert again.advance(table, moment_of(EPOCH + min(amid, stop))) == []
     assert again.standing() == judge.standing(), "whatever of the past is judged again"
-    assert told + again.advance(table_of(buckets), moment_of(EPOCH + end)) == judged(buckets, end)
+    assert told + again.advance(table, moment_of(EPOCH + end)) == judged(buckets, end)
     judge.advance(table_of(buckets), moment_of(EPOCH + end))
     assert again.standing() == judge.standing()
 

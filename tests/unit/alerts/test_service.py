@@ -83,10 +83,10 @@ def test_an_alert_counts_and_is_logged_once_it_is_acknowledged(caplog: pytest.Lo
     producer.failure = KafkaError()
     for _ in range(2):  # each round begins with what stands in the topics
         with pytest.raises(KafkaError):
-            tell(producer, WindowsState(1, STREAM, bare_before=None), told)
+            tell(producer, WindowsState(1, STREAM, told=None), told)
     assert (began() - before, caplog.records) == (0, [])
 
-    producer.failure, state = None, WindowsState(1, STREAM, bare_before=None)
+    producer.failure, state = None, WindowsState(1, STREAM, told=None)
     tell(producer, state, told)
     assert (began() - before, producer.written, len(caplog.records)) == (1, len(told), len(told))
 

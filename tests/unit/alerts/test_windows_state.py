@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from alerts.windows_state import WindowsState
+from alerts.windows_state import Told, WindowsState
 from stream.records import Checkpoint, encode
 from stream.settings import StreamSettings
 from stream.watermarks import NEVER
@@ -19,7 +19,7 @@ def checkpoint(partition: int, position: int, watermark: datetime) -> Checkpoint
 
 
 def test_checkpoints_wait_until_everything_is_loaded() -> None:
-    state = WindowsState(1, SETTINGS, bare_before=None)
+    state = WindowsState(1, SETTINGS, told=None)
     state.put(checkpoint(0, 5, NOW), NOW)
     assert state.watermark(NOW) is None
     state.loaded()
@@ -27,7 +27,7 @@ def test_checkpoints_wait_until_everything_is_loaded() -> None:
 
 
 def test_of_the_checkpoints_of_a_partition_the_furthest_counts() -> None:
-    state = WindowsState(1, SETTINGS, bare_before=None)
+    state = WindowsState(1, SETTINGS, told=None)
     state.put(checkpoint(0, 9, NOW), NOW)
     state.put(checkpoint(0, 5, NOW - timedelta(hours=1)), NOW)
     state.loaded()
@@ -35,7 +35,7 @@ def test_of_the_checkpoints_of_a_partition_the_furthest_counts() -> None:
 
 
 def test_a_partition_that_has_not_spoken_yet_holds_the_watermark_back() -> None:
-    state = WindowsState(2, SETTINGS, bare_before=None)
+    state = WindowsState(2, SETTINGS, told=None)
     state.loaded()
     state.put(checkpoint(0, 5, NOW), NOW)
     assert state.watermark(NOW) is None
@@ -44,7 +44,7 @@ def test_a_partition_that_has_not_spoken_yet_holds_the_watermark_back() -> None:
 
 def test_buckets_of_judged_times_are_kept_without_headlines() -> None:
     old, new = bucket(0, 5, 2), bucket(100, 5, 2)
-    state = WindowsState(1, SETTINGS, bare_before=old.minute + timedelta(minutes=1))
+    state = WindowsState(1, SETTINGS, told=Told(new.minute, timedelta(minutes=99), 5))
     state.put(old, NOW)
     state.put(new, NOW)
     assert [len(item.evidence) for item in state.table.buckets()] == [0, 2]
@@ -52,7 +52,7 @@ def test_buckets_of_judged_times_are_kept_without_headlines() -> None:
 
 
 def test_a_partition_that_never_had_a_document_closes_nothing() -> None:
-    state = WindowsState(2, SETTINGS, bare_before=None)
+    state = WindowsState(2, SETTINGS, told=None)
     state.loaded()
     empty = msgspec.json.decode(encode(Checkpoint(partition=1, position=0, caught_up=True)), type=Checkpoint)
     state.put(empty, NOW)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from stream.aggregation import PartitionCounter
 from stream.errors import GapError
-from stream.records import Checkpoint, Evidence, WindowRecord
+from stream.records import Bucket, Checkpoint, Evidence, WindowRecord
 from stream.windows import Counts, minute_of, moment_of
 from tests.unit.stream.histories import LATENESS, START, fresh, kept, live_history, newest, scored, scored_log
 
@@ -73,6 +73,27 @@ def test_a_closed_bucket_never_changes_again() -> None:
     counter.count(2, scored(2, START, later, random))
     assert counter.late == 1
     assert counter.changed() == []
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_a_closed_bucket_stays_closed_though_the_next_worker_is_given_a_longer_allowance(newest_first: bool) -> None:
+    """Readers hold it as a sum, for good."""
+    random, written = Random(1), list[WindowRecord]()
+    counter = fresh()
+    for offset, minutes in enumerate((0, 6, 0)):
+        event = START + timedelta(minutes=minutes)
+        counter.count(offset, scored(offset, event, max(START, event), random))
+        written += counter.to_write(caught_up=True)
+    (closed,) = [record for record in written if isinstance(record, Bucket) and record.closed]
+
+    longer = PartitionCounter(0, lateness=2 * LATENESS, evidence=3)
+    for record in reversed(written) if newest_first else written:
+        longer.restore(record)
+    log = [scored(offset, START, START + timedelta(minutes=6), random) for offset in (3, 4)]
+    assert not longer.count(3, msgspec.structs.replace(log[0], topic=closed.topic))
+    assert longer.count(4, msgspec.structs.replace(log[1], topic="Markets")), "another topic of that minute is open"
+    assert longer.late == counter.late + 1
+    assert [(bucket.topic, bucket.documents) for bucket in longer.changed()] == [("Markets", 1)]
 
 
 @pytest.mark.parametrize("lateness", [timedelta(0), timedelta(minutes=5), timedelta(days=2, minutes=1)])

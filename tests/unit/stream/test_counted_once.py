@@ -252,8 +252,9 @@ class Promise(RuleBasedStateMachine):
             else:
                 on_time[minute_of(event)] += 1
         counted = Counter[int]()
-        for bucket in table.buckets():
-            counted[minute_of(bucket.minute)] += bucket.documents
+        for topic in table.topics():
+            for minute in table.minutes(topic):
+                counted[minute] += table.window(topic, minute + 1, 1).documents
         assert counted == on_time
         # What a reader keeps of `scored` carries the highest event time up to its document.
         so_far: list[datetime] = []
@@ -343,6 +344,15 @@ class LastPutWins(WindowTable):
         return super().put(msgspec.structs.replace(bucket, applied=2**62))
 
 
+class TakesClosedBucketsAgain(WindowTable):
+    """A reader that takes a value of a bucket after the one that closed it."""
+
+    def put(self, bucket: Bucket) -> bool:
+        if bucket.topic in self._topics:
+            self._topics[bucket.topic]._closed.clear()
+        return super().put(bucket)
+
+
 class Anonymous(Counting):
     """Without writers in the keys of `windows`."""
 
@@ -386,6 +396,7 @@ LEFT_OUT = {
     "a bucket skips what it has applied": with_counter(CountsWhatIsApplied),
     "buckets are written before their checkpoint": with_counter(ChecksBeforeBuckets),
     "readers keep the higher applied": mutant(table_type=LastPutWins),
+    "nothing comes after a closed bucket": mutant(table_type=TakesClosedBucketsAgain),
     "a key of windows names its writer": mutant(counting_type=Anonymous),
 }
 

@@ -116,6 +116,42 @@ def test_the_lowest_is_that_of_the_partition_furthest_behind_idle_or_not() -> No
     assert watermark.lowest == EVENT + timedelta(hours=3)
 
 
+@given(st.permutations(range(4)))
+def test_what_waits_may_be_read_in_any_order(order: list[int]) -> None:
+    """The newest records of a partition are read before those before them."""
+    written = [
+        (checkpoint(0, 1, 4), CLOCK),
+        (checkpoint(0, 2, 5, caught_up=False), after(20)),
+        (checkpoint(0, 2, 5), after(40)),
+        (checkpoint(1, 1, 6), after(45)),
+    ]
+    watermark = WholeWatermark(2, idle=IDLE, follow_clock=False, loading=True)
+    for place in order:
+        watermark.observe(*written[place])
+    watermark.loaded()
+    assert watermark.at(after(49)) == EVENT + timedelta(hours=5)
+    assert watermark.at(after(51)) == EVENT + timedelta(hours=6), "the first partition has been silent since 20"
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 1), st.integers(1, 9), st.booleans(), st.integers(0, 40)), max_size=20),
+    st.integers(0, 20),
+)
+def test_it_does_not_fall_below_its_floor(steps: list[tuple[int, int, bool, int]], loaded: int) -> None:
+    watermark, clock, floor = WholeWatermark(2, idle=IDLE, follow_clock=True, loading=True), CLOCK, NEVER
+    for number, (partition, position, caught_up, seconds) in enumerate(steps):
+        if number == loaded:
+            watermark.loaded()
+        clock += timedelta(seconds=seconds)
+        watermark.observe(checkpoint(partition, position, position * (1 + partition), caught_up=caught_up), clock)
+        assert (watermark.at(clock) or NEVER) >= (floor if number >= loaded else NEVER)
+        assert watermark.floor >= floor
+        floor = watermark.floor
+    if len(steps) <= loaded:
+        watermark.loaded()
+    assert (watermark.at(clock) or NEVER) >= floor
+
+
 def test_a_partition_that_spoke_a_moment_ago_still_holds_back() -> None:
     watermark = whole()
     watermark.observe(checkpoint(0, 1, 5), CLOCK)

@@ -1,6 +1,8 @@
-from collections import Counter
+import random
 from itertools import chain
 
+import msgspec
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -10,8 +12,13 @@ from stream.windows import NOTHING, Counts, WindowTable, minute_of, moment_of, m
 DAY = 24 * 60
 BASE = 20_000 * DAY  # midnight of some day
 
-buckets = st.builds(
-    lambda topic, minute, partition, applied, stories: Bucket(
+LAST = 3
+
+
+def as_applied(topic: str, minute: int, partition: int, applied: int, closed: bool) -> Bucket:
+    """A bucket's value follows from how far the log was applied; only the last one may be closed."""
+    stories = (5 * minute + 3 * partition + 2 * applied) % 10
+    return Bucket(
         topic=topic,
         minute=moment_of(BASE + minute),
         partition=partition,
@@ -22,12 +29,18 @@ buckets = st.builds(
         positive=stories - stories // 2,
         stories=stories,
         negative_stories=stories // 2,
-    ),
+        evidence=(item(f"bad {minute}", 0.9),) * (stories > 4),
+        closed=closed and applied == LAST,
+    )
+
+
+buckets = st.builds(
+    as_applied,
     st.sampled_from(("Macro", "Energy | Oil")),
     st.sampled_from((0, 1, 90)) | st.integers(0, 3 * DAY),
     st.integers(0, 2),
-    st.integers(0, 3),
-    st.integers(0, 9),
+    st.integers(0, LAST),
+    st.booleans(),
 )
 
 
@@ -35,13 +48,13 @@ def newest(items: list[Bucket]) -> dict[tuple[str, int, int], Bucket]:
     held: dict[tuple[str, int, int], Bucket] = {}
     for bucket in items:
         key = (bucket.topic, minute_of(bucket.minute), bucket.partition)
-        if key not in held or held[key].applied <= bucket.applied:
+        if key not in held or (held[key].applied, held[key].closed) < (bucket.applied, bucket.closed):
             held[key] = bucket
     return held
 
 
-def table_of(items: list[Bucket]) -> WindowTable:
-    table = WindowTable()
+def table_of(items: list[Bucket], *, whole: bool = False) -> WindowTable:
+    table = WindowTable(whole=whole)
     for bucket in items:
         table.put(bucket)
     return table
@@ -59,21 +72,26 @@ def test_a_window_is_the_sum_of_its_buckets(items: list[Bucket], end: int, lengt
 @given(st.lists(buckets, max_size=40), st.integers(0, 3 * DAY))
 def test_dropping_the_past_leaves_the_rest_as_it_was(items: list[Bucket], limit: int) -> None:
     table = table_of(items)
+    minutes = [minute_of(bucket.minute) for bucket in items if minute_of(bucket.minute) >= BASE + limit]
     later = [table.window(topic, BASE + 4 * DAY, 4 * DAY - limit) for topic in ("Macro", "Energy | Oil")]
     table.drop_before(BASE + limit)
     assert [table.window(topic, BASE + 4 * DAY, 9 * DAY) for topic in ("Macro", "Energy | Oil")] == later
+    assert table.span() == ((min(minutes), max(minutes) + 1) if minutes else None)
     assert all(minute_of(bucket.minute) >= BASE + limit for bucket in table.buckets())
     table.drop_before(BASE + 4 * DAY)
-    assert not any(sums._cells for topic in table._topics.values() for sums in topic._sums), "it would grow for ever"
+    for topic in table._topics.values():
+        held = (topic._buckets, topic._closed, topic._told, topic._telling, *(sums._cells for sums in topic._sums))
+        assert not any(held), "it would grow for ever"
 
 
-@given(st.lists(buckets, max_size=40))
-def test_span_and_topics_are_those_of_the_buckets_held(items: list[Bucket]) -> None:
-    table = table_of(items)
+@given(st.lists(buckets, max_size=40), st.booleans())
+def test_span_and_topics_are_those_of_the_buckets_held(items: list[Bucket], whole: bool) -> None:
+    table = table_of(items, whole=whole)
     minutes = [minute_of(bucket.minute) for bucket in items]
     assert table.span() == ((min(minutes), max(minutes) + 1) if minutes else None)
     assert table.topics() == sorted({bucket.topic for bucket in items})
-    assert Counter(b.key for b in table.buckets()) == Counter(b.key for b in newest(items).values())
+    held = [bucket for bucket in newest(items).values() if whole or not bucket.closed]
+    assert sorted(table.buckets(), key=str) == sorted(held, key=str)
 
 
 def test_an_older_value_of_a_bucket_does_not_replace_a_newer_one() -> None:
@@ -85,7 +103,9 @@ def test_an_older_value_of_a_bucket_does_not_replace_a_newer_one() -> None:
     assert table.window("Macro", BASE + 1, 1).documents == 5
     closed = Bucket(topic="Macro", minute=moment_of(BASE), partition=0, applied=9, documents=5, closed=True)
     assert table.put(closed)
-    assert list(table.buckets()) == [closed]
+    assert not table.put(closed), "it is held as a sum, for good"
+    assert list(table.buckets()) == []
+    assert table.window("Macro", BASE + 1, 1).documents == 5
 
 
 def test_series_are_neighbouring_windows_oldest_first() -> None:
@@ -110,6 +130,71 @@ def item(title: str, negative: float) -> Evidence:
 def test_evidence_of_parts_is_that_of_the_whole(parts: list[list[Evidence]], limit: int) -> None:
     chosen = [most_negative(part, limit) for part in parts]
     assert most_negative(chain(*reversed(chosen)), limit) == most_negative(chain(*parts), limit)
+
+
+told = st.builds(
+    lambda minute, partition, applied, closed, titles: Bucket(
+        topic="Macro",
+        minute=moment_of(BASE + minute),
+        partition=partition,
+        applied=applied,
+        evidence=tuple(item(title, negative) for title, negative in titles),
+        closed=closed,
+    ),
+    st.integers(0, 8),
+    st.integers(0, 1),
+    st.integers(0, 2),
+    st.booleans(),
+    st.lists(st.tuples(st.sampled_from("abcdefg"), st.sampled_from([0.5, 0.6, 0.7, 0.8, 0.9])), max_size=3),
+)
+
+
+def telling(minute: int, title: str, negative: float) -> Bucket:
+    return Bucket(
+        topic="Macro", minute=moment_of(BASE + minute), partition=0, applied=0, evidence=(item(title, negative),)
+    )
+
+
+@given(st.lists(told, max_size=30), st.lists(told, max_size=10), st.integers(0, 9), st.integers(0, 3))
+@example([telling(3, "a", 0.6), telling(2, "a", 0.9), telling(1, "b", 0.5)], [], 9, 2)
+def test_a_window_that_ends_later_shows_the_same_after_thinning(
+    before: list[Bucket], after: list[Bucket], since: int, keep: int
+) -> None:
+    whole, thinned = table_of(before), table_of(before)
+    thinned.thin(BASE + since, keep)
+    # What comes now is of minutes that nobody has thinned.
+    for bucket in after:
+        if minute_of(bucket.minute) >= BASE + since:
+            assert thinned.put(bucket) == whole.put(bucket)
+    for end in range(since, 11):
+        for length in range(1, 12):
+            for limit in range(keep + 1):
+                asked = ("Macro", BASE + end, length, limit)
+                assert thinned.evidence(*asked) == whole.evidence(*asked)
+            assert thinned.window("Macro", BASE + end, length) == whole.window("Macro", BASE + end, length)
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_few_headlines_of_a_long_past_are_left(closed: bool) -> None:
+    chance, table = random.Random(7), WindowTable()
+    for minute in range(2 * DAY):
+        headlines = tuple(item(f"{minute} {number}", chance.random()) for number in range(3))
+        at = moment_of(BASE + minute)
+        table.put(Bucket(topic="Macro", minute=at, partition=0, applied=0, evidence=headlines, closed=closed))
+    assert table.fresh == 2 * DAY
+    table.thin(BASE + 2 * DAY, 10)
+    assert table.fresh == 0
+    left = table.evidence("Macro", BASE + 2 * DAY, 2 * DAY, 10_000)
+    assert 10 < len(left) < 150  # 10 * (1 + ln(8640 / 10)) are 78
+    assert len(table._topics["Macro"]._telling) < 150
+    assert sum(1 for _ in table.buckets()) == (0 if closed else 2 * DAY)
+
+
+def test_headlines_of_closed_buckets_are_those_of_every_partition() -> None:
+    table = WindowTable()
+    for partition, negative in enumerate((0.7, 0.9, 0.8)):
+        table.put(msgspec.structs.replace(telling(0, f"of {partition}", negative), partition=partition, closed=True))
+    assert [entry.title for entry in table.evidence("Macro", BASE + 1, 1, 2)] == ["of 1", "of 2"]
 
 
 def test_evidence_is_the_most_negative_first_and_each_title_once() -> None:

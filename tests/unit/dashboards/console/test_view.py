@@ -1,9 +1,8 @@
 import msgspec
 import pytest
 
-from dashboards.console.state import ConsoleState
+from dashboards.console.state import TOPIC_HEADLINES, ConsoleState
 from dashboards.console.view import (
-    TOPIC_HEADLINES,
     Connection,
     View,
     build_topic_view,
