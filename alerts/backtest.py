@@ -65,8 +65,8 @@ class Backtest:
     """Every record, in order."""
     timeline: dict[str, list[Point]]
     """By topic: a point a moment, where there was a story."""
-    table: WindowTable
-    """The windows, number for number those of the stream."""
+    buckets: list[Bucket]
+    """As the stream writes them at the end, by topic, minute and partition."""
     counted: int
     late: int
     dead: int
@@ -79,10 +79,6 @@ class Backtest:
         """The last record of each alert, in order of their start."""
         latest = {alert.id: alert for alert in self.told}
         return sorted(latest.values(), key=lambda alert: (alert.started_at, alert.topic, alert.judge))
-
-    def windows(self) -> Iterator[Bucket]:
-        """The buckets as the stream writes them."""
-        return self.table.buckets()
 
     def as_json(self) -> dict[str, Any]:
         """Everything but the buckets, in plain JSON types."""
@@ -172,7 +168,14 @@ def backtest(
     if window and window not in alerts.windows:
         known = ", ".join(alerts.windows)
         raise InputError(f"there is no window {window}", fix=f"the settings have {known}")
-    counters, table = _count(scored, stream, name, holes=holes)
+    counters = _count(scored, stream, name, holes=holes)
+    buckets = sorted(
+        (bucket for counter in counters for bucket in counter.changed()),
+        key=lambda bucket: (bucket.topic, bucket.minute, bucket.partition),
+    )
+    table = WindowTable()
+    for bucket in buckets:
+        table.put(bucket)
     span = table.span()
     told: list[Alert] = []
     timeline: dict[str, list[Point]] = {}
@@ -193,7 +196,7 @@ def backtest(
         length=alerts.windows[window].minutes,
         told=told,
         timeline=timeline,
-        table=table,
+        buckets=buckets,
         counted=sum(counter.counted for counter in counters),
         late=sum(counter.late for counter in counters),
         dead=sum(counter.dead for counter in counters),
@@ -202,12 +205,9 @@ def backtest(
     )
 
 
-def _count(
-    scored: Iterable[Placed], stream: StreamSettings, name: str, *, holes: bool
-) -> tuple[list[PartitionCounter], WindowTable]:
+def _count(scored: Iterable[Placed], stream: StreamSettings, name: str, *, holes: bool) -> list[PartitionCounter]:
     lateness = timedelta(minutes=stream.lateness_minutes)
     counters: dict[int, PartitionCounter] = {}
-    table = WindowTable(whole=True)
     for partition, offset, document in scored:
         counter = counters.get(partition)
         if counter is None:
@@ -218,10 +218,7 @@ def _count(
             counter.count(offset, document)
         except GapError as error:
             raise InputError(f"{name}: {error}", fix="give the whole dump, in its order") from error
-    for counter in counters.values():
-        for bucket in counter.changed():
-            table.put(bucket)
-    return list(counters.values()), table
+    return list(counters.values())
 
 
 def _suitable(alerts: AlertSettings, minutes: int) -> str:

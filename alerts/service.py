@@ -21,7 +21,7 @@ from alerts.gauges import Gauges, begin_counting
 from alerts.judge import Judge
 from alerts.mark import JudgedMark
 from alerts.settings import AlertSettings
-from alerts.windows_state import Told, WindowsState
+from alerts.windows_state import WindowsState
 from stream import metrics
 from stream.broker import BrokerSettings, ensure_topics
 from stream.closing import stop_producer
@@ -171,8 +171,13 @@ class _Round:
         """Everything that stands in the topics when it is called."""
         service = self._service
         longest = timedelta(minutes=max(window.minutes for window in service.settings.windows.values()))
-        told = Told(marked, longest, service.settings.evidence) if marked is not None else None
-        state = WindowsState(service.topics.windows.partitions, service.stream, told=told)
+        state = WindowsState(
+            service.topics.windows.partitions,
+            service.stream,
+            longest=longest,
+            headlines=service.settings.evidence,
+            judged=marked,
+        )
         async for _share, records in log.load():
             for record in records:
                 state.put(*record)
@@ -198,6 +203,8 @@ class _Round:
         metrics.EVALUATIONS.inc(judge.evaluations - before)
         await self._tell(producer, state, told)
         state.table.drop_before(judge.horizon)
+        if judge.judged is not None:
+            state.judged(judge.judged)
         metrics.HEARTBEAT.labels(STAGE).set_to_current_time()
         await asyncio.sleep(0)  # a signal, or the end of the round, comes between two slices of a long past
 

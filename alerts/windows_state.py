@@ -2,35 +2,28 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from stream.records import Alert, Bucket, Checkpoint
 from stream.settings import StreamSettings
 from stream.watermarks import NEVER, WholeWatermark
-from stream.windows import THIN_AFTER, WindowTable, minute_of
-
-
-class Told(NamedTuple):
-    """What another run has judged and told, so that nothing new is told of it."""
-
-    until: datetime
-    longest: timedelta
-    """The longest window."""
-    headlines: int
-    """On an alert."""
+from stream.windows import WindowTable, minute_of
 
 
 class WindowsState:
     """Filled from `windows` and `alerts`: first `put` everything that stands there, then call `loaded`, then go on."""
 
-    def __init__(self, partitions: int, settings: StreamSettings, *, told: Told | None) -> None:
-        """Headlines that only windows of the time that was `told` would show are not held."""
+    def __init__(
+        self, partitions: int, settings: StreamSettings, *, longest: timedelta, headlines: int, judged: datetime | None
+    ) -> None:
+        """`longest`: the longest window; `headlines`: on an alert; `judged`: what another run had come to."""
         self.table = WindowTable()
         self.alerts: dict[str, Alert] = {}
         """The last record of each alert."""
-        self._told = told
+        self._longest = longest
+        self._headlines = headlines
+        self._judged = judged
         self._lateness = timedelta(minutes=settings.lateness_minutes)
         self._watermark = WholeWatermark(
             partitions,
@@ -42,10 +35,10 @@ class WindowsState:
     def put(self, record: Bucket | Checkpoint | Alert, written: datetime) -> None:
         """Takes a record that was written at clock time `written`."""
         if isinstance(record, Bucket):
-            bare = self._told is not None and record.minute < self._told.until - self._told.longest
+            bare = self._judged is not None and record.minute < self._judged - self._longest
             self.table.put(replace(record, evidence=()) if bare else record)
-            if self.table.fresh >= THIN_AFTER:
-                self._thin()
+            if self._judged is not None and self.table.is_worth_thinning:
+                self.table.thin(minute_of(self._judged), self._headlines)
         elif isinstance(record, Alert):
             self.alerts[record.id] = record
         else:
@@ -53,13 +46,11 @@ class WindowsState:
 
     def loaded(self) -> None:
         """Everything that stood in the topics at the start has been put in."""
-        self._thin()
-        self._told = None  # what comes now is dropped as it is judged
         self._watermark.loaded()
 
-    def _thin(self) -> None:
-        if self._told is not None:
-            self.table.thin(minute_of(self._told.until), self._told.headlines)
+    def judged(self, until: datetime) -> None:
+        """All windows up to `until` have been judged, and what another run had judged before, is judged in silence."""
+        self._judged = max(until, self._judged or until)
 
     def observe_ends(self, ends: Mapping[int, int]) -> None:
         """Takes where the partitions of `documents` end now."""

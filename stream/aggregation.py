@@ -54,7 +54,7 @@ class PartitionCounter:
         topics = self._open.setdefault(minute, {})
         known = topics.get(record.topic)
         self.open_buckets += known is None
-        if known is None or (record.applied, record.closed) > (known.applied, known.closed):
+        if known is None or (record.closed, record.applied) > (known.closed, known.applied):
             topics[record.topic] = OpenBucket.from_record(record, minute, evidence_limit=self._evidence)
 
     def expire(self, oldest: int) -> None:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from stream.records import Bucket, Evidence
 
 THIN_AFTER = 2000
-"""Buckets with headlines, some megabytes: so many are worth a `WindowTable.thin`."""
+"""Buckets with headlines, some megabytes: fewer are not worth a look at all that have some."""
 
 MINUTES_PER_HOUR = 60
 MINUTES_PER_DAY = 24 * 60
@@ -89,17 +89,16 @@ class _Sums:
 class _TopicTable:
     """One topic's counts, with sums by minute, hour and day so that a week is some 200 additions."""
 
-    def __init__(self, *, whole: bool) -> None:
+    def __init__(self) -> None:
         self.minutes: list[int] = []
         """The minutes that have a bucket, sorted."""
-        self._whole = whole
-        self._buckets: dict[int, dict[int, Bucket]] = {}  # minute -> partition -> bucket
+        self._open: dict[int, dict[int, Bucket]] = {}  # minute -> partition -> bucket
         self._closed: dict[int, int] = {}
         """By minute the partitions whose bucket is in the sums for good, as bits."""
-        self._told: dict[int, tuple[Evidence, ...]] = {}
-        """By minute the headlines of these."""
-        self._telling: set[int] = set()
-        """The minutes that have headlines."""
+        self._closed_headlines: dict[int, list[Evidence]] = {}
+        """By minute those of these."""
+        self._with_headlines: set[int] = set()
+        """The minutes that have any, open or closed."""
         self._by_minute = _Sums(1)
         self._sums = (_Sums(MINUTES_PER_DAY), _Sums(MINUTES_PER_HOUR), self._by_minute)
 
@@ -108,28 +107,28 @@ class _TopicTable:
         closed = self._closed.get(minute, 0)
         if closed >> partition & 1:
             return False
-        partitions = self._buckets.get(minute)
+        partitions = self._open.get(minute)
         if partitions is None:
-            partitions = self._buckets[minute] = {}
+            partitions = self._open[minute] = {}
             if not closed:
                 self._begin(minute)
         known = partitions.get(partition)
         if known is not None:
-            if (known.applied, known.closed) > (bucket.applied, bucket.closed):
+            if not bucket.closed and known.applied > bucket.applied:
                 return False
             self._add(minute, Counts.of(known), -1)
         self._add(minute, Counts.of(bucket), 1)
         if bucket.evidence:
-            self._telling.add(minute)
-        if self._whole or not bucket.closed:
+            self._with_headlines.add(minute)
+        if not bucket.closed:
             partitions[partition] = bucket
             return True
         self._closed[minute] = closed | 1 << partition
         partitions.pop(partition, None)
         if not partitions:
-            del self._buckets[minute]
+            del self._open[minute]
         if bucket.evidence:
-            self._told[minute] = (*self._told.get(minute, ()), *bucket.evidence)
+            self._closed_headlines.setdefault(minute, []).extend(bucket.evidence)
         return True
 
     def _begin(self, minute: int) -> None:
@@ -161,38 +160,40 @@ class _TopicTable:
             at += sums.minutes
 
     def buckets(self) -> Iterator[Bucket]:
-        """Those that are held as they came, by minute and partition."""
+        """Those that are open, by minute and partition."""
         for minute in self.minutes:
-            for _, bucket in sorted(self._buckets.get(minute, {}).items()):
+            for _, bucket in sorted(self._open.get(minute, {}).items()):
                 yield bucket
 
     def evidence(self, start: int, end: int) -> Iterator[Evidence]:
         """The headlines of [start, end), in no order."""
         held = self.minutes[bisect_left(self.minutes, start) : bisect_left(self.minutes, end)]
         # A window of minutes has few minutes, one of a week few that still have headlines.
-        for minute in held if len(held) < len(self._telling) else self._telling:
-            if start <= minute < end and minute in self._telling:
+        for minute in held if len(held) < len(self._with_headlines) else self._with_headlines:
+            if start <= minute < end and minute in self._with_headlines:
                 yield from self._headlines(minute)
 
     def _headlines(self, minute: int) -> Iterator[Evidence]:
-        yield from self._told.get(minute, ())
-        for bucket in self._buckets.get(minute, {}).values():
+        yield from self._closed_headlines.get(minute, ())
+        for bucket in self._open.get(minute, {}).values():
             yield from bucket.evidence
 
-    def thin(self, before: int, keep: int) -> None:
-        """See `WindowTable.thin`."""
-        latest = _Latest(keep)
-        for minute in sorted((minute for minute in self._telling if minute < before), reverse=True):
+    def thin(self, before: int, keep: int) -> int:
+        """See `WindowTable.thin`; returns how many buckets it had to look at."""
+        latest, looked = _Latest(keep), 0
+        for minute in sorted((minute for minute in self._with_headlines if minute < before), reverse=True):
             shown = latest.shown(self._headlines(minute))
-            if told := tuple(item for item in self._told.pop(minute, ()) if id(item) in shown):
-                self._told[minute] = told
-            partitions = self._buckets.get(minute, {})
+            if left := [item for item in self._closed_headlines.pop(minute, ()) if id(item) in shown]:
+                self._closed_headlines[minute] = left
+            partitions = self._open.get(minute, {})
+            looked += len(partitions) or 1
             for number, bucket in partitions.items():
-                left = tuple(item for item in bucket.evidence if id(item) in shown)
-                if len(left) < len(bucket.evidence):
-                    partitions[number] = replace(bucket, evidence=left)
+                evidence = tuple(item for item in bucket.evidence if id(item) in shown)
+                if len(evidence) < len(bucket.evidence):
+                    partitions[number] = replace(bucket, evidence=evidence)
             if not shown:
-                self._telling.remove(minute)
+                self._with_headlines.remove(minute)
+        return looked
 
     def drop_before(self, minute: int) -> None:
         old = bisect_left(self.minutes, minute)
@@ -200,10 +201,10 @@ class _TopicTable:
             counts = self._by_minute.at(past)
             if counts is not None:
                 self._add(past, Counts(*counts), -1)
-            self._buckets.pop(past, None)
+            self._open.pop(past, None)
             self._closed.pop(past, None)
-            self._told.pop(past, None)
-            self._telling.discard(past)
+            self._closed_headlines.pop(past, None)
+            self._with_headlines.discard(past)
         del self.minutes[:old]
 
 
@@ -260,20 +261,20 @@ class WindowTable:
     and headlines are held, one sum for all partitions. Minutes are counted from the epoch, as `minute_of` does.
     """
 
-    def __init__(self, *, whole: bool = False) -> None:
-        """`whole` holds closed buckets as they came, too: for whoever asks for all `buckets`."""
-        self._whole = whole
+    def __init__(self) -> None:
         self._topics: dict[str, _TopicTable] = {}
-        self.fresh = 0
+        self._fresh = 0
         """Buckets with headlines that were taken since `thin`."""
+        self._looked = 0
+        """At how many `thin` looked."""
 
     def put(self, bucket: Bucket) -> bool:
         """Takes a bucket; False where a newer value of it was there."""
         table = self._topics.get(bucket.topic)
         if table is None:
-            table = self._topics[bucket.topic] = _TopicTable(whole=self._whole)
+            table = self._topics[bucket.topic] = _TopicTable()
         taken = table.put(bucket)
-        self.fresh += taken and bool(bucket.evidence)
+        self._fresh += taken and bool(bucket.evidence)
         return taken
 
     def topics(self) -> list[str]:
@@ -299,19 +300,24 @@ class WindowTable:
         table = self._topics.get(topic)
         return most_negative(table.evidence(end - length, end), limit) if table else ()
 
+    @property
+    def is_worth_thinning(self) -> bool:
+        """As many headlines came since `thin` as it had to look at, so that it costs each of them one look."""
+        return self._fresh >= max(THIN_AFTER, self._looked)
+
     def thin(self, before: int, keep: int) -> None:
         """Forgets headlines of minutes before `before` that no window ending there or later shows among its `keep`.
 
         Such a window that holds a headline holds all that came in the same minute and after it: where `keep` titles of
-        those are more negative, or its own is there more negative, it is never shown. What is left of n headlines in
-        any order is some `keep` * (1 + ln(n / keep)).
+        those are more negative, or its own is there more negative, it is never shown. Of n headlines as negative at
+        one time as at another some `keep` * (1 + ln(n / keep)) are left. Where `keep` is more than an open bucket has
+        headlines, one of them may be forgotten for another that its bucket then lets go.
         """
-        for table in self._topics.values():
-            table.thin(before, keep)
-        self.fresh = 0
+        self._looked = sum(table.thin(before, keep) for table in self._topics.values())
+        self._fresh = 0
 
     def buckets(self) -> Iterator[Bucket]:
-        """Those that are open, or with `whole` all, by topic, minute and partition."""
+        """Those that are open, by topic, minute and partition."""
         for topic in self.topics():
             yield from self._topics[topic].buckets()
 

@@ -97,6 +97,7 @@ class Feed:
                 state.put_bucket(entry)
             else:
                 state.put_checkpoint(entry, written, self._now())
+        state.thin()
 
 
 def _said(error: BaseException) -> str:

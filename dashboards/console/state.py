@@ -11,7 +11,7 @@ import msgspec
 from stream.records import Alert, Bucket, Checkpoint, Evidence
 from stream.totals import Totals
 from stream.watermarks import NEVER, WholeWatermark
-from stream.windows import THIN_AFTER, WindowTable, minute_of
+from stream.windows import WindowTable, minute_of
 
 NEGATIVE = 0.5
 """A headline less probably negative than this is evidence of a calm minute, not a negative headline."""
@@ -85,7 +85,7 @@ class Rate:
 class ConsoleState:
     """The buckets, checkpoints and alerts read so far, of the last `retained` minutes of event time.
 
-    Of headlines those are held that a window can still show, whose end is where event time has come to.
+    Of headlines those are held, after `thin`, that a window can still show, whose end is where event time has come to.
     """
 
     def __init__(self, partitions: int, *, retained: int, idle: timedelta, follow_clock: bool) -> None:
@@ -120,7 +120,10 @@ class ConsoleState:
         if oldest - self._dropped_before > self._retained // 8:
             self.table.drop_before(oldest)
             self._dropped_before = oldest
-        if self.table.fresh >= THIN_AFTER and (floor := self._watermark.floor) > NEVER:
+
+    def thin(self) -> None:
+        """To be called now and then: forgets headlines that no page will show."""
+        if self.table.is_worth_thinning and (floor := self._watermark.floor) > NEVER:
             self.table.thin(minute_of(floor) + 1, TOPIC_HEADLINES)
 
     def put_checkpoint(self, checkpoint: Checkpoint, written: datetime, now: datetime) -> None:
@@ -139,6 +142,7 @@ class ConsoleState:
     def observe_ends(self, ends: Mapping[int, int], now: datetime) -> None:
         """Takes where the partitions of `documents` end now."""
         self._watermark.observe_ends(ends)
+        self._watermark.at(now)  # its floor goes on, whether or not somebody looks
         if not self.to_count():
             self._stalled_since = None
         elif self._stalled_since is None:

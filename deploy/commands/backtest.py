@@ -70,7 +70,7 @@ def backtest(
         placed = _score_archive(settings, file, how)
         result = judge(placed, settings.alerts, settings.stream, window=window, name=str(file))
     if windows:
-        windows.write_bytes(b"".join(encode(bucket) + b"\n" for bucket in result.windows()))
+        windows.write_bytes(b"".join(encode(bucket) + b"\n" for bucket in result.buckets))
     if plot:
         draw(result, plot, events=known)
     if as_json:

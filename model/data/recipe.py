@@ -165,6 +165,9 @@ class Source(Part):
     weight: float = Field(
         default=1.0, gt=0, description="What the loss of each of its labels is multiplied by: less for a noisy set."
     )
+    calibrates: bool = Field(
+        default=True, description="Whether `training.calibration` takes some: not where texts were chosen to be hard."
+    )
     text: str = Field(description="Column of the text.")
     label: str = Field(description="Column of the label.")
     label_pattern: str | None = Field(
@@ -232,6 +235,13 @@ class Recipe(Part):
             if first.setdefault(source.name, number) != number:
                 raise ValueError(f"{source.name!r} is the name of two, number {first[source.name]} and number {number}")
         return sources
+
+    @model_validator(mode="after")
+    def _heads_are_tempered(self) -> Self:
+        for head in {source.head for source in self.sources if source.train}:
+            if not any(source.calibrates for source in self.sources if source.train and source.head == head):
+                raise ValueError(f"no source of the {head} has `calibrates`, so nothing says how sure it may be")
+        return self
 
     def require_encoder(self, path: Path) -> None:
         """Raises `InputError` that names the recipe's file where it has no `[encoder]`, which a training needs."""

@@ -61,14 +61,11 @@ def load_splits(recipe: Recipe, root: Path) -> Splits:
     _require_two_classes_a_head(kept)
     stands = Counter(e.source for e in [*kept, *chain.from_iterable(disputed)])
     repeats = Counter(e.source for e in unseen) - stands
-    calibration = [e for e in kept if share_of(e.key, "calibration") < recipe.training.calibration]
-    repeat = {source.name: source.repeat for source in recipe.sources}
-    train = [
-        e
-        for e in kept
-        if share_of(e.key, "calibration") >= recipe.training.calibration
-        for _ in range(repeat[e.source])
-    ]
+    sources = {source.name: source for source in recipe.sources}
+    share = recipe.training.calibration
+    calibration = [e for e in kept if sources[e.source].calibrates and share_of(e.key, "calibration") < share]
+    tempers = {e.key for e in calibration}
+    train = [e for e in kept if e.key not in tempers for _ in range(sources[e.source].repeat)]
     logger.info(
         "data read=%d leaking=%d repeated=%d disputed=%d train=%d calibration=%d",
         len(pool),

@@ -80,7 +80,7 @@ def test_the_last_record_of_each_alert_stands_in_the_order_of_their_starts() -> 
 def test_it_says_what_the_judge_says_at_once() -> None:
     found = backtest(scored(), POLICY, STREAM)
     table = WindowTable()
-    for bucket in found.windows():
+    for bucket in found.buckets:
         table.put(bucket)
     assert found.told == Judge(POLICY, lateness_minutes=10).advance(table, found.span[1])
 
@@ -197,7 +197,7 @@ def test_texts_are_scored_and_counted_as_in_the_stream() -> None:
     from_texts = backtest(score(texts(), by_one(Pessimist()), STREAM), POLICY, STREAM)
     from_scored = backtest(scored(), POLICY, STREAM)
     assert from_texts.told == from_scored.told
-    assert list(from_texts.windows()) == list(from_scored.windows())
+    assert from_texts.buckets == from_scored.buckets
 
 
 def test_too_few_documents_for_a_picture_are_said(tmp_path: Path) -> None:

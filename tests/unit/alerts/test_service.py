@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -63,6 +64,10 @@ def crisis() -> list[Alert]:
     return Judge(synthetic.settings(), lateness_minutes=10).advance(table_of(buckets), moment_of(EPOCH + 280))
 
 
+def new_state() -> WindowsState:
+    return WindowsState(1, STREAM, longest=timedelta(days=7), headlines=5, judged=None)
+
+
 def tell(producer: FakeProducer, state: WindowsState, told: list[Alert]) -> None:
     asyncio.run(_Round(new_service())._tell(cast("AIOKafkaProducer", producer), state, told))
 
@@ -83,10 +88,10 @@ def test_an_alert_counts_and_is_logged_once_it_is_acknowledged(caplog: pytest.Lo
     producer.failure = KafkaError()
     for _ in range(2):  # each round begins with what stands in the topics
         with pytest.raises(KafkaError):
-            tell(producer, WindowsState(1, STREAM, told=None), told)
+            tell(producer, new_state(), told)
     assert (began() - before, caplog.records) == (0, [])
 
-    producer.failure, state = None, WindowsState(1, STREAM, told=None)
+    producer.failure, state = None, new_state()
     tell(producer, state, told)
     assert (began() - before, producer.written, len(caplog.records)) == (1, len(told), len(told))
 

@@ -1,17 +1,24 @@
 """What the service has read."""
 
 from datetime import UTC, datetime, timedelta
+from random import Random
 
 import msgspec
+from msgspec.structs import replace
 
-from alerts.windows_state import Told, WindowsState
+from alerts.windows_state import WindowsState
 from stream.records import Checkpoint, encode
 from stream.settings import StreamSettings
 from stream.watermarks import NEVER
+from stream.windows import THIN_AFTER
 from tests.unit.alerts.synthetic import EPOCH, bucket
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SETTINGS = StreamSettings(idle_seconds=30)
+
+
+def new_state(partitions: int, *, judged: datetime | None = None) -> WindowsState:
+    return WindowsState(partitions, SETTINGS, longest=timedelta(minutes=99), headlines=2, judged=judged)
 
 
 def checkpoint(partition: int, position: int, watermark: datetime) -> Checkpoint:
@@ -19,7 +26,7 @@ def checkpoint(partition: int, position: int, watermark: datetime) -> Checkpoint
 
 
 def test_checkpoints_wait_until_everything_is_loaded() -> None:
-    state = WindowsState(1, SETTINGS, told=None)
+    state = new_state(1)
     state.put(checkpoint(0, 5, NOW), NOW)
     assert state.watermark(NOW) is None
     state.loaded()
@@ -27,7 +34,7 @@ def test_checkpoints_wait_until_everything_is_loaded() -> None:
 
 
 def test_of_the_checkpoints_of_a_partition_the_furthest_counts() -> None:
-    state = WindowsState(1, SETTINGS, told=None)
+    state = new_state(1)
     state.put(checkpoint(0, 9, NOW), NOW)
     state.put(checkpoint(0, 5, NOW - timedelta(hours=1)), NOW)
     state.loaded()
@@ -35,7 +42,7 @@ def test_of_the_checkpoints_of_a_partition_the_furthest_counts() -> None:
 
 
 def test_a_partition_that_has_not_spoken_yet_holds_the_watermark_back() -> None:
-    state = WindowsState(2, SETTINGS, told=None)
+    state = new_state(2)
     state.loaded()
     state.put(checkpoint(0, 5, NOW), NOW)
     assert state.watermark(NOW) is None
@@ -44,15 +51,40 @@ def test_a_partition_that_has_not_spoken_yet_holds_the_watermark_back() -> None:
 
 def test_buckets_of_judged_times_are_kept_without_headlines() -> None:
     old, new = bucket(0, 5, 2), bucket(100, 5, 2)
-    state = WindowsState(1, SETTINGS, told=Told(new.minute, timedelta(minutes=99), 5))
+    state = new_state(1, judged=new.minute)
     state.put(old, NOW)
     state.put(new, NOW)
     assert [len(item.evidence) for item in state.table.buckets()] == [0, 2]
     assert state.table.window("Financials", EPOCH + 200, 300).stories == 10
 
 
+def test_of_a_long_stream_few_headlines_are_held_before_it_is_judged_anew_and_while_it_is_judged() -> None:
+    chance, buckets = Random(3), []
+    for minute in range(2 * THIN_AFTER):
+        whole = bucket(minute, 5, 5)
+        buckets.append(replace(whole, evidence=tuple(replace(e, negative=chance.random()) for e in whole.evidence)))
+    again, first = new_state(1, judged=buckets[-1].minute), new_state(1)
+    for entry in buckets:
+        again.put(entry, NOW)
+        first.put(entry, NOW)
+        first.judged(entry.minute)
+    assert held(again) < THIN_AFTER
+    assert held(first) < 5 * THIN_AFTER + 100
+    first.judged(buckets[0].minute)  # what another run judged is judged again, in silence
+    before = held(first)
+    first.put(replace(buckets[9], applied=9), NOW)
+    assert held(first) == before, "no window will show what is so old"
+    assert first.table.evidence("Financials", EPOCH + len(buckets), 99, 2) == again.table.evidence(
+        "Financials", EPOCH + len(buckets), 99, 2
+    )
+
+
+def held(state: WindowsState) -> int:
+    return sum(len(entry.evidence) for entry in state.table.buckets())
+
+
 def test_a_partition_that_never_had_a_document_closes_nothing() -> None:
-    state = WindowsState(2, SETTINGS, told=None)
+    state = new_state(2)
     state.loaded()
     empty = msgspec.json.decode(encode(Checkpoint(partition=1, position=0, caught_up=True)), type=Checkpoint)
     state.put(empty, NOW)

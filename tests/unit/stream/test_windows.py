@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stream.records import Bucket, Evidence
-from stream.windows import NOTHING, Counts, WindowTable, minute_of, moment_of, most_negative
+from stream.windows import NOTHING, THIN_AFTER, Counts, WindowTable, minute_of, moment_of, most_negative
 
 DAY = 24 * 60
 BASE = 20_000 * DAY  # midnight of some day
@@ -53,8 +53,8 @@ def newest(items: list[Bucket]) -> dict[tuple[str, int, int], Bucket]:
     return held
 
 
-def table_of(items: list[Bucket], *, whole: bool = False) -> WindowTable:
-    table = WindowTable(whole=whole)
+def table_of(items: list[Bucket]) -> WindowTable:
+    table = WindowTable()
     for bucket in items:
         table.put(bucket)
     return table
@@ -80,17 +80,18 @@ def test_dropping_the_past_leaves_the_rest_as_it_was(items: list[Bucket], limit:
     assert all(minute_of(bucket.minute) >= BASE + limit for bucket in table.buckets())
     table.drop_before(BASE + 4 * DAY)
     for topic in table._topics.values():
-        held = (topic._buckets, topic._closed, topic._told, topic._telling, *(sums._cells for sums in topic._sums))
+        sums = (sums._cells for sums in topic._sums)
+        held = (topic._open, topic._closed, topic._closed_headlines, topic._with_headlines, *sums)
         assert not any(held), "it would grow for ever"
 
 
-@given(st.lists(buckets, max_size=40), st.booleans())
-def test_span_and_topics_are_those_of_the_buckets_held(items: list[Bucket], whole: bool) -> None:
-    table = table_of(items, whole=whole)
+@given(st.lists(buckets, max_size=40))
+def test_span_and_topics_are_those_of_the_buckets_held(items: list[Bucket]) -> None:
+    table = table_of(items)
     minutes = [minute_of(bucket.minute) for bucket in items]
     assert table.span() == ((min(minutes), max(minutes) + 1) if minutes else None)
     assert table.topics() == sorted({bucket.topic for bucket in items})
-    held = [bucket for bucket in newest(items).values() if whole or not bucket.closed]
+    held = [bucket for bucket in newest(items).values() if not bucket.closed]
     assert sorted(table.buckets(), key=str) == sorted(held, key=str)
 
 
@@ -106,6 +107,17 @@ def test_an_older_value_of_a_bucket_does_not_replace_a_newer_one() -> None:
     assert not table.put(closed), "it is held as a sum, for good"
     assert list(table.buckets()) == []
     assert table.window("Macro", BASE + 1, 1).documents == 5
+
+
+@pytest.mark.parametrize("closed_first", [False, True])
+def test_a_closed_value_stands_whatever_else_comes(closed_first: bool) -> None:
+    """Two workers of different allowances may live at once: one counts on where the other has closed."""
+    values = [
+        Bucket(topic="Macro", minute=moment_of(BASE), partition=0, applied=5, documents=3, closed=True),
+        Bucket(topic="Macro", minute=moment_of(BASE), partition=0, applied=9, documents=5),
+    ]
+    table = table_of(values if closed_first else values[::-1])
+    assert table.window("Macro", BASE + 1, 1).documents == 3
 
 
 def test_series_are_neighbouring_windows_oldest_first() -> None:
@@ -174,6 +186,58 @@ def test_a_window_that_ends_later_shows_the_same_after_thinning(
             assert thinned.window("Macro", BASE + end, length) == whole.window("Macro", BASE + end, length)
 
 
+HEADLINES = 2
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.integers(0, 1), st.sampled_from("abcdefg"), st.sampled_from([0.6, 0.7, 0.8])),
+        max_size=30,
+    ),
+    st.sets(st.integers(0, 30), max_size=3),
+    st.integers(0, 4),
+    st.integers(0, HEADLINES),
+)
+def test_buckets_that_are_open_may_be_thinned_to_what_a_bucket_has(
+    stories: list[tuple[int, int, str, float]], thinned_at: set[int], since: int, keep: int
+) -> None:
+    """A headline that its bucket lets go has made room for as many that are more negative."""
+    whole, thinned = WindowTable(), WindowTable()
+    found: dict[tuple[int, int], list[Evidence]] = {}
+    for number, (minute, partition, title, negative) in enumerate(stories):
+        held = found.setdefault((minute, partition), [])
+        held.append(item(title, negative))
+        value = Bucket(
+            topic="Macro",
+            minute=moment_of(BASE + minute),
+            partition=partition,
+            applied=number,
+            evidence=most_negative(held, HEADLINES),
+        )
+        assert whole.put(value)
+        assert thinned.put(value)
+        if number in thinned_at:
+            thinned.thin(BASE + since, keep)
+    for end in range(since, 5):
+        for length in range(1, 6):
+            for limit in range(keep + 1):
+                asked = ("Macro", BASE + end, length, limit)
+                assert thinned.evidence(*asked) == whole.evidence(*asked)
+
+
+def test_thinning_is_worth_it_once_as_much_came_as_it_must_look_at() -> None:
+    table = WindowTable()
+    buckets = [telling(minute, str(minute), 1 - minute / 10_000) for minute in range(3 * THIN_AFTER)]
+    for number, entry in enumerate(buckets, 1):
+        table.put(entry)
+        if number in (THIN_AFTER - 1, 2 * THIN_AFTER - 1):
+            assert not table.is_worth_thinning
+        if number in (THIN_AFTER, 2 * THIN_AFTER):
+            assert table.is_worth_thinning
+            table.thin(BASE + number, THIN_AFTER)
+    assert not table.is_worth_thinning, "it would look at three times as many as came"
+
+
 @pytest.mark.parametrize("closed", [False, True])
 def test_few_headlines_of_a_long_past_are_left(closed: bool) -> None:
     chance, table = random.Random(7), WindowTable()
@@ -181,12 +245,12 @@ def test_few_headlines_of_a_long_past_are_left(closed: bool) -> None:
         headlines = tuple(item(f"{minute} {number}", chance.random()) for number in range(3))
         at = moment_of(BASE + minute)
         table.put(Bucket(topic="Macro", minute=at, partition=0, applied=0, evidence=headlines, closed=closed))
-    assert table.fresh == 2 * DAY
+    assert table.is_worth_thinning
     table.thin(BASE + 2 * DAY, 10)
-    assert table.fresh == 0
+    assert not table.is_worth_thinning
     left = table.evidence("Macro", BASE + 2 * DAY, 2 * DAY, 10_000)
     assert 10 < len(left) < 150  # 10 * (1 + ln(8640 / 10)) are 78
-    assert len(table._topics["Macro"]._telling) < 150
+    assert len(table._topics["Macro"]._with_headlines) < 150
     assert sum(1 for _ in table.buckets()) == (0 if closed else 2 * DAY)
 
 

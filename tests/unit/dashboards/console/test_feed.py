@@ -13,7 +13,8 @@ from stream import metrics
 from stream.broker import BrokerSettings
 from stream.following import Read
 from stream.topics import Topics, TopicSettings
-from tests.unit.dashboards.console.records import new_board, new_state
+from stream.windows import THIN_AFTER
+from tests.unit.dashboards.console.records import PARTITIONS, at, bucket, checkpoint, evidence, new_board, new_state
 
 
 class LongLog:
@@ -41,6 +42,16 @@ class LongLog:
         self.loaded.set()
         await asyncio.Event().wait()
         raise AssertionError
+
+
+def test_of_a_long_stream_few_headlines_are_held() -> None:
+    state = new_state(retained=10 * THIN_AFTER)
+    reading = Feed(BrokerSettings(), Topics(TopicSettings()), new_board(state), new_state, lambda _control: None)
+    for minute in range(2 * THIN_AFTER):
+        worse = evidence(f"Headline {minute}", negative=0.5 + minute / 10_000, minute=minute)
+        reading._put(state, [Read(bucket("Macro", minute, headlines=(worse,)), at(minute))])
+        reading._put(state, [Read(checkpoint(number, minute, minute), at(minute)) for number in range(PARTITIONS)])
+    assert sum(len(entry.evidence) for entry in state.table.buckets()) < THIN_AFTER
 
 
 def beat() -> float:

@@ -87,14 +87,15 @@ def test_the_teacher_has_the_whole_of_the_encoder_and_learns_from_the_same() -> 
     assert teacher.encoder == Encoder(hub=default.encoder.hub)
 
 
-def test_the_last_step_trusts_the_labels_of_posts_more_and_may_learn_from_the_others() -> None:
+def test_the_last_step_trusts_the_labels_of_posts_more_and_adds_what_tempers_nothing() -> None:
     final, default = read_recipe(CONFIGS / "final.toml"), read_recipe(CONFIGS / "default.toml")
     assert (final.name, final.encoder) == (default.name, default.encoder)
-    *shared, hard = final.sources
+    shared, added = final.sources[:-2], final.sources[-2:]
     pairs = zip(default.sources, shared, strict=True)
     heavier = {theirs.name: ours.weight for theirs, ours in pairs if ours != theirs}
     assert heavier == {"social_sentiment": 4.0}
-    assert (hard.name, hard.holdout, hard.evaluation) == ("hard_sentiment", 0.0, None)
+    assert [one.name for one in added] == ["hard_sentiment", "posts_sentiment"]
+    assert not any(one.holdout or one.evaluation or one.calibrates for one in added)
 
 
 @pytest.mark.parametrize(

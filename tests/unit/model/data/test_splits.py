@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
 from model.data.examples import Example, fingerprint, read_source
 from model.data.leaks import Leak, LeakError
@@ -313,6 +314,37 @@ def test_a_small_set_may_count_several_times_in_training_only(tmp_path: Path) ->
     thrice = load_splits(recipe(source(holdout=0.25, repeat=3)), tmp_path)
     assert len(thrice.train) == 3 * len(once.train)
     assert (thrice.calibration, thrice.evaluation) == (once.calibration, once.evaluation)
+
+
+def test_what_is_hard_by_choice_tempers_nothing_and_all_of_it_trains(tmp_path: Path) -> None:
+    write(tmp_path / "posts.csv", *((f"text number {index}", index % 3) for index in range(100)))
+    write(tmp_path / "hard.csv", *((f"hard text {index}", index % 3) for index in range(100)), ("text number 7", 1))
+    hard = source(name="hard", train="hard.csv", calibrates=False, repeat=2)
+    alone, both = (load_splits(recipe(source(), *more), tmp_path) for more in ((), (hard,)))
+    require_no_leaks(both)
+    assert both.calibration == alone.calibration
+    assert len(alone.calibration) > 0
+    assert len(both.train) == len(alone.train) + 2 * 100
+
+
+def test_a_hard_text_that_tempers_another_head_trains_none(tmp_path: Path) -> None:
+    rows = [(f"text number {index}", index % 3) for index in range(200)]
+    write(tmp_path / "hard.csv", *rows)
+    write(tmp_path / "posts.csv", *rows)
+    write(tmp_path / "topics.csv", *((text, "Macro" if label else "Markets") for text, label in rows))
+    hard = source(name="hard", train="hard.csv", calibrates=False)
+    topics = source(name="topics", train="topics.csv", head="topic", labels={})
+    splits = load_splits(recipe(topics, source(train="other.csv"), hard), _with_other(tmp_path))
+    require_no_leaks(splits)
+    assert len({example.key for example in splits.calibration if example.head == "topic"}) > 3
+    wrong = [source(calibrates=False), topics]
+    with pytest.raises(ValidationError, match="no source of the sentiment has `calibrates`"):
+        recipe(*wrong)
+
+
+def _with_other(folder: Path) -> Path:
+    write(folder / "other.csv", *((f"another text {index}", index % 3) for index in range(50)))
+    return folder
 
 
 def test_shares_are_even_and_differ_by_purpose() -> None:
