@@ -9,8 +9,9 @@ from collections import deque
 from dataclasses import dataclass
 from itertools import chain
 
+from stream.headlines import most_negative
 from stream.records import Evidence
-from stream.windows import NOTHING, Counts, WindowTable, most_negative
+from stream.windows import NOTHING, Counts, WindowTable
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from stream.errors import BrokerError, SchemaError
 from stream.records import Alert, WindowRecord, require_known
 from stream.standstill import Standstill
 from stream.topics import Topics
-from stream.windows_log import NEWEST_RECORDS, decode_window
+from stream.windows_log import decode_window, newest_from
 
 logger = logging.getLogger(__name__)
 
@@ -109,11 +109,8 @@ class Follower:
         """
         goal = await self._ends()
         starts = await asyncio.wait_for(self.consumer.beginning_offsets(self._places), PROBE_TIMEOUT_SECONDS)
-        past = {
-            place: goal[place] - NEWEST_RECORDS
-            for place in self._places
-            if place.topic == self._topics.windows.name and goal[place] - NEWEST_RECORDS > starts[place]
-        }
+        windows = {place: end for place, end in goal.items() if place.topic == self._topics.windows.name}
+        past = {place: end for place, end in newest_from(starts, windows).items() if end > starts[place]}
         whole = sum(goal.values()) - sum(starts.values())
         waiting = sum(past[place] - starts[place] for place in past)
         for place in self._places:

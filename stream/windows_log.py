@@ -50,13 +50,18 @@ async def read_to_end(broker: BrokerSettings, places: Collection[TopicPartition]
         consumer.assign(places)
         ends = await consumer.end_offsets(places)
         starts = await consumer.beginning_offsets(places)
-        newest = {place: max(starts[place], ends[place] - NEWEST_RECORDS) for place in places}
+        newest = newest_from(starts, ends)
         nothing = silent(broker)
         for begin, end in ((newest, ends), (starts, newest)):
             async for record in _stretch(consumer, begin, end, nothing):
                 yield record
     finally:
         await stop_consumer(consumer)
+
+
+def newest_from(starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+    """Where the newest `NEWEST_RECORDS` of each partition begin."""
+    return {place: max(starts[place], end - NEWEST_RECORDS) for place, end in ends.items()}
 
 
 async def _stretch(

@@ -10,7 +10,7 @@ from aiokafka import TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream import following
+from stream import following, windows_log
 from stream.broker import BrokerSettings
 from stream.following import Follower, Read
 from stream.records import CHECKPOINT_KEY, Checkpoint, encode
@@ -100,7 +100,7 @@ def test_the_newest_come_first_then_those_before_them_and_each_once(offsets: lis
     log = Log(offsets, most)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(following, "AIOKafkaConsumer", lambda **_: log)
-        patch.setattr(following, "NEWEST_RECORDS", NEWEST)
+        patch.setattr(windows_log, "NEWEST_RECORDS", NEWEST)
         found, shares = asyncio.run(asyncio.wait_for(load(log), 10))
     for given_, held, stood in zip(found, log.offsets(), offsets, strict=True):
         assert sorted(given_) == held, "each once, what was written meanwhile too"

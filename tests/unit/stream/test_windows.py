@@ -1,13 +1,14 @@
 import random
-from itertools import chain
 
 import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from stream.headlines import most_negative
 from stream.records import Bucket, Evidence
-from stream.windows import NOTHING, THIN_AFTER, Counts, WindowTable, minute_of, moment_of, most_negative
+from stream.windows import NOTHING, THIN_AFTER, Counts, WindowTable, minute_of, moment_of
+from tests.unit.stream.headlines import item
 
 DAY = 24 * 60
 BASE = 20_000 * DAY  # midnight of some day
@@ -128,20 +129,6 @@ def test_series_are_neighbouring_windows_oldest_first() -> None:
         ]
     )
     assert [counts.documents for counts in table.series("Macro", BASE + 7, 2, 3)] == [1 + 2, 3 + 4, 5 + 6]
-
-
-def item(title: str, negative: float) -> Evidence:
-    return Evidence(id=f"{title}{negative}", title=title, negative=negative, published_at=moment_of(BASE))
-
-
-@given(
-    st.lists(st.lists(st.builds(item, st.sampled_from("abcde"), st.sampled_from([0.5, 0.7, 0.9])), max_size=6)),
-    st.integers(0, 4),
-)
-@example([[item("a", 0.5)], [item("b", 0.5)]], 1)
-def test_evidence_of_parts_is_that_of_the_whole(parts: list[list[Evidence]], limit: int) -> None:
-    chosen = [most_negative(part, limit) for part in parts]
-    assert most_negative(chain(*reversed(chosen)), limit) == most_negative(chain(*parts), limit)
 
 
 told = st.builds(
