@@ -204,7 +204,7 @@ class _Round:
         await self._tell(producer, state, told)
         state.table.drop_before(judge.horizon)
         if judge.judged is not None:
-            state.judged(judge.judged)
+            state.note_judged(judge.judged)
         metrics.HEARTBEAT.labels(STAGE).set_to_current_time()
         await asyncio.sleep(0)  # a signal, or the end of the round, comes between two slices of a long past
 

@@ -48,7 +48,7 @@ class WindowsState:
         """Everything that stood in the topics at the start has been put in."""
         self._watermark.loaded()
 
-    def judged(self, until: datetime) -> None:
+    def note_judged(self, until: datetime) -> None:
         """All windows up to `until` have been judged, and what another run had judged before, is judged in silence."""
         self._judged = max(until, self._judged or until)
 

@@ -121,8 +121,9 @@ class Follower:
         reached = await self._positions()
         for place in past:
             self.consumer.seek(place, starts[place])
-        while left := _left(past, await self._positions()):
-            yield max(0.0, 1 - left / whole), await self._read(before=past)
+        while left := _left(past, positions := await self._positions()):
+            unread = [place for place in past if positions[place] < past[place]]
+            yield max(0.0, 1 - left / whole), await self._read(*unread, before=past)
         for place in past:
             self.consumer.seek(place, reached[place])
         logger.info("loaded role=%s records=%d", self._role, whole)
@@ -131,10 +132,10 @@ class Follower:
         """What came since, or nothing after a fifth of a second."""
         return await self._read(before={})
 
-    async def _read(self, *, before: Mapping[TopicPartition, int]) -> list[Read]:
-        """The next records; of these places, those before that offset alone."""
+    async def _read(self, *places: TopicPartition, before: Mapping[TopicPartition, int]) -> list[Read]:
+        """The next records, of these places where some are named; where `before` says so, up to that offset."""
         await self._probe()
-        fetched = await self.consumer.getmany(timeout_ms=POLL_MS, max_records=POLL_RECORDS)
+        fetched = await self.consumer.getmany(*places, timeout_ms=POLL_MS, max_records=POLL_RECORDS)
         found = [
             self._decode(record)
             for place, records in fetched.items()

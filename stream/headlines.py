@@ -25,17 +25,18 @@ def _rank(item: Evidence) -> tuple[float, datetime, str]:
     return -item.negative, item.published_at, item.id
 
 
-class Latest:
-    """The most negative titles so far, of minutes that are given from the latest back."""
+class Showable:
+    """Which headlines a window that ends after all of them may show, found from the latest minute back."""
 
     def __init__(self, keep: int) -> None:
         self._keep = keep
         self._best: dict[str, tuple[float, datetime, str]] = {}
+        """By title, of the minutes so far."""
         self._ranks: list[tuple[float, datetime, str]] = []
         """Of the titles, sorted; those after the first `keep` decide nothing."""
 
-    def shown(self, items: Iterable[Evidence]) -> set[int]:
-        """`id`s of those of a minute that a window which begins in it, or before, may show."""
+    def of_minute(self, items: Iterable[Evidence]) -> set[int]:
+        """`id`s of those of a minute, no later than the one before, that may be shown where it is in the window."""
         found = set()
         for item in sorted(items, key=_rank):
             rank, known = _rank(item), self._best.get(item.title)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from stream.headlines import Latest, most_negative
+from stream.headlines import Showable, most_negative
 from stream.records import Bucket, Evidence
 
 THIN_AFTER = 2000
@@ -159,12 +159,6 @@ class _TopicTable:
                 yield part
             at += sums.minutes
 
-    def buckets(self) -> Iterator[Bucket]:
-        """Those that are open, by minute and partition."""
-        for minute in self.minutes:
-            for _, bucket in sorted(self._open.get(minute, {}).items()):
-                yield bucket
-
     def evidence(self, start: int, end: int) -> Iterator[Evidence]:
         """The headlines of [start, end), in no order."""
         held = self.minutes[bisect_left(self.minutes, start) : bisect_left(self.minutes, end)]
@@ -179,10 +173,10 @@ class _TopicTable:
             yield from bucket.evidence
 
     def thin(self, before: int, keep: int) -> int:
-        """See `WindowTable.thin`; returns how many buckets it had to look at."""
-        latest, looked = Latest(keep), 0
+        """See `WindowTable.thin`; returns how many minutes or buckets it had to look at."""
+        showable, minutes, looked = Showable(keep), len(self._with_headlines), 0
         for minute in sorted((minute for minute in self._with_headlines if minute < before), reverse=True):
-            shown = latest.shown(self._headlines(minute))
+            shown = showable.of_minute(self._headlines(minute))
             if left := [item for item in self._closed_headlines.pop(minute, ()) if id(item) in shown]:
                 self._closed_headlines[minute] = left
             partitions = self._open.get(minute, {})
@@ -193,7 +187,7 @@ class _TopicTable:
                     partitions[number] = replace(bucket, evidence=evidence)
             if not shown:
                 self._with_headlines.remove(minute)
-        return looked
+        return max(minutes, looked)
 
     def drop_before(self, minute: int) -> None:
         old = bisect_left(self.minutes, minute)
@@ -211,9 +205,10 @@ class _TopicTable:
 class WindowTable:
     """All buckets of all topics and partitions that were put in and not yet dropped.
 
-    Of two values of one bucket the one with the higher `applied` stays, whatever order they come in (a late write
-    of a worker that lost its partition cannot win), and none comes after one that is `closed`: of that only its counts
-    and headlines are held, one sum for all partitions. Minutes are counted from the epoch, as `minute_of` does.
+    Of two open values of one bucket the one with the higher `applied` stays, whatever order they come in (a late write
+    of a worker that lost its partition cannot win), and a closed one stands against every open one: of that only its
+    counts and headlines are held, one sum for all partitions. Two closed ones are the same, unless workers of two
+    allowances live at once; the first stays. Minutes are counted from the epoch, as `minute_of` does.
     """
 
     def __init__(self) -> None:
@@ -221,7 +216,7 @@ class WindowTable:
         self._fresh = 0
         """Buckets with headlines that were taken since `thin`."""
         self._looked = 0
-        """At how many `thin` looked."""
+        """At how many minutes or buckets `thin` looked."""
 
     def put(self, bucket: Bucket) -> bool:
         """Takes a bucket; False where a newer value of it was there."""
@@ -257,7 +252,7 @@ class WindowTable:
 
     @property
     def is_worth_thinning(self) -> bool:
-        """As many headlines came since `thin` as it had to look at, so that it costs each of them one look."""
+        """As many buckets with headlines came since `thin` as it had to look at: it costs each a look or two."""
         return self._fresh >= max(THIN_AFTER, self._looked)
 
     def thin(self, before: int, keep: int) -> None:
@@ -270,11 +265,6 @@ class WindowTable:
         """
         self._looked = sum(table.thin(before, keep) for table in self._topics.values())
         self._fresh = 0
-
-    def buckets(self) -> Iterator[Bucket]:
-        """Those that are open, by topic, minute and partition."""
-        for topic in self.topics():
-            yield from self._topics[topic].buckets()
 
     def next_moment(self, after: datetime) -> datetime | None:
         """The minute of the first bucket after that moment; None where there is none."""

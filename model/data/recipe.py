@@ -236,12 +236,14 @@ class Recipe(Part):
                 raise ValueError(f"{source.name!r} is the name of two, number {first[source.name]} and number {number}")
         return sources
 
-    @model_validator(mode="after")
-    def _heads_are_tempered(self) -> Self:
-        for head in {source.head for source in self.sources if source.train}:
-            if not any(source.calibrates for source in self.sources if source.train and source.head == head):
+    @field_validator("sources")
+    @classmethod
+    def _heads_are_tempered(cls, sources: tuple[Source, ...]) -> tuple[Source, ...]:
+        trained = [source for source in sources if source.train is not None]
+        for head in dict.fromkeys(source.head for source in trained):
+            if not any(source.calibrates for source in trained if source.head == head):
                 raise ValueError(f"no source of the {head} has `calibrates`, so nothing says how sure it may be")
-        return self
+        return sources
 
     def require_encoder(self, path: Path) -> None:
         """Raises `InputError` that names the recipe's file where it has no `[encoder]`, which a training needs."""

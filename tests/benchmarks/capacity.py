@@ -38,7 +38,7 @@ class Rates:
     open_in_reader: float = 620.0
     """Of an open bucket in the judge or the console, `tests.benchmarks.stream --only memory`: few keep headlines."""
     closed_in_reader: float = 440.0
-    """There, of a topic's minute whose buckets are closed in every partition: four times what the benchmark says."""
+    """There, of a topic's minute whose buckets are closed, besides a bit for each partition."""
     reader: float = 20e-6
     """A bucket read by the judge or the console. Not measured: an assumption."""
 
@@ -87,7 +87,7 @@ class Need:
     worker_memory: float
     """Bytes of open buckets, all workers together."""
     reader_memory: float
-    """Bytes of all that stands in `windows`, in the judge when it starts; the console holds less."""
+    """Bytes of all that stands in `windows`, in a judge that goes on; the console holds fewer days."""
     latency: float
     """Mean seconds from append to window on CPUs, by `latency`."""
 
@@ -130,7 +130,8 @@ def need(documents: float, rates: Rates = Rates(), on: Deployment = Deployment()
         reader_cores=records * rates.reader,
         worker_memory=open_buckets * rates.bucket_memory,
         reader_memory=open_buckets * rates.open_in_reader
-        + min(on.topics * 1440, documents * DAY) * on.windows_days * rates.closed_in_reader,
+        + on.topics * on.active_minutes * partitions * rates.bucket_memory
+        + min(on.topics * 1440, documents * DAY) * on.windows_days * (rates.closed_in_reader + partitions / 8),
         latency=latency(documents / workers, rates, on, cores=classifier_cores / workers),
     )
 

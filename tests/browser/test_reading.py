@@ -45,10 +45,10 @@ def news(embedded_kafka: EmbeddedKafka, tmp_path_factory: pytest.TempPathFactory
     ensure_topics(broker, topics.all())
     writer = Writer(broker, topics)
     world = World(end=datetime.now(UTC), days=1)
-    table = WindowTable()
-    for entry in world.buckets():
+    table, buckets = WindowTable(), list(world.buckets())
+    for entry in buckets:
         table.put(entry)
-    writer.buckets(table.buckets(), world.end)
+    writer.buckets(buckets, world.end)
     for alarm in world.alerts(table):
         writer.alert(alarm)
     console = ConsoleProcess(broker, topics, tmp_path_factory.mktemp("news") / "console.log")

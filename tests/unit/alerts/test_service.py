@@ -4,12 +4,14 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from random import Random
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from msgspec.structs import replace
 
 from alerts.judge import Judge
 from alerts.service import STAGE, AlertService, _Round
@@ -21,9 +23,10 @@ from stream.following import Follower, Read
 from stream.records import Alert
 from stream.settings import StreamSettings
 from stream.topics import Topics, TopicSettings
-from stream.windows import moment_of
+from stream.windows import THIN_AFTER, moment_of
 from tests.unit.alerts import synthetic
 from tests.unit.alerts.synthetic import EPOCH, even, table_of
+from tests.unit.stream.headlines import headlines_of
 
 STREAM = StreamSettings()
 
@@ -97,6 +100,21 @@ def test_an_alert_counts_and_is_logged_once_it_is_acknowledged(caplog: pytest.Lo
 
     tell(producer, state, told[-1:])
     assert (began() - before, producer.written, len(caplog.records)) == (1, len(told), len(told)), "it is no news"
+
+
+def test_what_has_been_judged_needs_few_headlines() -> None:
+    chance, state, end = Random(5), new_state(), 2 * THIN_AFTER
+    calm = [
+        replace(entry, evidence=tuple(replace(item, negative=chance.random()) for item in entry.evidence))
+        for entry in even(0, end, 4, 0.75)
+    ]
+    for entry in calm[:-1]:
+        state.put(entry, moment_of(EPOCH))
+    producer = cast("AIOKafkaProducer", FakeProducer())
+    asyncio.run(_Round(new_service())._judge_until(moment_of(EPOCH + end), producer, state))
+    state.put(calm[-1], moment_of(EPOCH))
+    assert state.table.minutes("Financials")[-1] - state.table.minutes("Financials")[0] > 300, "a step of seven days"
+    assert len(headlines_of(state.table)) < 100
 
 
 def test_a_role_that_has_not_come_into_its_loop_has_begun() -> None:

@@ -12,13 +12,16 @@ from stream.settings import StreamSettings
 from stream.watermarks import NEVER
 from stream.windows import THIN_AFTER
 from tests.unit.alerts.synthetic import EPOCH, bucket
+from tests.unit.stream.headlines import headlines_of
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SETTINGS = StreamSettings(idle_seconds=30)
 
 
-def new_state(partitions: int, *, judged: datetime | None = None) -> WindowsState:
-    return WindowsState(partitions, SETTINGS, longest=timedelta(minutes=99), headlines=2, judged=judged)
+def new_state(
+    partitions: int, *, longest: timedelta = timedelta(minutes=99), judged: datetime | None = None
+) -> WindowsState:
+    return WindowsState(partitions, SETTINGS, longest=longest, headlines=2, judged=judged)
 
 
 def checkpoint(partition: int, position: int, watermark: datetime) -> Checkpoint:
@@ -54,7 +57,7 @@ def test_buckets_of_judged_times_are_kept_without_headlines() -> None:
     state = new_state(1, judged=new.minute)
     state.put(old, NOW)
     state.put(new, NOW)
-    assert [len(item.evidence) for item in state.table.buckets()] == [0, 2]
+    assert {item.published_at for item in headlines_of(state.table)} == {new.minute}
     assert state.table.window("Financials", EPOCH + 200, 300).stories == 10
 
 
@@ -63,24 +66,21 @@ def test_of_a_long_stream_few_headlines_are_held_before_it_is_judged_anew_and_wh
     for minute in range(2 * THIN_AFTER):
         whole = bucket(minute, 5, 5)
         buckets.append(replace(whole, evidence=tuple(replace(e, negative=chance.random()) for e in whole.evidence)))
-    again, first = new_state(1, judged=buckets[-1].minute), new_state(1)
+    longest = timedelta(minutes=len(buckets))
+    again, first = new_state(1, longest=longest, judged=buckets[-1].minute), new_state(1, longest=longest)
     for entry in buckets:
         again.put(entry, NOW)
         first.put(entry, NOW)
-        first.judged(entry.minute)
-    assert held(again) < THIN_AFTER
-    assert held(first) < 5 * THIN_AFTER + 100
-    first.judged(buckets[0].minute)  # what another run judged is judged again, in silence
-    before = held(first)
-    first.put(replace(buckets[9], applied=9), NOW)
-    assert held(first) == before, "no window will show what is so old"
-    assert first.table.evidence("Financials", EPOCH + len(buckets), 99, 2) == again.table.evidence(
-        "Financials", EPOCH + len(buckets), 99, 2
-    )
-
-
-def held(state: WindowsState) -> int:
-    return sum(len(entry.evidence) for entry in state.table.buckets())
+        first.note_judged(entry.minute)
+    assert len(headlines_of(again.table)) < THIN_AFTER
+    assert len(headlines_of(first.table)) < 5 * THIN_AFTER + 100
+    first.note_judged(buckets[0].minute)  # what another run judged is judged again, in silence
+    before = headlines_of(first.table)
+    first.put(replace(buckets[9], minute=buckets[0].minute - longest, applied=len(buckets)), NOW)
+    assert headlines_of(first.table) == before, "no window will show what is so old"
+    for length in (99, len(buckets)):
+        asked = ("Financials", EPOCH + len(buckets), length, 2)
+        assert first.table.evidence(*asked) == again.table.evidence(*asked)
 
 
 def test_a_partition_that_never_had_a_document_closes_nothing() -> None:

@@ -51,6 +51,14 @@ def test_disk_is_documents_by_retention_and_copies() -> None:
     assert found.disk == pytest.approx(1000 * 2 * 86_400 * 2 * (rates.document_bytes + rates.scored_bytes))
 
 
+def test_a_reader_holds_sums_by_minute_and_what_is_open_by_partition() -> None:
+    rates = Rates(bucket_memory=0, open_in_reader=0, closed_in_reader=100)
+    assert need(1000, rates, Deployment(topics=1, windows_days=2)).reader_memory == 2 * 1440 * (100 + 4 / 8)
+    rates = Rates(bucket_memory=1000, open_in_reader=10, closed_in_reader=0)
+    found = need(1000, rates, Deployment(topics=1, active_minutes=3, lateness_minutes=58, windows_days=1e-9))
+    assert found.reader_memory == pytest.approx(60 * 4 * 10 + 3 * 4 * 1000)
+
+
 def test_the_command_prints_a_column_a_load(capsys: pytest.CaptureFixture[str]) -> None:
     main(["500", "--classify", "0.001", "--topics", "3"])
     said = capsys.readouterr().out.splitlines()

@@ -15,6 +15,7 @@ from stream.following import Read
 from stream.topics import Topics, TopicSettings
 from stream.windows import THIN_AFTER
 from tests.unit.dashboards.console.records import PARTITIONS, at, bucket, checkpoint, evidence, new_board, new_state
+from tests.unit.stream.headlines import headlines_of
 
 
 class LongLog:
@@ -51,7 +52,7 @@ def test_of_a_long_stream_few_headlines_are_held() -> None:
         worse = evidence(f"Headline {minute}", negative=0.5 + minute / 10_000, minute=minute)
         reading._put(state, [Read(bucket("Macro", minute, headlines=(worse,)), at(minute))])
         reading._put(state, [Read(checkpoint(number, minute, minute), at(minute)) for number in range(PARTITIONS)])
-    assert sum(len(entry.evidence) for entry in state.table.buckets()) < THIN_AFTER
+    assert len(headlines_of(state.table)) < THIN_AFTER
 
 
 def beat() -> float:

@@ -5,8 +5,9 @@ import pytest
 
 from dashboards.console.state import RESOLVED_KEPT, ConsoleState, Headlines, Rate
 from stream.records import Checkpoint
-from stream.windows import minute_of
+from stream.windows import THIN_AFTER, minute_of
 from tests.unit.dashboards.console.records import PARTITIONS, alert, at, bucket, checkpoint, evidence, new_state, reach
+from tests.unit.stream.headlines import headlines_of
 
 
 def test_buckets_older_than_what_is_retained_are_passed_over() -> None:
@@ -15,16 +16,16 @@ def test_buckets_older_than_what_is_retained_are_passed_over() -> None:
     state.put_bucket(bucket("Macro", 39))
     state.put_bucket(bucket("Macro", 40))
     state.put_bucket(bucket("Macro", 30))  # the newest is still that of minute 100
-    assert [entry.minute for entry in state.table.buckets()] == [at(40), at(100)]
+    assert state.table.minutes("Macro") == [minute_of(at(40)), minute_of(at(100))]
 
 
 def test_buckets_are_forgotten_as_event_time_goes_on() -> None:
     state = new_state(retained=60)
     for minute in range(1000):
         state.put_bucket(bucket("Macro", minute))
-    held = list(state.table.buckets())
-    assert held[0].minute >= at(999 - 60 - 60 // 8 - 1)
-    assert held[-1].minute == at(999)
+    held = state.table.minutes("Macro")
+    assert held[0] >= minute_of(at(999 - 60 - 60 // 8 - 1))
+    assert held[-1] == minute_of(at(999))
 
 
 def test_only_probably_negative_headlines_are_kept() -> None:
@@ -32,7 +33,7 @@ def test_only_probably_negative_headlines_are_kept() -> None:
     headlines = (evidence("Bank fails", negative=0.51), evidence("Bank opens a branch", negative=0.49))
     state.put_bucket(bucket("Financials", 0, headlines=headlines))
     assert [found.evidence.title for found in state.headlines.latest(9)] == ["Bank fails"]
-    assert [item.title for item in next(state.table.buckets()).evidence] == ["Bank fails"]
+    assert [item.title for item in headlines_of(state.table)] == ["Bank fails"]
 
 
 def test_a_late_write_of_a_lost_partition_adds_no_headline() -> None:
@@ -49,6 +50,8 @@ def test_headlines_are_the_newest_and_each_title_stands_once() -> None:
     headlines.add("Markets", [evidence("HEADLINE 19", minute=19.5)])
     latest = [(found.topic, found.evidence.title) for found in headlines.latest(3)]
     assert latest == [("Markets", "HEADLINE 19"), ("Macro", "Headline 18"), ("Macro", "Headline 17")]
+    headlines.add("Energy | Oil", [evidence("Headline 19", minute=3)])
+    assert headlines.latest(1)[0].topic == "Markets", "the past is read after the newest"
     assert len(headlines.latest(99)) <= 2 * 3, "the others are forgotten"
 
 
@@ -70,6 +73,19 @@ def test_windows_end_after_the_minute_that_event_time_reached() -> None:
     assert state.end(at(3)) == minute_of(at(3)) + 1  # no partition has told how far it is
     reach(state, 2)
     assert state.end(at(3)) == minute_of(at(2)) + 1
+
+
+def test_where_nobody_looks_a_silent_partition_holds_no_headlines_back() -> None:
+    state = new_state(retained=10 * THIN_AFTER)
+    state.put_checkpoint(checkpoint(1, 1, 0), at(0), at(0))
+    for minute in range(2 * THIN_AFTER):
+        worse = evidence(f"Headline {minute}", negative=0.5 + minute / 10_000, minute=minute)
+        state.put_bucket(bucket("Macro", minute, headlines=(worse,)))
+        now = at(minute / 3)  # within what is still one wakefulness of the stream
+        state.put_checkpoint(checkpoint(0, 1 + minute, minute), now, now)
+        state.observe_ends({0: 0, 1: 0}, now)
+        state.thin()
+    assert len(headlines_of(state.table)) < THIN_AFTER
 
 
 def test_totals_are_those_of_the_newest_checkpoints() -> None:

@@ -109,6 +109,11 @@ def test_the_last_step_trusts_the_labels_of_posts_more_and_adds_what_tempers_not
         ('"negative"', '"Macro"', r"source 'posts': labels: 'Macro' is not a sentiment; there are negative, "),
         ('bad = "negative"', '0 = "up", 1 = "down"', r"labels: 'down' is not a sentiment, nor are 1 more; there are "),
         ('"negative"', "1", r"source 'posts': labels\.bad = 1: Input should be a valid string"),
+        (
+            "holdout = 0.1",
+            "calibrates = false",
+            r"no source of the sentiment has `calibrates`, so nothing says how sure",
+        ),
         ("labels =", "label_map =", r"source 'posts': label_map is no key\n  Did you mean `labels`\?$"),
         ('name = "one"', 'nome = "one"', r"recipe\.toml: nome is no key\n  Did you mean `name`\?$"),
         ('name = "one"', "", r"recipe\.toml: name is missing\n  `name`: First part of"),
