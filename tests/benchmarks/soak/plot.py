@@ -36,6 +36,6 @@ def plot(path: Path, samples: Sequence[Sample], kills: Sequence[float], *, title
         axis.set_ylabel(label)
         axis.set_ylim(bottom=0)
     axes[0].set_title(title)
-    axes[0].legend(loc="upper left", ncols=len(names), frameon=False)
+    axes[0].legend(loc="lower left", ncols=len(names), frameon=False)
     axes[-1].set_xlabel("minutes; grey: a worker was killed")
     figure.savefig(path, dpi=110)
