@@ -49,7 +49,7 @@ class WindowsState:
         self._watermark.loaded()
 
     def note_judged(self, until: datetime) -> None:
-        """All windows up to `until` have been judged, and what another run had judged before, is judged in silence."""
+        """All windows up to `until` are judged, or up to where another run had come, if that is further."""
         self._judged = max(until, self._judged or until)
 
     def observe_ends(self, ends: Mapping[int, int]) -> None:

@@ -95,12 +95,7 @@ class WholeWatermark:
     @property
     def floor(self) -> datetime:
         """What `at` will not fall below, known while it still waits for `loaded`, too. May be `NEVER`."""
-        waiting = self._waiting
-        if waiting is None:
-            return max(self._reached, self.lowest)
-        if len(waiting) < self._partitions:
-            return NEVER
-        return min(entry.checkpoint.watermark for entry in waiting.values())
+        return max(self._reached, self.lowest)
 
     def at(self, now: datetime) -> datetime | None:
         """The watermark at clock time `now`; None until a document has been counted."""
@@ -117,7 +112,8 @@ class WholeWatermark:
         return self._reached if self._reached > NEVER else None
 
     def _watermark(self, partition: int) -> datetime:
-        checkpoint = self._checkpoints.get(partition)
+        waiting = self._waiting.get(partition) if self._waiting else None
+        checkpoint = waiting.checkpoint if waiting else self._checkpoints.get(partition)
         return checkpoint.watermark if checkpoint else NEVER
 
     def _done(self, partition: int) -> int:

@@ -107,11 +107,9 @@ class _TopicTable:
         closed = self._closed.get(minute, 0)
         if closed >> partition & 1:
             return False
-        partitions = self._open.get(minute)
-        if partitions is None:
-            partitions = self._open[minute] = {}
-            if not closed:
-                self._begin(minute)
+        if not closed and minute not in self._open:
+            self._begin(minute)
+        partitions = self._open.get(minute, {})
         known = partitions.get(partition)
         if known is not None:
             if not bucket.closed and known.applied > bucket.applied:
@@ -121,12 +119,13 @@ class _TopicTable:
         if bucket.evidence:
             self._with_headlines.add(minute)
         if not bucket.closed:
-            partitions[partition] = bucket
+            self._open.setdefault(minute, {})[partition] = bucket
             return True
         self._closed[minute] = closed | 1 << partition
-        partitions.pop(partition, None)
-        if not partitions:
-            del self._open[minute]
+        if known is not None:
+            del partitions[partition]
+            if not partitions:
+                del self._open[minute]
         if bucket.evidence:
             self._closed_headlines.setdefault(minute, []).extend(bucket.evidence)
         return True

@@ -329,18 +329,13 @@ def test_what_is_hard_by_choice_tempers_nothing_and_all_of_it_trains(tmp_path: P
 def test_a_hard_text_that_tempers_another_head_trains_none(tmp_path: Path) -> None:
     rows = [(f"text number {index}", index % 3) for index in range(200)]
     write(tmp_path / "hard.csv", *rows)
-    write(tmp_path / "posts.csv", *rows)
     write(tmp_path / "topics.csv", *((text, "Macro" if label else "Markets") for text, label in rows))
     hard = source(name="hard", train="hard.csv", calibrates=False)
     topics = source(name="topics", train="topics.csv", head="topic", labels={})
-    splits = load_splits(recipe(topics, source(train="other.csv"), hard), _with_other(tmp_path))
+    write(tmp_path / "other.csv", *((f"another text {index}", index % 3) for index in range(50)))
+    splits = load_splits(recipe(topics, source(train="other.csv"), hard), tmp_path)
     require_no_leaks(splits)
     assert len({example.key for example in splits.calibration if example.head == "topic"}) > 3
-
-
-def _with_other(folder: Path) -> Path:
-    write(folder / "other.csv", *((f"another text {index}", index % 3) for index in range(50)))
-    return folder
 
 
 def test_shares_are_even_and_differ_by_purpose() -> None:
