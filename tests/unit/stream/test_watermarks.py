@@ -128,6 +128,7 @@ def test_what_waits_may_be_read_in_any_order(order: list[int]) -> None:
     watermark = WholeWatermark(2, idle=IDLE, follow_clock=False, loading=True)
     for place in order:
         watermark.observe(*written[place])
+    assert watermark.floor == EVENT + timedelta(hours=5), "known before all is read"
     watermark.loaded()
     assert watermark.at(after(49)) == EVENT + timedelta(hours=5)
     assert watermark.at(after(51)) == EVENT + timedelta(hours=6), "the first partition has been silent since 20"

@@ -105,6 +105,7 @@ def test_an_older_value_of_a_bucket_does_not_replace_a_newer_one() -> None:
     closed = Bucket(topic="Macro", minute=moment_of(BASE), partition=0, applied=9, documents=5, closed=True)
     assert table.put(closed)
     assert not table.put(closed), "it is held as a sum, for good"
+    assert not table._topics["Macro"]._open, "and as nothing else"
     assert table.window("Macro", BASE + 1, 1).documents == 5
 
 
